@@ -1,0 +1,74 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+let argumentParser: Target.Dependency = .product(
+  name: "ArgumentParser", package: "swift-argument-parser")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
+
+let package = Package(
+  name: "flatten-seg",
+  platforms: [.macOS(.v15)],
+  products: [
+    .executable(name: "flatten-seg", targets: ["flatten-seg"]),
+    .library(name: "FlattenBackbones", targets: ["FlattenBackbones"]),
+    .library(name: "FlattenSeg", targets: ["FlattenSeg"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
+  ],
+  targets: [
+    // C libraries of the system, found through pkg-config.
+    .systemLibrary(
+      name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .systemLibrary(name: "CLibJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg-dev"])]),
+    .systemLibrary(name: "CLibPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+
+    // C targets.
+    .target(name: "FlattenKernels"),
+    .target(name: "FlattenCodecs", dependencies: ["CLibJPEG", "CLibPNG"]),
+    .target(name: "FlattenDefaults"),
+
+    // The rooms, from the cellar up.
+    .target(name: "FlattenFiles"),
+    .target(name: "FlattenTensor", dependencies: ["FlattenKernels", "COpenBLAS"]),
+    .target(name: "FlattenCheckpoint", dependencies: ["FlattenTensor", "FlattenFiles", logging]),
+    .target(name: "FlattenNN", dependencies: ["FlattenTensor", "FlattenCheckpoint"]),
+    .target(name: "FlattenConfig", dependencies: ["FlattenFiles", yams]),
+    .target(name: "FlattenBackbones", dependencies: ["FlattenNN", "FlattenConfig"]),
+    .target(name: "FlattenModels", dependencies: ["FlattenBackbones"]),
+    .target(
+      name: "FlattenImage",
+      dependencies: ["FlattenTensor", "FlattenFiles", "FlattenCodecs", logging]),
+    .target(
+      name: "FlattenData", dependencies: ["FlattenImage", "FlattenConfig", "FlattenDefaults"]),
+    .target(name: "FlattenMetrics", dependencies: ["FlattenTensor"]),
+    .target(
+      name: "FlattenSeg",
+      dependencies: ["FlattenModels", "FlattenData", "FlattenMetrics", "FlattenDefaults", logging]),
+    .executableTarget(name: "flatten-seg", dependencies: ["FlattenSeg", argumentParser, logging]),
+
+    // Tests.
+    .target(
+      name: "TestSupport", dependencies: ["FlattenTensor"], path: "Tests/TestSupport"),
+    .testTarget(name: "FlattenFilesTests", dependencies: ["FlattenFiles"]),
+    .testTarget(
+      name: "FlattenTensorTests", dependencies: ["FlattenTensor", "TestSupport", "COpenBLAS"]),
+    .testTarget(
+      name: "FlattenCheckpointTests", dependencies: ["FlattenCheckpoint", "TestSupport"]),
+    .testTarget(name: "FlattenNNTests", dependencies: ["FlattenNN", "TestSupport"]),
+    .testTarget(name: "FlattenConfigTests", dependencies: ["FlattenConfig", "TestSupport"]),
+    .testTarget(
+      name: "FlattenBackbonesTests", dependencies: ["FlattenBackbones", "TestSupport"]),
+    .testTarget(name: "FlattenModelsTests", dependencies: ["FlattenModels", "TestSupport"]),
+    .testTarget(name: "FlattenImageTests", dependencies: ["FlattenImage", "TestSupport"]),
+    .testTarget(name: "FlattenDataTests", dependencies: ["FlattenData", "TestSupport"]),
+    .testTarget(name: "FlattenMetricsTests", dependencies: ["FlattenMetrics", "TestSupport"]),
+    .testTarget(name: "FlattenSegTests", dependencies: ["FlattenSeg", "TestSupport"]),
+    .testTarget(
+      name: "CommandLineTests", dependencies: ["FlattenSeg", "flatten-seg", "TestSupport"]),
+  ],
+  cLanguageStandard: .c2x
+)

@@ -1,0 +1,79 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
+/// A file that could not be read or written: which, why, and what to do.
+public struct FileError: Error, CustomStringConvertible, Sendable, Equatable {
+  /// What kind of failure it was; an exit status is chosen by it.
+  public enum Kind: Sendable {
+    /// The file does not exist, is a folder or a device, or may not be opened.
+    case unreadable
+    /// The contents are damaged, hostile or of a kind that is not supported.
+    case refused
+    /// The output could not be written.
+    case unwritable
+  }
+
+  /// The path as it was given.
+  public let path: String
+  /// The kind of failure.
+  public let kind: Kind
+  /// One sentence: the cause and, where there is one, the remedy.
+  public let reason: String
+
+  /// Makes an error about a file.
+  public init(path: String, kind: Kind, reason: String) {
+    self.path = path
+    self.kind = kind
+    self.reason = reason
+  }
+
+  /// Makes an error from the C library's error number.
+  package init(path: String, kind: Kind, errno code: Int32) {
+    self.init(path: path, kind: kind, reason: systemReason(code))
+  }
+
+  /// `path: reason`, control characters escaped, at most 500 characters.
+  public var description: String {
+    "\(printable(path, limit: 200)): \(printable(reason, limit: 280))"
+  }
+}
+
+/// The C library's sentence for an error number.
+package func systemReason(_ code: Int32) -> String {
+  switch code {
+  case ENOENT: "no such file"
+  case EACCES, EPERM: "permission denied"
+  case ELOOP: "too many symbolic links"
+  case ENOSPC: "no space left on the device"
+  case ENAMETOOLONG: "the name is too long"
+  default: String(cString: strerror(code)).lowercased()
+  }
+}
+
+/// `text` with control characters and line ends escaped, cut in the middle of nothing: at most `limit`
+/// characters, the rest replaced by `...`.
+package func printable(_ text: String, limit: Int = 80) -> String {
+  var result = ""
+  var length = 0
+  for scalar in text.unicodeScalars {
+    let piece: String
+    switch scalar {
+    case "\n": piece = "\\n"
+    case "\r": piece = "\\r"
+    case "\t": piece = "\\t"
+    case _ where scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value),
+      "\u{2028}", "\u{2029}", "\u{202A}"..."\u{202E}", "\u{2066}"..."\u{2069}":
+      piece = "\\u{" + String(scalar.value, radix: 16) + "}"
+    default: piece = String(scalar)
+    }
+    if length + piece.count > limit - 3 { return result + "..." }
+    result += piece
+    length += piece.count
+  }
+  return result
+}

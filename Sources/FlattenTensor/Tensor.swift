@@ -1,0 +1,77 @@
+/// A dense float32 array, row-major, the last axis contiguous.
+///
+/// Feature maps are `[B, H, W, C]` and token sequences `[B, N, C]`; the two share memory, so turning
+/// one into the other (``reshaped(_:)``) costs nothing. A tensor is immutable once made: operators
+/// write a new one. Copies share storage.
+public struct Tensor: Sendable {
+  /// The extent of each axis; an empty list is a scalar.
+  public let shape: [Int]
+  package let storage: TensorStorage
+
+  /// Makes a tensor whose elements `fill` writes; it must write all of them.
+  ///
+  /// - Parameters:
+  ///   - shape: extents, each at least 0.
+  ///   - pool: where the memory comes from and returns to; `nil` takes it from the system.
+  ///   - fill: receives the uninitialised elements, row-major.
+  package init(
+    _ shape: [Int], pool: BufferPool? = nil,
+    fill: (UnsafeMutableBufferPointer<Float>) throws -> Void
+  ) rethrows {
+    self.shape = shape
+    storage = TensorStorage(count: shape.reduce(1, *), pool: pool)
+    try fill(storage.buffer)
+  }
+
+  /// Makes a tensor whose elements are not yet written; an operator's output before it runs.
+  package init(uninitialized shape: [Int], pool: BufferPool? = nil) {
+    self.shape = shape
+    storage = TensorStorage(count: shape.reduce(1, *), pool: pool)
+  }
+
+  /// Makes a tensor from its elements in row-major order.
+  ///
+  /// - Precondition: `elements.count` is the product of `shape`.
+  public init(_ shape: [Int], _ elements: [Float]) {
+    let count = shape.reduce(1, *)
+    precondition(
+      elements.count == count, "\(elements.count) elements for shape \(shape), wanted \(count)")
+    self.init(shape) { _ = $0.initialize(from: elements) }
+  }
+
+  /// Makes a tensor of zeros.
+  package init(zeros shape: [Int]) {
+    self.init(shape) { $0.initialize(repeating: 0) }
+  }
+
+  private init(shape: [Int], sharing storage: TensorStorage) {
+    self.shape = shape
+    self.storage = storage
+  }
+
+  /// The number of elements.
+  public var count: Int { storage.buffer.count }
+
+  /// The elements as an array, row-major. Copies.
+  public var elements: [Float] { Array(storage.buffer) }
+
+  /// Calls `body` with the elements, row-major, without a copy. The buffer must not outlive the call.
+  public func withUnsafeBuffer<Result>(
+    _ body: (UnsafeBufferPointer<Float>) throws -> Result
+  ) rethrows -> Result {
+    try withExtendedLifetime(storage) { try body(UnsafeBufferPointer(storage.buffer)) }
+  }
+
+  /// The same elements under another shape of equal count; shares memory.
+  public func reshaped(_ shape: [Int]) -> Tensor {
+    precondition(
+      shape.reduce(1, *) == count, "cannot see \(self.shape) as \(shape): element counts differ")
+    return Tensor(shape: shape, sharing: storage)
+  }
+
+  /// The first element's address, for kernels. Valid while the tensor lives.
+  package var pointer: UnsafePointer<Float> { UnsafePointer(storage.pointer) }
+
+  /// The first element's address, for the operator that is making this tensor.
+  package var mutablePointer: UnsafeMutablePointer<Float> { storage.pointer }
+}

@@ -1,0 +1,55 @@
+/// Element-by-element comparison, written as "passes only if close" so that NaN fails.
+package enum Comparison {
+  /// What is wrong with `got`, or `nil` where every element is within `atol + rtol * |expected|`.
+  ///
+  /// - Parameters:
+  ///   - finiteOnly: skip elements whose expected value is NaN or infinite.
+  package static func mismatch(
+    _ got: [Float], shape: [Int], expected: [Double], expectedShape: [Int],
+    atol: Double, rtol: Double = 0, finiteOnly: Bool = false
+  ) -> String? {
+    guard shape == expectedShape else { return "shape \(shape), expected \(expectedShape)" }
+    guard got.count == expected.count else {
+      return "\(got.count) elements, expected \(expected.count)"
+    }
+    guard !expected.isEmpty else { return "nothing to compare: the expected tensor is empty" }
+    var worst = 0.0
+    var worstIndex = -1
+    var out = 0
+    for index in got.indices {
+      let wanted = expected[index]
+      if !wanted.isFinite {
+        let same = wanted.isNaN ? got[index].isNaN : Double(got[index]) == wanted
+        if !finiteOnly, !same {
+          out += 1
+          if worstIndex < 0 || worst.isFinite { worstIndex = index }
+          worst = .infinity
+        }
+        continue
+      }
+      let error = abs(Double(got[index]) - wanted)
+      if !(error <= atol + rtol * abs(wanted)) {
+        out += 1
+        if worstIndex < 0 || !(error <= worst) {
+          worst = error
+          worstIndex = index
+        }
+      }
+    }
+    guard out > 0 else { return nil }
+    return "\(out) of \(got.count) elements out of tolerance \(atol); worst at "
+      + "\(position(worstIndex, in: shape)): got \(got[worstIndex]), expected "
+      + "\(expected[worstIndex])"
+  }
+
+  /// The coordinates of a row-major index.
+  static func position(_ index: Int, in shape: [Int]) -> [Int] {
+    var rest = index
+    var coordinates: [Int] = []
+    for extent in shape.reversed() {
+      coordinates.append(rest % max(extent, 1))
+      rest /= max(extent, 1)
+    }
+    return coordinates.reversed()
+  }
+}
