@@ -1,1 +1,79 @@
+// The kernels behind FlattenTensor's operators.
+//
+// Every entry has three or four bodies: a plain reference (`_ref`, obvious loops, the definition and
+// the judge of the others), one over generic vectors for any CPU (SSE2, NEON), and the same loops
+// compiled for AVX2+FMA and AVX-512. The entry without a suffix calls the best this CPU has;
+// `FLATTEN_ISA=ref|generic|avx2|avx512` lowers the choice, never raises it.
+//
+// Contract of all: strides are in elements; buffers need only the alignment of float; outputs do not
+// overlap inputs unless stated; zero extents do nothing; nothing is read or written outside the given
+// extents; no allocation, no locks, no failure.
 #pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum fk_activation { FK_NONE = 0, FK_RELU = 1, FK_GELU = 2 };
+
+// The instruction set in use: "ref", "generic", "avx2" or "avx512".
+const char *fk_isa(void);
+
+// Every entry, by instruction set. Tests compare the tables; layers call the functions below.
+struct fk_table {
+  const char *isa;
+
+  // c[r][j] = activation(c[r][j] + bias[j]) + residual[r][j], in place.
+  // c: rows x cols with row stride ldc. bias: cols, or NULL. residual: row stride ldr, or NULL.
+  // GELU is the exact form 0.5 x (1 + erf(x / sqrt 2)); its erf is within 2.5e-7 of the true value.
+  void (*epilogue)(float *c, ptrdiff_t ldc, size_t rows, size_t cols, const float *bias,
+                   enum fk_activation activation, const float *residual, ptrdiff_t ldr);
+
+  // y = (x - mean) / sqrt(variance + eps) * gamma + beta for each row; the variance is taken around
+  // the mean (two passes). x and y may be the same.
+  void (*layer_norm)(const float *x, float *y, size_t rows, size_t cols, const float *gamma,
+                     const float *beta, float eps);
+
+  // The focusing map of focused linear attention for each row of x (after `add`, where given):
+  //   u = (max(x + add, 0) + 1e-6) / scale;   y = |u| * u^power / |u^power|
+  // Both norms are over the whole row. Evaluated on u / max(u), so that no power over- or underflows;
+  // a row that holds NaN stays NaN. x: row stride ldx; add: row stride cols; y: row stride cols.
+  void (*focus)(const float *x, ptrdiff_t ldx, const float *add, float *y, size_t rows, size_t cols,
+                const float *scale, int power);
+
+  // x = softmax(x * scale) for each row, in place. Row stride ldx. exp is within 2 ulp.
+  void (*softmax)(float *x, ptrdiff_t ldx, size_t rows, size_t cols, float scale);
+
+  // sums[j] = sum over rows of x[r][j], added up in blocks of 64 rows.
+  void (*column_sums)(const float *x, ptrdiff_t ldx, size_t rows, size_t cols, float *sums);
+
+  // y[r][j] *= 1 / (q[r] . k_mean + eps), in place: the normaliser of linear attention.
+  void (*divide_by_dot)(float *y, ptrdiff_t ldy, const float *q, ptrdiff_t ldq,
+                        const float *k_mean, size_t rows, size_t cols, float eps);
+
+  // One output row of a depthwise convolution, stride 1, zero padding kernel / 2.
+  // x: height x width pixels of `channels`, contiguous. weight: kernel * kernel x channels.
+  // bias: channels, or NULL. residual: this output row, or NULL; added after the activation.
+  // out: width x channels, row number `row`.
+  void (*depthwise_row)(const float *x, size_t height, size_t width, size_t channels, size_t row,
+                        int kernel, const float *weight, const float *bias,
+                        enum fk_activation activation, const float *residual, float *out);
+
+  // One output row of a bilinear resize:
+  //   out[p] = wy0 * (wx0[p] * upper[x0[p]] + wx1[p] * upper[x1[p]]) + wy1 * (... lower ...)
+  // upper, lower: rows of pixels of `channels`; x0, x1: source columns of each output pixel.
+  void (*bilinear_row)(const float *upper, const float *lower, float wy0, float wy1,
+                       const int32_t *x0, const int32_t *x1, const float *wx0, const float *wx1,
+                       size_t pixels, size_t channels, float *out);
+
+  // index[r] = the first column that holds the row's maximum. Rows contiguous. A NaN never wins.
+  void (*argmax)(const float *x, size_t rows, size_t cols, uint16_t *index);
+
+  // y[i] += a * x[i].
+  void (*add_scaled)(float *y, const float *x, float a, size_t count);
+};
+
+// The table of an instruction set, or NULL where this CPU or build does not have it.
+const struct fk_table *fk_table_for(const char *isa);
+
+// The table in use.
+const struct fk_table *fk_active(void);

@@ -1,0 +1,148 @@
+import FlattenKernels
+
+/// How a convolution's window moves; the same in both directions.
+package struct ConvolutionGeometry: Sendable, Equatable {
+  package let kernel: Int
+  package let stride: Int
+  package let padding: Int
+  package let dilation: Int
+
+  package init(kernel: Int, stride: Int = 1, padding: Int = 0, dilation: Int = 1) {
+    precondition(
+      kernel >= 1 && stride >= 1 && padding >= 0 && dilation >= 1,
+      "kernel \(kernel), stride \(stride), padding \(padding), dilation \(dilation)")
+    self.kernel = kernel
+    self.stride = stride
+    self.padding = padding
+    self.dilation = dilation
+  }
+
+  /// Output extent of an input extent; what does not fill a window at the end is dropped.
+  package func outputSize(_ size: Int) -> Int {
+    max(0, (size + 2 * padding - dilation * (kernel - 1) - 1) / stride + 1)
+  }
+}
+
+extension ForwardPass {
+  /// 2-D convolution of a feature map with a dense kernel.
+  ///
+  /// - Parameters:
+  ///   - x: `[B, H, W, C]`.
+  ///   - weight: `[outputs, kernel * kernel * C]`, window positions row by row, channels last.
+  ///   - bias: `[outputs]`.
+  /// - Returns: `[B, H', W', outputs]`.
+  package func convolution(
+    _ x: Tensor, _ weight: PackedMatrix, bias: Tensor?, _ geometry: ConvolutionGeometry,
+    activation: Activation = .none, layer: String
+  ) -> Tensor {
+    let (batch, height, width, channels) = x.mapShape(layer)
+    precondition(
+      weight.inputs == geometry.kernel * geometry.kernel * channels,
+      "\(layer): \(channels) channels and kernel \(geometry.kernel), weight \(weight.inputs)")
+    let (outHeight, outWidth) = (geometry.outputSize(height), geometry.outputSize(width))
+    let shape = [batch, outHeight, outWidth, weight.outputs]
+    let pixels = batch * outHeight * outWidth
+    let macs = pixels * weight.inputs * weight.outputs
+    return output(shape, .convolution, layer: layer, macs: macs) { y in
+      if geometry == ConvolutionGeometry(kernel: 1) {
+        multiply(
+          x.pointer, stride: channels, rows: pixels, weight, bias: bias, activation: activation,
+          residual: nil, into: y)
+        return
+      }
+      // A block of output pixels at a time is gathered into rows and multiplied while it is cached.
+      let block = max(32, min(256, pixels / 8))
+      let kernels = kernels
+      chunks(pixels, of: block) { [self] range in
+        let gathered = scratch(range.count * weight.inputs)
+        gather(
+          x, geometry, pixels: range, outHeight: outHeight, outWidth: outWidth,
+          into: gathered.mutablePointer)
+        let out = y + range.lowerBound * weight.outputs
+        weight.multiply(
+          gathered.pointer, stride: weight.inputs, rows: range.count, columns: 0..<weight.outputs,
+          into: out, stride: weight.outputs)
+        kernels.epilogue(
+          out, weight.outputs, range.count, weight.outputs, bias?.pointer, activation.code, nil, 0)
+      }
+    }
+  }
+
+  /// Writes the window of each output pixel as a row: kernel rows, kernel columns, channels.
+  private func gather(
+    _ x: Tensor, _ geometry: ConvolutionGeometry, pixels: Range<Int>, outHeight: Int, outWidth: Int,
+    into rows: UnsafeMutablePointer<Float>
+  ) {
+    let (height, width, channels) = (x.shape[1], x.shape[2], x.shape[3])
+    let kernel = geometry.kernel
+    var target = rows
+    for pixel in pixels {
+      let column = pixel % outWidth
+      let row = pixel / outWidth % outHeight
+      let image = x.pointer + pixel / (outWidth * outHeight) * height * width * channels
+      let left = column * geometry.stride - geometry.padding
+      for i in 0..<kernel {
+        let y = row * geometry.stride - geometry.padding + i * geometry.dilation
+        let isInside = left >= 0 && left + kernel <= width && geometry.dilation == 1
+        if y < 0 || y >= height {
+          target.update(repeating: 0, count: kernel * channels)
+          target += kernel * channels
+        } else if isInside {
+          target.update(from: image + (y * width + left) * channels, count: kernel * channels)
+          target += kernel * channels
+        } else {
+          for j in 0..<kernel {
+            let column = left + j * geometry.dilation
+            if column < 0 || column >= width {
+              target.update(repeating: 0, count: channels)
+            } else {
+              target.update(from: image + (y * width + column) * channels, count: channels)
+            }
+            target += channels
+          }
+        }
+      }
+    }
+  }
+
+  /// Depthwise convolution, stride 1, zero padding of half the kernel.
+  ///
+  /// - Parameters:
+  ///   - x: `[B, H, W, C]`.
+  ///   - weight: `[kernel * kernel, C]`.
+  ///   - bias: `[C]`.
+  ///   - residual: shape of x, added after the activation.
+  package func depthwiseConvolution(
+    _ x: Tensor, _ weight: Tensor, bias: Tensor?, kernel: Int, activation: Activation = .none,
+    residual: Tensor? = nil, layer: String
+  ) -> Tensor {
+    let (batch, height, width, channels) = x.mapShape(layer)
+    precondition(
+      weight.shape == [kernel * kernel, channels] && kernel % 2 == 1,
+      "\(layer): weight \(weight.shape) for kernel \(kernel) on \(x.shape)")
+    precondition(
+      residual.map { $0.count == x.count } ?? true,
+      "\(layer): residual is \(residual?.shape ?? []), output \(x.shape)")
+    let kernels = kernels
+    return output(
+      x.shape, .depthwiseConvolution, layer: layer, macs: x.count * kernel * kernel
+    ) { y in
+      let rowLength = width * channels
+      threads.run(batch * height) { task in
+        let image = x.pointer + task / height * height * rowLength
+        kernels.depthwise_row(
+          image, height, width, channels, task % height, Int32(kernel), weight.pointer,
+          bias?.pointer, activation.code, residual.map { $0.pointer + task * rowLength },
+          y + task * rowLength)
+      }
+    }
+  }
+}
+
+extension Tensor {
+  /// The extents of a feature map `[B, H, W, C]`.
+  func mapShape(_ layer: String) -> (batch: Int, height: Int, width: Int, channels: Int) {
+    precondition(shape.count == 4, "\(layer): a map [B, H, W, C] is wanted, not \(shape)")
+    return (shape[0], shape[1], shape[2], shape[3])
+  }
+}

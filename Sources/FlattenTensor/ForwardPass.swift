@@ -1,0 +1,87 @@
+import FlattenKernels
+
+/// What kind of work an operator is; the rows of a time table.
+package enum OperatorKind: String, Sendable, CaseIterable {
+  case linear
+  case convolution
+  case depthwiseConvolution = "depthwise convolution"
+  case layerNorm = "layer norm"
+  case focus = "focusing map"
+  case linearAttention = "linear attention"
+  case softmaxAttention = "softmax attention"
+  case resize
+  case pooling
+}
+
+/// What one operator did: its place in the model, its output and its cost.
+package struct OperatorRecord: Sendable {
+  /// The layer's path in the checkpoint, for example `backbone.block1.0.attn.q`.
+  package let layer: String
+  package let kind: OperatorKind
+  /// Shape of the output.
+  package let shape: [Int]
+  /// Multiply-accumulate operations; 0 where an operator has none worth counting.
+  package let macs: Int
+  /// Wall-clock time; 0 in a dry run.
+  package let seconds: Double
+}
+
+/// One run through a model: the threads, the memory and the observers that operators use.
+///
+/// A model is immutable and may be called from many threads; what a call needs lives here. A pass is
+/// used by one thread at a time; the pool of threads and of memory may be shared between passes.
+package final class ForwardPass {
+  package let threads: ThreadPool
+  package let memory: BufferPool
+  /// Shapes and costs only: operators return tensors whose elements are never written.
+  package let isDryRun: Bool
+  /// Called with every operator's record, in order.
+  package var onOperator: ((OperatorRecord) -> Void)?
+  /// Called with every named layer's output, for tests and for looking inside a model.
+  package var onOutput: ((String, Tensor) -> Void)?
+
+  package init(threads: ThreadPool, memory: BufferPool = BufferPool(), isDryRun: Bool = false) {
+    self.threads = threads
+    self.memory = memory
+    self.isDryRun = isDryRun
+  }
+
+  /// Makes an operator's output and has `body` write it; skipped in a dry run.
+  ///
+  /// - Parameters:
+  ///   - layer: path of the layer in the checkpoint.
+  ///   - macs: multiply-accumulate operations.
+  package func output(
+    _ shape: [Int], _ kind: OperatorKind, layer: String, macs: Int = 0,
+    _ body: (UnsafeMutablePointer<Float>) -> Void
+  ) -> Tensor {
+    let result = Tensor(uninitialized: shape, pool: memory)
+    var seconds = 0.0
+    if !isDryRun {
+      if onOperator == nil {
+        body(result.mutablePointer)
+      } else {
+        let time = ContinuousClock().measure { body(result.mutablePointer) }
+        seconds = Double(time.components.attoseconds) * 1e-18 + Double(time.components.seconds)
+      }
+    }
+    onOperator?(
+      OperatorRecord(layer: layer, kind: kind, shape: shape, macs: macs, seconds: seconds))
+    if !isDryRun { onOutput?(layer, result) }
+    return result
+  }
+
+  /// Memory for one piece of an operator's work, given back when the result goes.
+  func scratch(_ count: Int) -> Tensor { Tensor(uninitialized: [count], pool: memory) }
+
+  /// The kernels of this CPU.
+  var kernels: fk_table { fk_active().pointee }
+
+  /// Runs `body` over `0..<count` in chunks of `size`, the last one shorter, on all threads.
+  func chunks(_ count: Int, of size: Int, _ body: @escaping (Range<Int>) -> Void) {
+    let pieces = (count + size - 1) / size
+    threads.run(pieces) { piece in
+      body(piece * size..<min((piece + 1) * size, count))
+    }
+  }
+}

@@ -1,0 +1,70 @@
+extension ForwardPass {
+  /// Adaptive average pooling of a map to `size` x `size` cells, which overlap where the extent is no
+  /// multiple.
+  ///
+  /// - Parameter x: `[B, H, W, C]`.
+  package func adaptiveAveragePool(_ x: Tensor, size: Int, layer: String) -> Tensor {
+    let (batch, height, width, channels) = x.mapShape(layer)
+    func cell(_ index: Int, _ extent: Int) -> Range<Int> {
+      index * extent / size..<((index + 1) * extent + size - 1) / size
+    }
+    return output([batch, size, size, channels], .pooling, layer: layer) { y in
+      threads.run(batch * size * size) { task in
+        let image = x.pointer + task / (size * size) * height * width * channels
+        let rows = cell(task / size % size, height)
+        let columns = cell(task % size, width)
+        let out = y + task * channels
+        out.update(repeating: 0, count: channels)
+        for row in rows {
+          for column in columns {
+            let pixel = image + (row * width + column) * channels
+            for channel in 0..<channels { out[channel] += pixel[channel] }
+          }
+        }
+        let area = Float(rows.count * columns.count)
+        for channel in 0..<channels { out[channel] /= area }
+      }
+    }
+  }
+
+  /// Maximum over each window; the padding never wins.
+  package func maxPool(_ x: Tensor, _ geometry: ConvolutionGeometry, layer: String) -> Tensor {
+    let (batch, height, width, channels) = x.mapShape(layer)
+    let (outHeight, outWidth) = (geometry.outputSize(height), geometry.outputSize(width))
+    return output([batch, outHeight, outWidth, channels], .pooling, layer: layer) { y in
+      threads.run(batch * outHeight) { task in
+        let image = x.pointer + task / outHeight * height * width * channels
+        for column in 0..<outWidth {
+          let out = y + (task * outWidth + column) * channels
+          out.update(repeating: -.infinity, count: channels)
+          for i in 0..<geometry.kernel {
+            let row = task % outHeight * geometry.stride - geometry.padding + i * geometry.dilation
+            if row < 0 || row >= height { continue }
+            for j in 0..<geometry.kernel {
+              let source = column * geometry.stride - geometry.padding + j * geometry.dilation
+              if source < 0 || source >= width { continue }
+              let pixel = image + (row * width + source) * channels
+              for channel in 0..<channels where !(pixel[channel] <= out[channel]) {
+                out[channel] = pixel[channel]
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+
+  /// The mean over all tokens: `[B, N, C]` to `[B, C]`.
+  package func meanOverTokens(_ x: Tensor, layer: String) -> Tensor {
+    let (batch, tokens, channels) = x.tokenShape(layer)
+    let kernels = kernels
+    return output([batch, channels], .pooling, layer: layer) { y in
+      for item in 0..<batch {
+        let out = y + item * channels
+        kernels.column_sums(
+          x.pointer + item * tokens * channels, channels, tokens, channels, out)
+        for channel in 0..<channels { out[channel] /= Float(tokens) }
+      }
+    }
+  }
+}

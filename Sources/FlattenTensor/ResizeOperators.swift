@@ -1,0 +1,196 @@
+import FlattenKernels
+
+/// Source positions and weights of a linear resize along one axis, as PyTorch computes them in single
+/// precision.
+package struct LinearTable: Sendable {
+  /// The two source indices of each output index, and their weights.
+  package let first: [Int32]
+  package let second: [Int32]
+  package let firstWeight: [Float]
+  package let secondWeight: [Float]
+
+  package var count: Int { first.count }
+
+  package init(from input: Int, to output: Int, alignCorners: Bool) {
+    precondition(input >= 1 && output >= 1, "cannot resize \(input) to \(output)")
+    let scale: Float
+    if alignCorners {
+      scale = output > 1 ? Float(input - 1) / Float(output - 1) : 0
+    } else {
+      scale = Float(input) / Float(output)
+    }
+    var first: [Int32] = []
+    var second: [Int32] = []
+    var weight: [Float] = []
+    for index in 0..<output {
+      let position =
+        alignCorners ? scale * Float(index) : max(0, scale * (Float(index) + 0.5) - 0.5)
+      let low = min(Int(position), input - 1)
+      first.append(Int32(low))
+      second.append(Int32(min(low + 1, input - 1)))
+      weight.append(min(position - Float(low), 1))
+    }
+    self.first = first
+    self.second = second
+    firstWeight = weight.map { 1 - $0 }
+    secondWeight = weight
+  }
+
+  /// Writes one output row of a bilinear resize whose vertical position is `row` of `vertical`.
+  ///
+  /// - Parameters:
+  ///   - rows: the address of a source row, by its index.
+  package func write(
+    _ row: Int, of vertical: LinearTable, channels: Int,
+    rows: (Int) -> UnsafePointer<Float>, into out: UnsafeMutablePointer<Float>
+  ) {
+    fk_active().pointee.bilinear_row(
+      rows(Int(vertical.first[row])), rows(Int(vertical.second[row])), vertical.firstWeight[row],
+      vertical.secondWeight[row], first, second, firstWeight, secondWeight, count, channels, out)
+  }
+}
+
+/// The source index of each output index of a nearest resize, as PyTorch computes it: the product of
+/// index and ratio is rounded to single precision.
+package func nearestTable(from input: Int, to output: Int) -> [Int] {
+  let scale = Float(input) / Float(output)
+  return (0..<output).map { min(Int(Float($0) * scale), input - 1) }
+}
+
+extension ForwardPass {
+  /// Bilinear resize of a feature map.
+  ///
+  /// - Parameters:
+  ///   - x: `[B, H, W, C]`.
+  ///   - addedTo: a map of the output's shape that the result is added to.
+  package func resizeBilinear(
+    _ x: Tensor, height: Int, width: Int, alignCorners: Bool, addedTo base: Tensor? = nil,
+    layer: String
+  ) -> Tensor {
+    let (batch, sourceHeight, sourceWidth, channels) = x.mapShape(layer)
+    let shape = [batch, height, width, channels]
+    precondition(
+      base.map { $0.shape == shape } ?? true, "\(layer): \(base?.shape ?? []) and \(shape)")
+    if base == nil && shape == x.shape { return x }
+    let vertical = LinearTable(from: sourceHeight, to: height, alignCorners: alignCorners)
+    let horizontal = LinearTable(from: sourceWidth, to: width, alignCorners: alignCorners)
+    let kernels = kernels
+    return output(shape, .resize, layer: layer) { y in
+      let length = width * channels
+      threads.run(batch * height) { task in
+        let image = x.pointer + task / height * sourceHeight * sourceWidth * channels
+        let out = y + task * length
+        horizontal.write(
+          task % height, of: vertical, channels: channels,
+          rows: { image + $0 * sourceWidth * channels }, into: out)
+        if let base { kernels.add_scaled(out, base.pointer + task * length, 1, length) }
+      }
+    }
+  }
+
+  /// Linear resize of a token list along its tokens (align_corners false).
+  ///
+  /// - Parameters:
+  ///   - x: `[B, n, stride]`, of which `channels` are read from `offset` on.
+  /// - Returns: `[B, tokens, channels.count]`.
+  package func resizeTokens(
+    _ x: Tensor, channels: Range<Int>, to tokens: Int, layer: String
+  ) -> Tensor {
+    let (batch, sourceTokens, stride) = x.tokenShape(layer)
+    let table = LinearTable(from: sourceTokens, to: tokens, alignCorners: false)
+    let count = channels.count
+    return output([batch, tokens, count], .resize, layer: layer) { y in
+      chunks(batch * tokens, of: 256) { rows in
+        for row in rows {
+          let source = x.pointer + row / tokens * sourceTokens * stride + channels.lowerBound
+          let first = source + Int(table.first[row % tokens]) * stride
+          let second = source + Int(table.second[row % tokens]) * stride
+          let (a, b) = (table.firstWeight[row % tokens], table.secondWeight[row % tokens])
+          let out = y + row * count
+          for channel in 0..<count { out[channel] = a * first[channel] + b * second[channel] }
+        }
+      }
+    }
+  }
+
+  /// Copies some channels of every token: `[B, N, channels.count]`.
+  package func slice(_ x: Tensor, channels: Range<Int>, layer: String) -> Tensor {
+    resizeTokens(x, channels: channels, to: x.shape[1], layer: layer)
+  }
+
+  /// Nearest resize of a feature map, added to `base` where given.
+  package func resizeNearest(
+    _ x: Tensor, height: Int, width: Int, addedTo base: Tensor? = nil, layer: String
+  ) -> Tensor {
+    let (batch, sourceHeight, sourceWidth, channels) = x.mapShape(layer)
+    let shape = [batch, height, width, channels]
+    precondition(
+      base.map { $0.shape == shape } ?? true, "\(layer): \(base?.shape ?? []) and \(shape)")
+    let rows = nearestTable(from: sourceHeight, to: height)
+    let columns = nearestTable(from: sourceWidth, to: width)
+    let kernels = kernels
+    return output(shape, .resize, layer: layer) { y in
+      threads.run(batch * height) { task in
+        let row = task / height * sourceHeight + rows[task % height]
+        let source = x.pointer + row * sourceWidth * channels
+        let out = y + task * width * channels
+        for column in 0..<width {
+          let pixel = source + columns[column] * channels
+          (out + column * channels).update(from: pixel, count: channels)
+        }
+        if let base {
+          kernels.add_scaled(out, base.pointer + task * width * channels, 1, width * channels)
+        }
+      }
+    }
+  }
+}
+
+extension Tensor {
+  /// Bicubic resize of a map `[B, H, W, C]`, a = -0.75, align_corners false, no antialiasing: how the
+  /// official loader fits positional tables to another size.
+  package func resizedBicubic(height: Int, width: Int) -> Tensor {
+    let (batch, sourceHeight, sourceWidth, channels) = mapShape("bicubic resize")
+    let rows = cubicTable(from: sourceHeight, to: height)
+    let columns = cubicTable(from: sourceWidth, to: width)
+    return Tensor([batch, height, width, channels]) { out in
+      var index = 0
+      for item in 0..<batch {
+        let image = pointer + item * sourceHeight * sourceWidth * channels
+        for row in rows {
+          for column in columns {
+            for channel in 0..<channels {
+              var sum: Float = 0
+              for (y, wy) in row {
+                var line: Float = 0
+                for (x, wx) in column {
+                  line += wx * image[(y * sourceWidth + x) * channels + channel]
+                }
+                sum += wy * line
+              }
+              out[index] = sum
+              index += 1
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+/// The four source indices (clamped to the edge) and weights of each output index of a cubic resize.
+private func cubicTable(from input: Int, to output: Int) -> [[(index: Int, weight: Float)]] {
+  let a: Float = -0.75
+  func near(_ x: Float) -> Float { ((a + 2) * x - (a + 3)) * x * x + 1 }
+  func far(_ x: Float) -> Float { ((a * x - 5 * a) * x + 8 * a) * x - 4 * a }
+  let scale = Float(input) / Float(output)
+  return (0..<output).map { index in
+    let position = scale * (Float(index) + 0.5) - 0.5
+    let low = position.rounded(.down)
+    let t = position - low
+    let weights = [far(t + 1), near(t), near(1 - t), far(2 - t)]
+    return weights.enumerated().map { offset, weight in
+      (min(max(Int(low) - 1 + offset, 0), input - 1), weight)
+    }
+  }
+}

@@ -1,0 +1,109 @@
+import FlattenKernels
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
+/// Operators on each row of the last axis.
+extension ForwardPass {
+  /// Layer normalisation over the last axis.
+  ///
+  /// - Parameters:
+  ///   - x: `[..., C]`.
+  ///   - gamma: `[C]`.
+  ///   - beta: `[C]`.
+  package func layerNorm(
+    _ x: Tensor, gamma: Tensor, beta: Tensor, epsilon: Float, layer: String
+  ) -> Tensor {
+    let channels = gamma.count
+    precondition(x.shape.last == channels, "\(layer): x is \(x.shape), gamma \(gamma.shape)")
+    let kernels = kernels
+    return output(x.shape, .layerNorm, layer: layer) { y in
+      chunks(x.count / channels, of: 128) { rows in
+        let offset = rows.lowerBound * channels
+        kernels.layer_norm(
+          x.pointer + offset, y + offset, rows.count, channels, gamma.pointer, beta.pointer, epsilon)
+      }
+    }
+  }
+
+  /// Softmax over the last axis.
+  package func softmax(_ x: Tensor, layer: String = "") -> Tensor {
+    let columns = x.shape.last ?? 1
+    let kernels = kernels
+    return output(x.shape, .softmaxAttention, layer: layer) { y in
+      y.update(from: x.pointer, count: x.count)
+      chunks(x.count / max(columns, 1), of: 256) { rows in
+        kernels.softmax(y + rows.lowerBound * columns, columns, rows.count, columns, 1)
+      }
+    }
+  }
+}
+
+/// The same on plain tensors, for small inputs: parameters, tests, post-processing.
+extension Tensor {
+  /// `log(sum(exp(x)))` subtracted from each row of the last axis.
+  package func logSoftmax() -> Tensor {
+    mapRows { row, out in
+      let largest = row.max() ?? 0
+      let sum = row.reduce(0.0) { $0 + Double(expf($1 - largest)) }
+      let shift = largest + Float(log(sum))
+      for index in row.indices { out[index] = row[index] - shift }
+    }
+  }
+
+  /// `log(1 + exp(x))`, and x itself above 20 as PyTorch has it.
+  package func softplus() -> Tensor {
+    mapRows { row, out in
+      for index in row.indices { out[index] = row[index] > 20 ? row[index] : log1pf(expf(row[index])) }
+    }
+  }
+
+  /// The 2-norm of each row of the last axis, squares added in single precision: `[..., 1]`.
+  package func rowNorms() -> Tensor {
+    let columns = shape.last ?? 1
+    return Tensor(shape.dropLast() + [1]) { out in
+      for row in out.indices {
+        var sum: Float = 0
+        for column in 0..<columns { sum += pointer[row * columns + column] * pointer[row * columns + column] }
+        out[row] = sum.squareRoot()
+      }
+    }
+  }
+
+  /// The first class with the largest value in each row of the last axis.
+  package func argmax() -> [UInt16] {
+    let columns = shape.last ?? 1
+    let rows = count / max(columns, 1)
+    return [UInt16](unsafeUninitializedCapacity: rows) { buffer, written in
+      buffer.baseAddress.map { fk_active().pointee.argmax(pointer, rows, columns, $0) }
+      written = rows
+    }
+  }
+
+  /// Applies an activation to every element.
+  package func activated(_ activation: Activation) -> Tensor {
+    Tensor(shape) { out in
+      guard let base = out.baseAddress else { return }
+      base.update(from: pointer, count: count)
+      fk_active().pointee.epilogue(base, count, 1, count, nil, activation.code, nil, 0)
+    }
+  }
+
+  private func mapRows(
+    _ body: (UnsafeBufferPointer<Float>, UnsafeMutableBufferPointer<Float>) -> Void
+  ) -> Tensor {
+    let columns = shape.last ?? 1
+    return Tensor(shape) { out in
+      for start in stride(from: 0, to: count, by: max(columns, 1)) {
+        body(
+          UnsafeBufferPointer(start: pointer + start, count: columns),
+          UnsafeMutableBufferPointer(rebasing: out[start..<start + columns]))
+      }
+    }
+  }
+}
