@@ -1,0 +1,87 @@
+import FlattenFiles
+
+/// Weights that do not fit the model: every key that is missing, left over, of another shape or of
+/// another type, reported together.
+public struct ParameterError: Error, CustomStringConvertible, Sendable {
+  /// One key and what is wrong with it.
+  public enum Problem: Sendable, Equatable {
+    /// The model wants this tensor, the file does not have it.
+    case missing(name: String, expected: [Int])
+    /// The file has this tensor under another shape.
+    case shape(name: String, found: [Int], expected: [Int])
+    /// The file has this tensor, but its elements are integers or truth values.
+    case type(name: String)
+    /// The file has this tensor, the model has no place for it.
+    case leftOver(name: String, shape: [Int])
+  }
+
+  /// The file the weights come from.
+  public let path: String
+  /// All problems: wrong shapes, wrong types and missing keys in the order the model asks, then what
+  /// is left over in file order.
+  public let problems: [Problem]
+  /// What the file seems to hold, such as "FLatten-PVT tiny (LLLL)", where that can be told.
+  public let looksLike: String?
+
+  /// How many keys of each sort the text names.
+  private static let namedKeys = 10
+
+  /// One line a sort of problem, each naming the first ten keys, and at the end what to do.
+  public var description: String {
+    var lines: [String] = []
+    lines += sort { problem in
+      guard case .shape(let name, let found, let expected) = problem else { return nil }
+      return "\(quoted(name)) is \(found), the config wants \(expected)"
+    }
+    lines += sort { problem in
+      guard case .type(let name) = problem else { return nil }
+      return "\(quoted(name)) holds integers, the config wants floating-point numbers"
+    }
+    lines += list("the file lacks") { problem in
+      guard case .missing(let name, let expected) = problem else { return nil }
+      return "\(quoted(name)) \(expected)"
+    }
+    lines += list("the config has no place for") { problem in
+      guard case .leftOver(let name, let shape) = problem else { return nil }
+      return "\(quoted(name)) \(shape)"
+    }
+    let likeness = looksLike.map { " The file looks like \(printable($0, limit: 200))." } ?? ""
+    return "\(printable(path, limit: 200)): \(lines.joined(separator: ";\n  "))."
+      + "\(likeness) \(remedy)"
+  }
+
+  /// A sort of problem told in whole clauses.
+  private func sort(_ clause: (Problem) -> String?) -> [String] {
+    let clauses = problems.compactMap(clause)
+    let more = clauses.count - Self.namedKeys
+    return clauses.prefix(Self.namedKeys) + (more > 0 ? ["and \(more) more of this sort"] : [])
+  }
+
+  /// A sort of problem told as one list.
+  private func list(_ verb: String, _ item: (Problem) -> String?) -> [String] {
+    let items = problems.compactMap(item)
+    guard !items.isEmpty else { return [] }
+    let more = items.count - Self.namedKeys
+    return [
+      "\(verb) \(items.prefix(Self.namedKeys).joined(separator: ", "))"
+        + (more > 0 ? " and \(more) more" : "")
+    ]
+  }
+
+  private var remedy: String {
+    // A classifier of another width is by far the commonest misfit, and the only one whose cure is
+    // one number.
+    for case .shape(let name, let found, let expected) in problems {
+      guard let classes = found.first, found.count == expected.count,
+        found.dropFirst() == expected.dropFirst(),
+        name.utf8.split(separator: UInt8(ascii: ".")).contains(where: { part in
+          part.elementsEqual("conv_seg".utf8) || part.elementsEqual("head".utf8)
+        })
+      else { continue }
+      return "Use the config these weights were trained with, or set classes: \(classes)."
+    }
+    return "Use the config these weights were trained with."
+  }
+
+  private func quoted(_ name: String) -> String { "'\(printable(name))'" }
+}
