@@ -52,7 +52,7 @@ let package = Package(
 
     // Tests.
     .target(
-      name: "TestSupport", dependencies: ["FlattenTensor"], path: "Tests/TestSupport"),
+      name: "TestSupport", dependencies: ["FlattenCheckpoint"], path: "Tests/TestSupport"),
     .testTarget(name: "FlattenFilesTests", dependencies: ["FlattenFiles"]),
     .testTarget(
       name: "FlattenTensorTests", dependencies: ["FlattenTensor", "TestSupport", "COpenBLAS"]),

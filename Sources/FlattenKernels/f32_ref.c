@@ -80,9 +80,10 @@ static void divide_by_dot_ref(float *y, ptrdiff_t ldy, const float *q, ptrdiff_t
   }
 }
 
-static void depthwise_row_ref(const float *x, size_t height, size_t width, size_t channels,
-                              size_t row, int kernel, const float *weight, const float *bias,
-                              enum fk_activation activation, const float *residual, float *out) {
+static void depthwise_row_ref(const float *x, ptrdiff_t ldx, size_t height, size_t width,
+                              size_t channels, size_t row, int kernel, const float *weight,
+                              const float *bias, enum fk_activation activation,
+                              const float *residual, float *out) {
   ptrdiff_t half = kernel / 2, h = (ptrdiff_t)height, w = (ptrdiff_t)width;
   ptrdiff_t n = (ptrdiff_t)channels;
   for (ptrdiff_t column = 0; column < w; column++) {
@@ -92,7 +93,7 @@ static void depthwise_row_ref(const float *x, size_t height, size_t width, size_
         for (ptrdiff_t j = 0; j < kernel; j++) {
           ptrdiff_t sy = (ptrdiff_t)row + i - half, sx = column + j - half;
           if (sy < 0 || sy >= h || sx < 0 || sx >= w) continue;
-          sum += x[(sy * w + sx) * n + c] * weight[(i * kernel + j) * n + c];
+          sum += x[(sy * w + sx) * ldx + c] * weight[(i * kernel + j) * n + c];
         }
       }
       sum = activate(sum, activation);

@@ -108,30 +108,32 @@ extension ForwardPass {
   /// Depthwise convolution, stride 1, zero padding of half the kernel.
   ///
   /// - Parameters:
-  ///   - x: `[B, H, W, C]`.
+  ///   - x: `[B, H, W, C]`, or more channels of which C are read from `offset` on.
   ///   - weight: `[kernel * kernel, C]`.
   ///   - bias: `[C]`.
-  ///   - residual: shape of x, added after the activation.
+  ///   - residual: `[B, H, W, C]`, added after the activation.
+  /// - Returns: `[B, H, W, C]`.
   package func depthwiseConvolution(
-    _ x: Tensor, _ weight: Tensor, bias: Tensor?, kernel: Int, activation: Activation = .none,
-    residual: Tensor? = nil, layer: String
+    _ x: Tensor, offset: Int = 0, _ weight: Tensor, bias: Tensor?, kernel: Int,
+    activation: Activation = .none, residual: Tensor? = nil, layer: String
   ) -> Tensor {
-    let (batch, height, width, channels) = x.mapShape(layer)
+    let (batch, height, width, stride) = x.mapShape(layer)
+    let channels = weight.shape[1]
+    let shape = [batch, height, width, channels]
     precondition(
-      weight.shape == [kernel * kernel, channels] && kernel % 2 == 1,
+      weight.shape[0] == kernel * kernel && kernel % 2 == 1 && offset + channels <= stride,
       "\(layer): weight \(weight.shape) for kernel \(kernel) on \(x.shape)")
     precondition(
-      residual.map { $0.count == x.count } ?? true,
-      "\(layer): residual is \(residual?.shape ?? []), output \(x.shape)")
+      residual.map { $0.count == shape.reduce(1, *) } ?? true,
+      "\(layer): residual is \(residual?.shape ?? []), output \(shape)")
     let kernels = kernels
-    return output(
-      x.shape, .depthwiseConvolution, layer: layer, macs: x.count * kernel * kernel
-    ) { y in
+    let macs = shape.reduce(1, *) * kernel * kernel
+    return output(shape, .depthwiseConvolution, layer: layer, macs: macs) { y in
       let rowLength = width * channels
       threads.run(batch * height) { task in
-        let image = x.pointer + task / height * height * rowLength
+        let image = x.pointer + task / height * height * width * stride + offset
         kernels.depthwise_row(
-          image, height, width, channels, task % height, Int32(kernel), weight.pointer,
+          image, stride, height, width, channels, task % height, Int32(kernel), weight.pointer,
           bias?.pointer, activation.code, residual.map { $0.pointer + task * rowLength },
           y + task * rowLength)
       }

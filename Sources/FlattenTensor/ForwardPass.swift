@@ -9,6 +9,7 @@ package enum OperatorKind: String, Sendable, CaseIterable {
   case focus = "focusing map"
   case linearAttention = "linear attention"
   case softmaxAttention = "softmax attention"
+  case elementwise
   case resize
   case pooling
 }

@@ -31,6 +31,37 @@ extension ForwardPass {
     }
   }
 
+  /// The exact GELU of every element.
+  package func gelu(_ x: Tensor, layer: String) -> Tensor {
+    let kernels = kernels
+    return output(x.shape, .elementwise, layer: layer) { y in
+      chunks(x.count, of: 1 << 15) { range in
+        let out = y + range.lowerBound
+        out.update(from: x.pointer + range.lowerBound, count: range.count)
+        kernels.epilogue(out, range.count, 1, range.count, nil, FK_GELU, nil, 0)
+      }
+    }
+  }
+
+  /// `x + y`, where y has x's shape or is one item of its batch: `[B, N, C]` and `[N, C]`.
+  package func add(_ x: Tensor, _ y: Tensor, layer: String) -> Tensor {
+    precondition(
+      y.count > 0 && x.count % y.count == 0 && x.shape.suffix(2) == y.shape.suffix(2),
+      "\(layer): \(x.shape) and \(y.shape) do not add")
+    return output(x.shape, .elementwise, layer: layer) { out in
+      let kernels = kernels
+      chunks(x.count / y.count * 8, of: 1) { pieces in
+        let item = pieces.lowerBound / 8 * y.count
+        let part = (y.count + 7) / 8
+        let first = min(pieces.lowerBound % 8 * part, y.count)
+        let count = min(part, y.count - first)
+        let target = out + item + first
+        target.update(from: x.pointer + item + first, count: count)
+        kernels.add_scaled(target, y.pointer + first, 1, count)
+      }
+    }
+  }
+
   /// Softmax over the last axis.
   package func softmax(_ x: Tensor, layer: String = "") -> Tensor {
     let columns = x.shape.last ?? 1

@@ -51,12 +51,13 @@ struct fk_table {
                         const float *k_mean, size_t rows, size_t cols, float eps);
 
   // One output row of a depthwise convolution, stride 1, zero padding kernel / 2.
-  // x: height x width pixels of `channels`, contiguous. weight: kernel * kernel x channels.
+  // x: height x width pixels of `channels`, ldx apart. weight: kernel * kernel x channels.
   // bias: channels, or NULL. residual: this output row, or NULL; added after the activation.
   // out: width x channels, row number `row`.
-  void (*depthwise_row)(const float *x, size_t height, size_t width, size_t channels, size_t row,
-                        int kernel, const float *weight, const float *bias,
-                        enum fk_activation activation, const float *residual, float *out);
+  void (*depthwise_row)(const float *x, ptrdiff_t ldx, size_t height, size_t width,
+                        size_t channels, size_t row, int kernel, const float *weight,
+                        const float *bias, enum fk_activation activation, const float *residual,
+                        float *out);
 
   // One output row of a bilinear resize:
   //   out[p] = wy0 * (wx0[p] * upper[x0[p]] + wx1[p] * upper[x1[p]]) + wy1 * (... lower ...)

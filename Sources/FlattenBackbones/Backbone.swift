@@ -1,0 +1,35 @@
+import FlattenCheckpoint
+import FlattenNN
+import FlattenTensor
+
+/// One level of a feature pyramid, as a backbone promises it to necks and heads.
+public struct FeatureInfo: Sendable, Equatable {
+  /// Channels of the map.
+  public let channels: Int
+  /// Input pixels per cell, in both directions.
+  public let stride: Int
+
+  package init(channels: Int, stride: Int) {
+    self.channels = channels
+    self.stride = stride
+  }
+}
+
+/// A network that turns a picture into maps of falling resolution.
+package protocol PyramidBackbone: Sendable {
+  /// The maps that a call returns, finest first.
+  var featureInfo: [FeatureInfo] { get }
+
+  /// - Parameter x: `[B, H, W, 3]`, normalised.
+  /// - Returns: one map `[B, H', W', C]` per level.
+  func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> [Tensor]
+}
+
+/// A backbone that can also sum a picture up in one vector.
+package protocol ClassifyingBackbone: PyramidBackbone {
+  /// Width of the vector.
+  var pooledChannels: Int { get }
+
+  /// - Returns: `[B, pooledChannels]`, what the classifier's linear layer reads.
+  func pooled(_ x: Tensor, _ pass: ForwardPass) -> Tensor
+}

@@ -1,0 +1,215 @@
+// PVT (Pyramid Vision Transformer, arXiv 2102.12122) and FLatten-PVT (arXiv 2308.00442).
+//
+// Checkpoints: whai362/PVT at 57e2dfa (classification/pvt.py and segmentation/pvt.py) and
+// LeapLabTHU/FLatten-Transformer at abdb115 (models/flatten_pvt.py).
+//
+// B batch, H W grid, N tokens = H * W, C channels.
+//
+// What surprises:
+// - patches do not overlap, so what is left over at the right and the bottom is dropped at each stage;
+// - the norms of blocks have epsilon 1e-6, those of patch embeddings and reductions 1e-5;
+// - FLatten-PVT creates `norm` after the last stage and never uses it;
+// - PVT's last position table has a row for the class token, which dense prediction skips;
+// - upstream runs FLatten-PVT only at the size it was built for; here every position table is resized.
+
+import FlattenCheckpoint
+import FlattenNN
+import FlattenTensor
+
+/// A pre-norm block: `x + attention(norm1(x))`, then `x + mlp(norm2(x))`.
+package struct PyramidBlock: Sendable {
+  private let norm1: LayerNorm
+  private let attention: any TokenAttention
+  private let norm2: LayerNorm
+  private let mlp: MLP
+
+  package init(_ c: PyramidConfiguration, stage: Int, from tree: ParameterScope) throws {
+    let channels = c.embedDims[stage]
+    norm1 = try LayerNorm(channels, epsilon: c.normEpsilon, from: tree.scope("norm1"))
+    attention = try c.makeAttention(stage: stage, from: tree.scope("attn"))
+    norm2 = try LayerNorm(channels, epsilon: c.normEpsilon, from: tree.scope("norm2"))
+    mlp = try MLP(channels, hidden: channels * c.mlpRatios[stage], from: tree.scope("mlp"))
+  }
+
+  /// - Parameter x: `[B, N, C]`; N may exceed the grid by a class token where nothing is reduced.
+  package func callAsFunction(_ x: Tensor, grid: Grid, _ pass: ForwardPass) -> Tensor {
+    let y = attention(norm1(x, pass), grid: grid, residual: x, pass)
+    return mlp(norm2(y, pass), residual: y, pass)
+  }
+}
+
+extension PyramidConfiguration {
+  /// The attention of a stage's blocks.
+  func makeAttention(stage: Int, from tree: ParameterScope) throws -> any TokenAttention {
+    func reduction(_ ratio: Int) -> KeyReduction {
+      hasPooledKeys ? .pooled(size: 7) : ratio > 1 ? .strided(ratio: ratio) : .none
+    }
+    switch attention[stage] {
+    case .linear:
+      return try FocusedLinearAttention(
+        FocusedLinearAttention.Configuration(
+          channels: embedDims[stage], heads: heads[stage],
+          reduction: reduction(linearReductionRatios[stage]), nativeGrid: nativeGrid(stage: stage),
+          focusingFactor: focusingFactor, kernel: kernel, qkvBias: qkvBias,
+          normEpsilon: innerNormEpsilon),
+        from: tree)
+    case .softmax:
+      return try SpatialReductionAttention(
+        channels: embedDims[stage], heads: heads[stage],
+        reduction: reduction(reductionRatios[stage]), qkvBias: qkvBias,
+        normEpsilon: innerNormEpsilon, from: tree)
+    }
+  }
+}
+
+/// PVT and FLatten-PVT.
+package struct PyramidVisionTransformer: ClassifyingBackbone {
+  /// What the last stage holds beside the grid's tokens.
+  package enum Ending: Sendable {
+    /// FLatten-PVT: nothing; a classifier reads the mean over all tokens.
+    case meanOfTokens
+    /// PVT as published for dense prediction: a row of the last position table to skip.
+    case skippedClassToken
+    /// PVT as published for classification: a class token and a norm.
+    case classToken
+  }
+
+  private struct Stage: Sendable {
+    let embedding: PatchEmbedding
+    let position: PositionTable
+    let blocks: [PyramidBlock]
+    let path: String
+  }
+
+  private struct ClassToken: Sendable {
+    let token: Tensor  // [1, 1, C], its position added
+    let norm: LayerNorm
+  }
+
+  private let stages: [Stage]
+  private let classToken: ClassToken?
+  package let featureInfo: [FeatureInfo]
+
+  package init(_ c: PyramidConfiguration, ending: Ending, from tree: ParameterScope) throws {
+    stages = try (0..<4).map { stage in
+      let channels = c.embedDims[stage]
+      let size = stage == 0 ? 4 : 2
+      let isLastOfPVT = stage == 3 && ending != .meanOfTokens
+      return Stage(
+        embedding: try PatchEmbedding(
+          in: stage == 0 ? c.inputChannels : c.embedDims[stage - 1], out: channels,
+          ConvolutionGeometry(kernel: size, stride: size), normEpsilon: c.innerNormEpsilon,
+          from: tree.scope("patch_embed\(stage + 1)")),
+        position: try PositionTable(
+          "pos_embed\(stage + 1)", native: c.nativeGrid(stage: stage), channels: channels,
+          skipping: isLastOfPVT ? 1 : 0, from: tree),
+        blocks: try (0..<c.depths[stage]).map { block in
+          try PyramidBlock(c, stage: stage, from: tree.scope("block\(stage + 1)").scope(block))
+        },
+        path: tree.scope("pos_embed\(stage + 1)").path)
+    }
+    if ending == .classToken {
+      let channels = c.embedDims[3]
+      let rows = tree.shape(of: "pos_embed4").flatMap { $0.count == 3 ? $0[1] : nil }
+      let table = try tree.tensor(
+        "pos_embed4", [1, rows ?? c.nativeGrid(stage: 3).count + 1, channels])
+      let token = try tree.tensor("cls_token", [1, 1, channels])
+      classToken = ClassToken(
+        token: Tensor([1, 1, channels]) { sum in
+          for index in 0..<channels {
+            sum[index] = token.pointer[index] + table.pointer[index]
+          }
+        },
+        norm: try LayerNorm(channels, epsilon: c.normEpsilon, from: tree.scope("norm")))
+    } else {
+      classToken = nil
+    }
+    featureInfo = c.featureInfo
+  }
+
+  package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> [Tensor] {
+    var maps: [Tensor] = []
+    for stage in stages {
+      let (tokens, grid) = embed(maps.last ?? x, stage, pass)
+      maps.append(run(tokens, grid, stage, pass).asMap(grid))
+    }
+    return maps
+  }
+
+  package var pooledChannels: Int { featureInfo[3].channels }
+
+  package func pooled(_ x: Tensor, _ pass: ForwardPass) -> Tensor {
+    guard let classToken else {
+      return pass.meanOverTokens(self(x, pass)[3].asTokens, layer: "pool")
+    }
+    var map = x
+    for stage in stages.dropLast() {
+      let (tokens, grid) = embed(map, stage, pass)
+      map = run(tokens, grid, stage, pass).asMap(grid)
+    }
+    let (tokens, grid) = embed(map, stages[3], pass)
+    let all = run(tokens.prependingToken(classToken.token), grid, stages[3], pass)
+    return classToken.norm(all.firstTokens, pass)
+  }
+
+  /// A stage's tokens `[B, N, C]` with their positions added, and their grid.
+  private func embed(_ x: Tensor, _ stage: Stage, _ pass: ForwardPass) -> (Tensor, Grid) {
+    let map = stage.embedding(x, pass)
+    let position = stage.position(map.grid, pass)
+    return (pass.add(map.asTokens, position, layer: stage.path), map.grid)
+  }
+
+  private func run(_ tokens: Tensor, _ grid: Grid, _ stage: Stage, _ pass: ForwardPass) -> Tensor {
+    stage.blocks.reduce(tokens) { $1($0, grid: grid, pass) }
+  }
+}
+
+extension Tensor {
+  /// `[B, N, C]` with a token `[1, 1, C]` put before each item: `[B, N + 1, C]`.
+  fileprivate func prependingToken(_ token: Tensor) -> Tensor {
+    let (batch, tokens, channels) = (shape[0], shape[1], shape[2])
+    return Tensor([batch, tokens + 1, channels]) { out in
+      for item in 0..<batch {
+        let start = item * (tokens + 1) * channels
+        for index in 0..<channels { out[start + index] = token.pointer[index] }
+        for index in 0..<tokens * channels {
+          out[start + channels + index] = pointer[item * tokens * channels + index]
+        }
+      }
+    }
+  }
+
+  /// The first token of each item: `[B, N, C]` to `[B, C]`.
+  fileprivate var firstTokens: Tensor {
+    let (batch, tokens, channels) = (shape[0], shape[1], shape[2])
+    return Tensor([batch, channels]) { out in
+      for item in 0..<batch {
+        for index in 0..<channels {
+          out[item * channels + index] = pointer[item * tokens * channels + index]
+        }
+      }
+    }
+  }
+}
+
+extension PyramidVisionTransformer {
+  /// Keys of official checkpoints that dense prediction does not read.
+  package static let ignoredKeys = [
+    IgnoredKeys(pattern: "norm.*", reason: "created by upstream, unused by its dense forward"),
+    IgnoredKeys(pattern: "cls_token", reason: "belongs to classification"),
+    IgnoredKeys(pattern: "head.*", reason: "the ImageNet classifier"),
+  ]
+
+  /// The published variants, by their names in configs.
+  package static let variants: [String: PyramidConfiguration] = [
+    "tiny": variant(depths: [2, 2, 2, 2]),
+    "small": variant(depths: [3, 4, 6, 3]),
+    "medium": variant(depths: [3, 4, 18, 3]),
+    "large": variant(depths: [3, 8, 27, 3]),
+  ]
+
+  private static func variant(depths: [Int]) -> PyramidConfiguration {
+    PyramidConfiguration(
+      embedDims: [64, 128, 320, 512], heads: [1, 2, 5, 8], mlpRatios: [8, 8, 4, 4], depths: depths)
+  }
+}

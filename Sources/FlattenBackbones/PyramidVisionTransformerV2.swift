@@ -1,0 +1,113 @@
+// PVTv2 (arXiv 2106.13797) and FLatten-PVTv2 (arXiv 2308.00442).
+//
+// Checkpoints: whai362/PVT at 57e2dfa (detection/pvt_v2.py, classification/pvt_v2.py) and
+// LeapLabTHU/FLatten-Transformer at abdb115 (models/flatten_pvt_v2.py).
+//
+// What surprises:
+// - patches overlap (7x7 stride 4, then 3x3 stride 2), so grids round up and nothing is dropped;
+// - there is no position table beside the attention's own; the MLP's depthwise convolution takes its
+//   place;
+// - the "linear" variant pools keys and values to 7x7 whatever the picture, puts a ReLU before the
+//   MLP's depthwise convolution, and its position table always has 49 rows.
+
+import FlattenCheckpoint
+import FlattenNN
+import FlattenTensor
+
+/// A pre-norm block with a convolution in its MLP.
+package struct PyramidBlockV2: Sendable {
+  private let norm1: LayerNorm
+  private let attention: any TokenAttention
+  private let norm2: LayerNorm
+  private let mlp: ConvolutionalMLP
+
+  package init(_ c: PyramidConfiguration, stage: Int, from tree: ParameterScope) throws {
+    let channels = c.embedDims[stage]
+    norm1 = try LayerNorm(channels, epsilon: c.normEpsilon, from: tree.scope("norm1"))
+    attention = try c.makeAttention(stage: stage, from: tree.scope("attn"))
+    norm2 = try LayerNorm(channels, epsilon: c.normEpsilon, from: tree.scope("norm2"))
+    mlp = try ConvolutionalMLP(
+      channels, hidden: channels * c.mlpRatios[stage], hasLinearAttention: c.hasPooledKeys,
+      from: tree.scope("mlp"))
+  }
+
+  /// - Parameter x: `[B, N, C]`.
+  package func callAsFunction(_ x: Tensor, grid: Grid, _ pass: ForwardPass) -> Tensor {
+    let y = attention(norm1(x, pass), grid: grid, residual: x, pass)
+    return mlp(norm2(y, pass), grid: grid, residual: y, pass)
+  }
+}
+
+/// PVTv2 and FLatten-PVTv2.
+package struct PyramidVisionTransformerV2: ClassifyingBackbone {
+  private struct Stage: Sendable {
+    let embedding: PatchEmbedding
+    let blocks: [PyramidBlockV2]
+    let norm: LayerNorm
+  }
+
+  private let stages: [Stage]
+  package let featureInfo: [FeatureInfo]
+
+  package init(_ c: PyramidConfiguration, from tree: ParameterScope) throws {
+    stages = try (0..<4).map { stage in
+      let channels = c.embedDims[stage]
+      let geometry =
+        stage == 0
+        ? ConvolutionGeometry(kernel: 7, stride: 4, padding: 3)
+        : ConvolutionGeometry(kernel: 3, stride: 2, padding: 1)
+      return Stage(
+        embedding: try PatchEmbedding(
+          in: stage == 0 ? c.inputChannels : c.embedDims[stage - 1], out: channels, geometry,
+          normEpsilon: c.innerNormEpsilon, from: tree.scope("patch_embed\(stage + 1)")),
+        blocks: try (0..<c.depths[stage]).map { block in
+          try PyramidBlockV2(c, stage: stage, from: tree.scope("block\(stage + 1)").scope(block))
+        },
+        norm: try LayerNorm(
+          channels, epsilon: c.normEpsilon, from: tree.scope("norm\(stage + 1)")))
+    }
+    featureInfo = c.featureInfo
+  }
+
+  package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> [Tensor] {
+    var maps: [Tensor] = []
+    for stage in stages {
+      let map = stage.embedding(maps.last ?? x, pass)
+      let grid = map.grid
+      let tokens = stage.blocks.reduce(map.asTokens) { $1($0, grid: grid, pass) }
+      maps.append(stage.norm(tokens, pass).asMap(grid))
+    }
+    return maps
+  }
+
+  package var pooledChannels: Int { featureInfo[3].channels }
+
+  package func pooled(_ x: Tensor, _ pass: ForwardPass) -> Tensor {
+    pass.meanOverTokens(self(x, pass)[3].asTokens, layer: "pool")
+  }
+}
+
+extension PyramidVisionTransformerV2 {
+  /// Keys of official checkpoints that dense prediction does not read.
+  package static let ignoredKeys = [
+    IgnoredKeys(pattern: "head.*", reason: "the ImageNet classifier")
+  ]
+
+  /// The published variants, by their names in configs.
+  package static let variants: [String: PyramidConfiguration] = [
+    "b0": variant(width: 32, depths: [2, 2, 2, 2]),
+    "b1": variant(width: 64, depths: [2, 2, 2, 2]),
+    "b2": variant(width: 64, depths: [3, 4, 6, 3]),
+    "b3": variant(width: 64, depths: [3, 4, 18, 3]),
+    "b4": variant(width: 64, depths: [3, 8, 27, 3], mlpRatios: [8, 8, 4, 4]),
+    "b5": variant(width: 64, depths: [3, 6, 40, 3], mlpRatios: [4, 4, 4, 4]),
+  ]
+
+  private static func variant(
+    width: Int, depths: [Int], mlpRatios: [Int] = [8, 8, 4, 4]
+  ) -> PyramidConfiguration {
+    PyramidConfiguration(
+      embedDims: width == 32 ? [32, 64, 160, 256] : [64, 128, 320, 512], heads: [1, 2, 5, 8],
+      mlpRatios: mlpRatios, depths: depths)
+  }
+}

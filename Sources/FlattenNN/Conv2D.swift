@@ -1,0 +1,115 @@
+import FlattenCheckpoint
+import FlattenTensor
+
+/// A 2-D convolution on a map `[B, H, W, C]`, optionally with a batch norm folded into its weights and
+/// an activation after it.
+package struct Conv2D: Sendable {
+  /// What follows the convolution in the checkpoint.
+  package enum Following: Sendable {
+    /// Its own bias, or nothing.
+    case bias(Bool)
+    /// A batch norm under its own scope; the convolution has no bias.
+    case batchNorm(epsilon: Float, key: String)
+  }
+
+  private let weight: PackedMatrix
+  private let bias: Tensor?
+  private let geometry: ConvolutionGeometry
+  private let activation: Activation
+  private let path: String
+
+  /// Reads `<key>weight` `[outputs, inputs, kernel, kernel]` and what follows it.
+  ///
+  /// - Parameters:
+  ///   - key: scope of the convolution below `tree`; empty where it is `tree` itself.
+  package init(
+    in inputs: Int, out outputs: Int, _ geometry: ConvolutionGeometry,
+    following: Following = .bias(true), activation: Activation = .none, key: String = "",
+    from tree: ParameterScope
+  ) throws {
+    let scope = key.isEmpty ? tree : tree.scope(key)
+    let kernel = geometry.kernel
+    let stored = try scope.tensor("weight", [outputs, inputs, kernel, kernel])
+    var scale: Tensor?
+    switch following {
+    case .bias(let exists):
+      bias = exists ? try scope.tensor("bias", [outputs]) : nil
+    case .batchNorm(let epsilon, let key):
+      let norm = try BatchNorm(outputs, epsilon: epsilon, from: tree.scope(key))
+      scale = norm.scale
+      bias = norm.shift
+    }
+    weight = PackedMatrix(windowMajor(stored, scale: scale))
+    self.geometry = geometry
+    self.activation = activation
+    path = tree.path
+  }
+
+  package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> Tensor {
+    pass.convolution(x, weight, bias: bias, geometry, activation: activation, layer: path)
+  }
+}
+
+/// PyTorch's `[outputs, inputs, kernel, kernel]` as `[outputs, kernel * kernel * inputs]`, each output
+/// multiplied by its scale.
+private func windowMajor(_ weight: Tensor, scale: Tensor?) -> Tensor {
+  let (outputs, inputs) = (weight.shape[0], weight.shape[1])
+  let window = weight.shape[2] * weight.shape[3]
+  return Tensor([outputs, window * inputs]) { packed in
+    for output in 0..<outputs {
+      let factor = scale.map { $0.pointer[output] } ?? 1
+      for input in 0..<inputs {
+        let source = weight.pointer + (output * inputs + input) * window
+        for position in 0..<window {
+          packed[(output * window + position) * inputs + input] = source[position] * factor
+        }
+      }
+    }
+  }
+}
+
+/// A convolution of each channel by itself, stride 1, padding half the kernel.
+package struct DepthwiseConv2D: Sendable {
+  private let weight: Tensor  // [kernel * kernel, channels]
+  private let bias: Tensor
+  private let kernel: Int
+  private let path: String
+
+  /// Reads `weight` `[own, 1, kernel, kernel]` and `bias` `[own]`.
+  ///
+  /// - Parameters:
+  ///   - channels: channels of the checkpoint's tensor.
+  ///   - repeated: how many groups of channels, side by side, share it.
+  package init(
+    _ channels: Int, kernel: Int, repeated: Int = 1, from tree: ParameterScope
+  ) throws {
+    let stored = try tree.tensor("weight", [channels, 1, kernel, kernel])
+    let storedBias = try tree.tensor("bias", [channels])
+    let all = channels * repeated
+    weight = Tensor([kernel * kernel, all]) { packed in
+      for position in 0..<kernel * kernel {
+        for channel in 0..<all {
+          packed[position * all + channel] =
+            stored.pointer[channel % channels * kernel * kernel + position]
+        }
+      }
+    }
+    bias = Tensor([all]) { packed in
+      for channel in 0..<all { packed[channel] = storedBias.pointer[channel % channels] }
+    }
+    self.kernel = kernel
+    path = tree.path
+  }
+
+  /// - Parameters:
+  ///   - x: `[B, H, W, stride]`, channels read from `offset` on.
+  ///   - residual: as many elements as the result, added after the activation.
+  package func callAsFunction(
+    _ x: Tensor, offset: Int = 0, activation: Activation = .none, residual: Tensor? = nil,
+    _ pass: ForwardPass
+  ) -> Tensor {
+    pass.depthwiseConvolution(
+      x, offset: offset, weight, bias: bias, kernel: kernel, activation: activation,
+      residual: residual, layer: path)
+  }
+}

@@ -1,0 +1,34 @@
+import FlattenTensor
+
+/// Rows and columns of tokens: a token sequence's shape as a map.
+package struct Grid: Sendable, Hashable {
+  package let height: Int
+  package let width: Int
+
+  package init(_ height: Int, _ width: Int) {
+    self.height = height
+    self.width = width
+  }
+
+  package var count: Int { height * width }
+
+  /// The square grid of `count` tokens, or `nil` where there is none.
+  package init?(squareOf count: Int) {
+    let side = Int(Double(count).squareRoot().rounded())
+    guard count > 0, side * side == count else { return nil }
+    self.init(side, side)
+  }
+}
+
+extension Tensor {
+  /// `[B, N, C]` as `[B, H, W, C]`; the same memory.
+  package func asMap(_ grid: Grid) -> Tensor {
+    reshaped([shape[0], grid.height, grid.width, shape[2]])
+  }
+
+  /// `[B, H, W, C]` as `[B, N, C]`; the same memory.
+  package var asTokens: Tensor { reshaped([shape[0], shape[1] * shape[2], shape[3]]) }
+
+  /// The grid of a map `[B, H, W, C]`.
+  package var grid: Grid { Grid(shape[1], shape[2]) }
+}

@@ -1,0 +1,43 @@
+import FlattenCheckpoint
+import FlattenTensor
+
+/// The feed-forward part of a transformer block: `fc2(GELU(fc1(x))) + residual`.
+package struct MLP: Sendable {
+  private let expand: Linear
+  private let contract: Linear
+
+  package init(_ channels: Int, hidden: Int, from tree: ParameterScope) throws {
+    expand = try Linear(in: channels, out: hidden, bias: true, from: tree.scope("fc1"))
+    contract = try Linear(in: hidden, out: channels, bias: true, from: tree.scope("fc2"))
+  }
+
+  package func callAsFunction(_ x: Tensor, residual: Tensor?, _ pass: ForwardPass) -> Tensor {
+    contract(expand(x, activation: .gelu, pass), residual: residual, pass)
+  }
+}
+
+/// PVTv2's feed-forward part, with a 3x3 depthwise convolution before the GELU.
+package struct ConvolutionalMLP: Sendable {
+  private let expand: Linear
+  private let depthwise: DepthwiseConv2D
+  private let contract: Linear
+  private let hasLinearAttention: Bool
+
+  /// - Parameter hasLinearAttention: PVTv2's "linear" variant, which adds a ReLU after `fc1`.
+  package init(
+    _ channels: Int, hidden: Int, hasLinearAttention: Bool, from tree: ParameterScope
+  ) throws {
+    expand = try Linear(in: channels, out: hidden, bias: true, from: tree.scope("fc1"))
+    depthwise = try DepthwiseConv2D(hidden, kernel: 3, from: tree.scope("dwconv.dwconv"))
+    contract = try Linear(in: hidden, out: channels, bias: true, from: tree.scope("fc2"))
+    self.hasLinearAttention = hasLinearAttention
+  }
+
+  package func callAsFunction(
+    _ x: Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass
+  ) -> Tensor {
+    let hidden = expand(x, activation: hasLinearAttention ? .relu : .none, pass)
+    let mixed = depthwise(hidden.asMap(grid), activation: .gelu, pass).asTokens
+    return contract(mixed, residual: residual, pass)
+  }
+}

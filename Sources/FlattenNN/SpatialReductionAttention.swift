@@ -1,0 +1,37 @@
+// Softmax attention with spatially reduced keys and values, of PVT (arXiv 2102.12122) and PVTv2
+// (arXiv 2106.13797): whai362/PVT at 57e2dfa, and the softmax blocks of FLatten-PVT.
+
+import FlattenCheckpoint
+import FlattenTensor
+
+/// `softmax(q k^T / sqrt d) v` per head, keys and values from a shortened token list.
+package struct SpatialReductionAttention: TokenAttention {
+  private let query: Linear
+  private let keySource: KeySource
+  private let keyValue: Linear
+  private let projection: Linear
+  private let heads: Int
+  private let path: String
+
+  /// - Parameter normEpsilon: of the norm after the reduction.
+  package init(
+    channels: Int, heads: Int, reduction: KeyReduction, qkvBias: Bool, normEpsilon: Float,
+    from tree: ParameterScope
+  ) throws {
+    query = try Linear(in: channels, out: channels, bias: qkvBias, from: tree.scope("q"))
+    keySource = try KeySource(reduction, channels: channels, epsilon: normEpsilon, from: tree)
+    keyValue = try Linear(in: channels, out: 2 * channels, bias: qkvBias, from: tree.scope("kv"))
+    projection = try Linear(in: channels, out: channels, bias: true, from: tree.scope("proj"))
+    self.heads = heads
+    path = tree.path
+  }
+
+  package func callAsFunction(
+    _ x: Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass
+  ) -> Tensor {
+    let q = query(x, pass)  // [B, N, C]
+    let kv = keyValue(keySource(x, grid: grid, pass), pass)  // [B, n, 2C]
+    let mixed = pass.softmaxAttention(q, kv: kv, heads: heads, layer: "\(path).attention")
+    return projection(mixed, residual: residual, pass)
+  }
+}

@@ -1,0 +1,83 @@
+import FlattenBackbones
+import FlattenConfig
+import FlattenNN
+import FlattenTensor
+import TestSupport
+import Testing
+
+/// Blocks and whole backbones of the PVT families, stage by stage.
+@Suite struct GoldenBackboneTests {
+  /// The reference's class names and ours.
+  static let families = [
+    "FlattenPVT": "flatten_pvt", "FlattenPVTv2": "flatten_pvt_v2", "DensePVT": "pvt",
+    "DensePVTv2": "pvt_v2",
+  ]
+
+  static let cases = Fixtures.cases(kinds: ["backbone"]).filter { isSupported($0) }
+
+  static func isSupported(_ fixture: FixtureCase) -> Bool {
+    guard let type = try? fixture.json()["params"]["type"].text else { return true }
+    return families[type] != nil
+  }
+
+  @Test func theSetIsNotEmpty() {
+    #expect(!Self.cases.isEmpty, "no backbone cases in \(Fixtures.folder.path)")
+  }
+
+  @Test(arguments: cases) func backboneAgrees(with fixture: FixtureCase) throws {
+    let golden = try Golden(fixture)
+    let type = try #require(golden.parameters["type"].text)
+    let family = try #require(Self.families[type])
+    let text = golden.parameters.replacing(["type": .string(family)]).configText
+    let configuration = try BackboneConfiguration(ConfigNode.parse(text, name: fixture.id))
+    let tree = try golden.weights()
+    let backbone = try configuration.makeBackbone(from: tree.root)
+    try tree.finish(ignoring: configuration.ignoredKeys)
+
+    let x = try golden.map()
+    let maps = backbone(x, ForwardPass(threads: ThreadPool(threads: 2)))
+    #expect(maps.count == 4)
+    for (index, map) in maps.enumerated() {
+      #expect(map.shape[3] == backbone.featureInfo[index].channels)
+      #expect(golden.mismatch(map: "stage\(index + 1)", map) == nil)
+    }
+    // The tables resized for this size are kept: a second call must give the same bits.
+    let again = backbone(x, ForwardPass(threads: ThreadPool(threads: 3)))
+    #expect(zip(maps, again).allSatisfy { $0.elements == $1.elements })
+  }
+
+  static let blocks = Fixtures.cases(
+    kinds: ["block_pvt", "block_pvt_plain", "block_pvt_v2", "block_pvt_v2_plain"])
+
+  @Test(arguments: blocks) func blockAgrees(with fixture: FixtureCase) throws {
+    let golden = try Golden(fixture)
+    let p = golden.parameters
+    let isV2 = fixture.kind.hasPrefix("block_pvt_v2")
+    let grid = Grid(try #require(p["H"].int), try #require(p["W"].int))
+    var c = PyramidConfiguration(
+      embedDims: [try #require(p["dim"].int)], heads: [try #require(p["num_heads"].int)],
+      mlpRatios: [try #require(p["mlp_ratio"].int)], depths: [1])
+    c.attention = [p["attn_type"].text == "L" ? .linear : .softmax]
+    c.reductionRatios = [try #require(p["sr_ratio"].int)]
+    c.linearReductionRatios = c.reductionRatios
+    c.focusingFactor = p["focusing_factor"].int ?? 3
+    c.kernel = p["kernel_size"].int ?? 5
+    c.hasPooledKeys = p["linear"] == .bool(true)
+    c.overriddenNativeGrid = grid
+
+    let tree = try golden.weights()
+    let pass = ForwardPass(threads: ThreadPool(threads: 2))
+    let tap = OutputTap(pass)
+    let x = try golden.input()
+    let y: Tensor
+    if isV2 {
+      y = try PyramidBlockV2(c, stage: 0, from: tree.root)(x, grid: grid, pass)
+    } else {
+      y = try PyramidBlock(c, stage: 0, from: tree.root)(x, grid: grid, pass)
+    }
+    try tree.finish(ignoring: [])
+    let first = try #require(tap.outputs["norm1"])
+    #expect(golden.mismatch("after_norm1", first) == nil)
+    #expect(golden.mismatch("y", y) == nil)
+  }
+}
