@@ -72,8 +72,8 @@ package final class ParameterTree {
   private let origin: Origin
   /// The keys of the source, in file order and under the names that layers use.
   private let storedNames: [String]
-  private let stored: [TensorName: Stored]
-  private var requestedNames: Set<TensorName> = []
+  private let stored: [ExactText: Stored]
+  private var requestedNames: Set<ExactText> = []
   private var problems: [ParameterError.Problem] = []
   private var zerosByCount: [Int: Tensor] = [:]
 
@@ -92,9 +92,9 @@ package final class ParameterTree {
         names = names.map { droppingBytes(prefix.utf8.count, of: $0) }
       }
     }
-    var stored: [TensorName: Stored] = [:]
+    var stored: [ExactText: Stored] = [:]
     for (name, parameter) in zip(names, parameters) {
-      stored[TensorName(name)] = Stored(
+      stored[ExactText(name)] = Stored(
         storedName: parameter.name, shape: parameter.shape,
         isFloatingPoint: parameter.isFloatingPoint)
     }
@@ -143,8 +143,8 @@ package final class ParameterTree {
   ) throws {
     guard case .source(let source) = origin else { return }
     var all = problems
-    for name in storedNames where !requestedNames.contains(TensorName(name)) {
-      guard let entry = stored[TensorName(name)],
+    for name in storedNames where !requestedNames.contains(ExactText(name)) {
+      guard let entry = stored[ExactText(name)],
         !ignoring.contains(where: { $0.matches(name) })
       else { continue }
       all.append(.leftOver(name: name, shape: entry.shape))
@@ -158,10 +158,10 @@ package final class ParameterTree {
 
   func contains(_ name: String) -> Bool {
     guard case .source = origin else { return true }
-    return stored[TensorName(name)] != nil
+    return stored[ExactText(name)] != nil
   }
 
-  func shape(of name: String) -> [Int]? { stored[TensorName(name)]?.shape }
+  func shape(of name: String) -> [Int]? { stored[ExactText(name)]?.shape }
 
   func names(below prefix: String) -> [String] {
     storedNames.filter { hasBytePrefix($0, prefix) }
@@ -169,12 +169,12 @@ package final class ParameterTree {
   }
 
   func tensor(_ name: String, _ shape: [Int]) throws -> Tensor {
-    let isFirst = requestedNames.insert(TensorName(name)).inserted
+    let isFirst = requestedNames.insert(ExactText(name)).inserted
     if isFirst { requested.append((name, shape)) }
     guard case .source = origin else { return try values(of: name, shape) }
 
     let problem: ParameterError.Problem
-    if let entry = stored[TensorName(name)] {
+    if let entry = stored[ExactText(name)] {
       if entry.shape != shape {
         problem = .shape(name: name, found: entry.shape, expected: shape)
       } else if !entry.isFloatingPoint {
@@ -199,7 +199,7 @@ package final class ParameterTree {
   func fill(_ buffer: UnsafeMutableBufferPointer<Float>, name: String, shape: [Int]) throws {
     switch origin {
     case .source(let source):
-      try source.read(stored[TensorName(name)]?.storedName ?? name, into: buffer)
+      try source.read(stored[ExactText(name)]?.storedName ?? name, into: buffer)
     case .random(let seed):
       RandomInitialisation(name: name, shape: shape).fill(buffer, seed: seed)
     case .zeros:

@@ -1,13 +1,13 @@
-/// A tensor's name as a dictionary key, compared byte by byte.
+/// Text as a dictionary key, compared byte by byte.
 ///
-/// `String` compares by canonical equivalence: two names that differ only in their Unicode normal
-/// form would be one key, and one of the two tensors would be lost.
-struct TensorName: Hashable, Sendable {
+/// `String` compares by canonical equivalence: two tensor names that differ only in their Unicode
+/// normal form would be one key, and one of the two tensors would be lost.
+struct ExactText: Hashable, Sendable {
   let text: String
 
   init(_ text: String) { self.text = text }
 
-  static func == (left: TensorName, right: TensorName) -> Bool {
+  static func == (left: ExactText, right: ExactText) -> Bool {
     left.text.utf8.elementsEqual(right.text.utf8)
   }
 

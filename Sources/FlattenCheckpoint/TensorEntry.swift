@@ -1,0 +1,64 @@
+/// A tensor of a checkpoint, before its elements are read.
+package struct TensorEntry: Sendable {
+  /// The name as stored.
+  package let name: String
+  package let shape: [Int]
+  package let elementType: ElementType
+  /// Elements to step along each axis.
+  let strides: [Int]
+  /// The first element's index in the storage.
+  let offset: Int
+  /// Which of the checkpoint's storages.
+  let storage: Int
+
+  /// Number of elements; both containers have checked that it fits.
+  package var elementCount: Int { shape.reduce(1, *) }
+  /// Bytes of the elements when each is stored once, row-major.
+  package var byteCount: Int { elementCount * elementType.byteSize }
+
+  /// Whether the elements lie one after another in row-major order.
+  var isContiguous: Bool {
+    // Beside a size of 0 the others may be of any size: their product need not fit.
+    if shape.contains(0) { return true }
+    var expected = 1
+    for (size, stride) in zip(shape, strides).reversed() where size != 1 {
+      guard stride == expected else { return false }
+      expected *= size
+    }
+    return true
+  }
+
+  /// The strides of row-major order.
+  static func contiguousStrides(_ shape: [Int]) -> [Int] {
+    guard !shape.contains(0) else { return shape.map { _ in 1 } }
+    var strides = [Int](repeating: 1, count: shape.count)
+    for axis in shape.indices.dropLast().reversed() {
+      strides[axis] = strides[axis + 1] * shape[axis + 1]
+    }
+    return strides
+  }
+}
+
+/// A piece of the file with the elements of one or several tensors.
+struct StoredBytes: Sendable {
+  /// For messages: the record's name.
+  let name: String
+  let offset: Int
+  let byteCount: Int
+  /// CRC-32, where the container has one.
+  let checksum: UInt32?
+
+  /// Reads the piece once to compare its checksum.
+  func verify(_ source: ByteSource) throws {
+    guard checksum != nil else { return }
+    var found = Checksum()
+    try source.forEachPiece(at: offset, count: byteCount) { found.update($0) }
+    try check(found)
+  }
+
+  func check(_ found: Checksum) throws {
+    guard checksum == nil || found.value == checksum else {
+      throw Refusal("the checksum of '\(shortened(name))' is wrong: the file is damaged")
+    }
+  }
+}
