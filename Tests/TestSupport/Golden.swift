@@ -96,7 +96,7 @@ package final class FixtureParameters: ParameterSource {
       checkpoint = nil
     } else {
       tensors = [:]
-      checkpoint = try openCheckpoint(file.path)
+      checkpoint = try Checkpoint.open(path: file.path)
     }
   }
 
