@@ -1,0 +1,46 @@
+import FlattenFiles
+
+extension Image {
+  /// Reads a JPEG or PNG file as 8-bit RGB, turned upright by its EXIF orientation.
+  ///
+  /// The kind is told by content. Grey is copied to three channels, CMYK is converted, alpha is
+  /// dropped, 16-bit samples give their high byte; profiles and gamma are not applied. The bytes are
+  /// those of libjpeg-turbo's and libpng's defaults.
+  ///
+  /// - Throws: `FileError` where the file cannot be read, is of another kind, is larger than
+  ///   `limits`, or does not hold all of its picture.
+  public static func decode(
+    path: String, limits: DecodingLimits = DecodingLimits()
+  ) throws -> Decoded<Image> {
+    let (kind, bytes) = try readPicture(path: path, limits: limits)
+    return try decode(bytes, kind: kind, name: path, limits: limits)
+  }
+
+  /// Reads a JPEG or PNG in memory; as ``decode(path:limits:)``.
+  ///
+  /// - Parameter name: what errors and warnings call it.
+  public static func decode(
+    _ bytes: [UInt8], name: String, limits: DecodingLimits = DecodingLimits()
+  ) throws -> Decoded<Image> {
+    let kind = PictureKind(firstBytes: bytes)
+    if let refusal = kind.refusal(isEmpty: bytes.isEmpty) {
+      throw FileError(path: name, kind: .refused, reason: refusal)
+    }
+    return try decode(bytes, kind: kind, name: name, limits: limits)
+  }
+
+  private static func decode(
+    _ bytes: [UInt8], kind: PictureKind, name: String, limits: DecodingLimits
+  ) throws -> Decoded<Image> {
+    try withDecoder(bytes, kind: kind, name: name, limits: limits) { decoder in
+      let stored = Raster(
+        width: decoder.width, height: decoder.height, channels: 3, samples: try decoder.readRGB())
+      let orientation = decoder.orientation
+      if orientation != .upright { try requireMemory(stored.samples.count, name: name) }
+      let upright = stored.applying(orientation)
+      return Decoded(
+        value: Image(width: upright.width, height: upright.height, pixels: upright.samples),
+        warnings: decoder.warnings)
+    }
+  }
+}

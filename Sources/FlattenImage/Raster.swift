@@ -1,0 +1,102 @@
+/// Rows of pixels of any number of interleaved channels: what resizing and turning work on.
+///
+/// An ``Image`` is one of three bytes a pixel, a grey picture one of one byte, a label map one of one
+/// 16-bit id.
+package struct Raster<Sample: FixedWidthInteger & Sendable>: Sendable, Equatable {
+  package let width: Int
+  package let height: Int
+  /// Interleaved samples of a pixel.
+  package let channels: Int
+  /// `height * width * channels` samples, row by row.
+  package var samples: [Sample]
+
+  package init(width: Int, height: Int, channels: Int, samples: [Sample]) {
+    precondition(
+      width > 0 && height > 0 && channels > 0 && samples.count == width * height * channels,
+      "\(samples.count) samples for \(width)x\(height) pixels of \(channels)")
+    self.width = width
+    self.height = height
+    self.channels = channels
+    self.samples = samples
+  }
+}
+
+extension Raster {
+  /// A raster whose pixel (x, y) is this one's pixel at `source(x, y)`, a pixel index.
+  ///
+  /// - Precondition: every index lies in `0..<width * height` of this raster.
+  func gathered(width: Int, height: Int, source: (_ x: Int, _ y: Int) -> Int) -> Raster {
+    let channels = channels
+    let result = [Sample](unsafeUninitializedCapacity: width * height * channels) { out, written in
+      samples.withUnsafeBufferPointer { from in
+        var next = 0
+        for y in 0..<height {
+          for x in 0..<width {
+            let start = source(x, y) * channels
+            for channel in 0..<channels {
+              out.initializeElement(at: next, to: from[start + channel])
+              next += 1
+            }
+          }
+        }
+        written = next
+      }
+    }
+    return Raster(width: width, height: height, channels: channels, samples: result)
+  }
+
+  /// Mirrored, left to right.
+  package var flippedHorizontally: Raster {
+    gathered(width: width, height: height) { x, y in y * width + width - 1 - x }
+  }
+
+  /// A window of this raster; where it lies outside, zeros.
+  package func window(left: Int, top: Int, width: Int, height: Int) -> Raster {
+    var result = Raster(
+      width: width, height: height, channels: channels,
+      samples: [Sample](repeating: 0, count: width * height * channels))
+    let columns = max(0, -left)..<max(max(0, -left), min(width, self.width - left))
+    for y in 0..<height where (0..<self.height).contains(top + y) && !columns.isEmpty {
+      let from = ((top + y) * self.width + left + columns.lowerBound) * channels
+      let to = (y * width + columns.lowerBound) * channels
+      let count = columns.count * channels
+      result.samples.replaceSubrange(to..<to + count, with: samples[from..<from + count])
+    }
+    return result
+  }
+}
+
+extension Image {
+  /// The same pixels as a raster of three channels; shares memory.
+  package var raster: Raster<UInt8> {
+    Raster(width: width, height: height, channels: 3, samples: pixels)
+  }
+
+  /// A picture from a raster of three channels; shares memory.
+  package init(_ raster: Raster<UInt8>) {
+    precondition(raster.channels == 3, "\(raster.channels) channels, a picture has 3")
+    self.init(width: raster.width, height: raster.height, pixels: raster.samples)
+  }
+
+  /// The picture mirrored, left to right.
+  public var flippedHorizontally: Image { Image(raster.flippedHorizontally) }
+
+  /// The middle of the picture; a side that is too short is padded with black.
+  ///
+  /// Where the margin is odd, half of it is rounded to the even neighbour, as torchvision's
+  /// `CenterCrop` does.
+  ///
+  /// - Precondition: both sides are at least 1.
+  public func centreCropped(width: Int, height: Int) -> Image {
+    // Upstream: torchvision pads a short picture first, (crop - size) / 2 before, rounded down, and
+    // then takes the window.
+    func start(_ size: Int, _ crop: Int) -> Int {
+      guard size >= crop else { return -((crop - size) / 2) }
+      return Int((Double(size - crop) / 2).rounded(.toNearestOrEven))
+    }
+    return Image(
+      raster.window(
+        left: start(self.width, width), top: start(self.height, height),
+        width: width, height: height))
+  }
+}

@@ -1,0 +1,69 @@
+import FlattenTensor
+
+/// How a picture's new pixels are made from its old ones. Each is the arithmetic of a library that
+/// models were trained with, to the bit.
+public enum Resampling: Sendable, CaseIterable {
+  /// OpenCV's `INTER_LINEAR`: two pixels a side, also when shrinking; half-pixel centres.
+  case bilinear
+  /// OpenCV's `INTER_NEAREST`.
+  case nearest
+  /// Pillow's `BILINEAR`: a triangle as wide as the shrinking asks for.
+  case antialiasedBilinear
+  /// Pillow's `BICUBIC` (a = -0.5), as wide as the shrinking asks for.
+  case antialiasedBicubic
+}
+
+extension Raster where Sample == UInt8 {
+  /// This picture at another size.
+  ///
+  /// - Precondition: both sides are at least 1.
+  package func resized(width: Int, height: Int, by method: Resampling) -> Raster {
+    precondition(width > 0 && height > 0, "a picture of \(width)x\(height) pixels")
+    return switch method {
+    case .bilinear: resizedLikeOpenCV(width: width, height: height)
+    case .nearest: resizedToNearest(width: width, height: height)
+    case .antialiasedBilinear: resizedLikePillow(width: width, height: height, by: .triangle)
+    case .antialiasedBicubic: resizedLikePillow(width: width, height: height, by: .cubic)
+    }
+  }
+}
+
+extension Raster {
+  /// This raster at another size, each pixel a copy of one that was there: OpenCV's `INTER_NEAREST`.
+  ///
+  /// - Precondition: both sides are at least 1.
+  package func resizedToNearest(width: Int, height: Int) -> Raster {
+    precondition(width > 0 && height > 0, "a picture of \(width)x\(height) pixels")
+    // Upstream: OpenCV divides twice, in double precision; a single division rounds differently.
+    func table(_ from: Int, _ to: Int) -> [Int] {
+      let scale = 1 / (Double(to) / Double(from))
+      return (0..<to).map { min(Int((Double($0) * scale).rounded(.down)), from - 1) }
+    }
+    let columns = table(self.width, width)
+    let rows = table(self.height, height)
+    let stride = self.width
+    return columns.withUnsafeBufferPointer { columns in
+      rows.withUnsafeBufferPointer { rows in
+        gathered(width: width, height: height) { x, y in rows[y] * stride + columns[x] }
+      }
+    }
+  }
+}
+
+extension Image {
+  /// The picture at another size.
+  ///
+  /// - Precondition: both sides are at least 1.
+  public func resized(width: Int, height: Int, by method: Resampling) -> Image {
+    Image(raster.resized(width: width, height: height, by: method))
+  }
+}
+
+extension LabelMap {
+  /// The map at another size; ids are copied, never mixed (OpenCV's `INTER_NEAREST`).
+  ///
+  /// - Precondition: all sides, old and new, are at least 1.
+  public func resized(width: Int, height: Int) -> LabelMap {
+    LabelMap(raster.resizedToNearest(width: width, height: height))
+  }
+}
