@@ -75,3 +75,32 @@ public struct Tensor: Sendable {
   /// The first element's address, for the operator that is making this tensor.
   package var mutablePointer: UnsafeMutablePointer<Float> { storage.pointer }
 }
+
+extension Tensor {
+  /// Whether no element is NaN or infinite.
+  package var isFinite: Bool {
+    // x - x is 0 for a finite x and NaN otherwise; the sum keeps it.
+    var sum: Float = 0
+    for index in 0..<count { sum += pointer[index] - pointer[index] }
+    return sum == 0
+  }
+
+  /// Some rows and columns of a map `[B, H, W, C]`, copied.
+  package func window(
+    top: Int, left: Int, height: Int, width: Int, pool: BufferPool? = nil
+  ) -> Tensor {
+    let (batch, sourceHeight, sourceWidth, channels) = mapShape("window")
+    precondition(
+      top >= 0 && left >= 0 && top + height <= sourceHeight && left + width <= sourceWidth,
+      "rows \(top)+\(height), columns \(left)+\(width) of \(shape)")
+    if height == sourceHeight && width == sourceWidth { return self }
+    return Tensor([batch, height, width, channels], pool: pool) { out in
+      guard let out = out.baseAddress else { return }
+      for row in 0..<batch * height {
+        let source = (row / height * sourceHeight + top + row % height) * sourceWidth + left
+        (out + row * width * channels).update(
+          from: pointer + source * channels, count: width * channels)
+      }
+    }
+  }
+}

@@ -1,0 +1,81 @@
+import FlattenImage
+import FlattenTensor
+
+extension InputRule {
+  /// The sizes that a picture passes through: first the one that keeps the proportions, then the one
+  /// rounded up. Equal sizes stand for no resize.
+  ///
+  /// - Parameter factor: of test-time augmentation; relative to the picture, not to `scale`, which it
+  ///   replaces (mmsegmentation's convention).
+  package func sizes(of picture: PixelSize, factor: Double?) -> [PixelSize] {
+    var size = picture
+    if let factor {
+      // Upstream: mmcv/image/geometric.py, `_scale_size`: half added, then cut.
+      size = picture.scaled(by: factor)
+    } else if let scale {
+      let ratio = min(
+        Double(scale.long) / Double(max(picture.height, picture.width)),
+        Double(scale.short) / Double(min(picture.height, picture.width)))
+      size = picture.scaled(by: ratio)
+    }
+    let rounded = PixelSize(
+      height: size.height.rounded(up: multiple), width: size.width.rounded(up: multiple))
+    return [size, rounded]
+  }
+
+  /// Resizes a picture by the rule.
+  package func resized(_ picture: Image, factor: Double? = nil) -> Image {
+    sizes(of: PixelSize(height: picture.height, width: picture.width), factor: factor)
+      .reduce(picture) { image, size in
+        size.height == image.height && size.width == image.width
+          ? image : image.resized(width: size.width, height: size.height, by: .bilinear)
+      }
+  }
+
+  /// A resized picture as the network's input `[1, H, W, 3]`, normalised and padded with zeros.
+  ///
+  /// - Parameter minimum: the least height and width; what is missing is padded.
+  package func normalised(_ image: Image, minimum: Int, pool: BufferPool) -> Tensor {
+    let height = max(image.height.rounded(up: padding), minimum)
+    let width = max(image.width.rounded(up: padding), minimum)
+    // One division per byte value instead of one per pixel; the same bits.
+    let table = (0..<3).map { channel in
+      (0..<256).map { (Float($0) - mean[channel]) / std[channel] }
+    }
+    return Tensor([1, height, width, 3], pool: pool) { out in
+      image.pixels.withUnsafeBufferPointer { bytes in
+        var source = 0
+        for row in 0..<height {
+          var target = row * width * 3
+          if row < image.height {
+            for _ in 0..<image.width {
+              out[target] = table[0][Int(bytes[source])]
+              out[target + 1] = table[1][Int(bytes[source + 1])]
+              out[target + 2] = table[2][Int(bytes[source + 2])]
+              source += 3
+              target += 3
+            }
+          }
+          while target < (row + 1) * width * 3 {
+            out[target] = 0
+            target += 1
+          }
+        }
+      }
+    }
+  }
+}
+
+extension Int {
+  /// The least multiple of `step` that is not smaller.
+  func rounded(up step: Int) -> Int { (self + step - 1) / step * step }
+}
+
+extension PixelSize {
+  /// Both sides times `factor`, rounded half up, at least 1.
+  func scaled(by factor: Double) -> PixelSize {
+    PixelSize(
+      height: max(1, Int(Double(height) * factor + 0.5)),
+      width: max(1, Int(Double(width) * factor + 0.5)))
+  }
+}

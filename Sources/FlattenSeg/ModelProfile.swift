@@ -1,0 +1,86 @@
+import FlattenCheckpoint
+import FlattenModels
+import FlattenTensor
+
+/// What a model is made of and what it costs at a given input size.
+public struct ModelProfile: Sendable {
+  /// One operator of the forward pass.
+  public struct Layer: Sendable {
+    /// Its path in the checkpoint.
+    public let name: String
+    /// What it does: `linear`, `convolution`, ...
+    public let kind: String
+    /// The output, batch first, channels last.
+    public let shape: [Int]
+    /// Parameters that belong to it.
+    public let parameters: Int
+    /// Multiply-accumulate operations.
+    public let macs: Int
+    /// Wall-clock time; 0 where nothing was run.
+    public let seconds: Double
+  }
+
+  /// The operators in the order they run.
+  public let layers: [Layer]
+  /// All parameters of the model, used by an operator or not.
+  public let parameters: Int
+  /// The input's size.
+  public let size: PixelSize
+
+  /// Multiply-accumulate operations of one picture.
+  public var macs: Int { layers.reduce(0) { $0 + $1.macs } }
+
+  /// Counts without weights and without computing anything.
+  ///
+  /// - Parameters:
+  ///   - size: of the network's input; both sides at least 32.
+  public init(of configuration: SegmentationConfiguration, size: PixelSize) throws {
+    let tree = ParameterTree.shapesOnly()
+    let model = try SemanticSegmentor(configuration.model, from: tree.root)
+    let pass = ForwardPass(threads: ThreadPool(threads: 1), isDryRun: true)
+    let records = Self.records(of: model, pass: pass, size: size)
+    self.init(records, tree, size: size)
+  }
+
+  private init(_ records: [OperatorRecord], _ tree: ParameterTree, size: PixelSize) {
+    // A parameter belongs to the operator with the longest path that is a prefix of its name; where an
+    // operator's own name has no parameters (attention.attention), to the layer above it.
+    var owners: [String: Int] = [:]
+    for name in tree.requested where !name.name.isRunningStatistic {
+      var path = name.name
+      let paths = Set(records.map(\.layer))
+      while let dot = path.lastIndex(of: ".") {
+        path = String(path[..<dot])
+        if paths.contains(path) { break }
+      }
+      owners[path, default: 0] += name.shape.reduce(1, *)
+    }
+    var counted: Set<String> = []
+    layers = records.map { record in
+      let isFirst = counted.insert(record.layer).inserted
+      return Layer(
+        name: record.layer, kind: record.kind.rawValue, shape: record.shape,
+        parameters: isFirst ? owners[record.layer] ?? 0 : 0, macs: record.macs,
+        seconds: record.seconds)
+    }
+    parameters = tree.parameterCount
+    self.size = size
+  }
+
+  private static func records(
+    of model: SemanticSegmentor, pass: ForwardPass, size: PixelSize
+  ) -> [OperatorRecord] {
+    var records: [OperatorRecord] = []
+    pass.onOperator = { records.append($0) }
+    let input = Tensor(uninitialized: [1, size.height, size.width, 3])
+    _ = model(input, pass)
+    return records
+  }
+}
+
+extension String {
+  /// Whether a parameter's name is that of a batch norm's running mean or variance.
+  fileprivate var isRunningStatistic: Bool {
+    hasSuffix("running_mean") || hasSuffix("running_var")
+  }
+}

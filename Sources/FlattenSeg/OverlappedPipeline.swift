@@ -1,0 +1,87 @@
+import Foundation
+
+/// Three stages over a list of items: reading and writing overlap with computing.
+///
+/// One thread reads ahead, the caller's thread computes (with its own pool beneath), one thread
+/// writes. Queues are short, so memory stays bounded whatever the number of items. Results arrive at
+/// the writer in the order of the items.
+package enum OverlappedPipeline {
+  /// Items that may wait between two stages.
+  static let depth = 2
+
+  /// Runs all items through the stages.
+  ///
+  /// - Parameters:
+  ///   - shouldStop: asked before each item is read; the items already under way are finished.
+  ///   - read, compute: an error they throw reaches `write` as the item's result.
+  ///   - write: called for every item that was read, in order, on one thread.
+  package static func run<Item: Sendable, Loaded: Sendable, Computed: Sendable>(
+    _ items: [Item],
+    shouldStop: @escaping @Sendable () -> Bool = { false },
+    read: @escaping @Sendable (Item) throws -> Loaded,
+    compute: (Item, Loaded) throws -> Computed,
+    write: @escaping @Sendable (Item, Result<Computed, any Error>) -> Void
+  ) {
+    let loaded = BoundedQueue<(Item, Result<Loaded, any Error>)>(capacity: depth)
+    let computed = BoundedQueue<(Item, Result<Computed, any Error>)>(capacity: depth)
+    let written = DispatchSemaphore(value: 0)
+    startThread {
+      for item in items {
+        if shouldStop() { break }
+        loaded.push((item, Result { try read(item) }))
+      }
+      loaded.finish()
+    }
+    startThread {
+      while let (item, result) = computed.pop() { write(item, result) }
+      written.signal()
+    }
+    while let (item, result) = loaded.pop() {
+      computed.push((item, result.flatMap { value in Result { try compute(item, value) } }))
+    }
+    computed.finish()
+    written.wait()
+  }
+
+  private static func startThread(_ body: @escaping @Sendable () -> Void) {
+    let thread = Thread(block: body)
+    thread.stackSize = 4 << 20
+    thread.start()
+  }
+}
+
+/// A queue between two threads that makes the faster one wait.
+private final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
+  private let condition = NSCondition()
+  private let capacity: Int
+  private var elements: [Element] = []
+  private var isFinished = false
+
+  init(capacity: Int) { self.capacity = capacity }
+
+  func push(_ element: Element) {
+    condition.lock()
+    while elements.count >= capacity { condition.wait() }
+    elements.append(element)
+    condition.broadcast()
+    condition.unlock()
+  }
+
+  /// No more elements will come.
+  func finish() {
+    condition.lock()
+    isFinished = true
+    condition.broadcast()
+    condition.unlock()
+  }
+
+  /// The next element, or `nil` after the last.
+  func pop() -> Element? {
+    condition.lock()
+    defer { condition.unlock() }
+    while elements.isEmpty && !isFinished { condition.wait() }
+    guard !elements.isEmpty else { return nil }
+    condition.broadcast()
+    return elements.removeFirst()
+  }
+}

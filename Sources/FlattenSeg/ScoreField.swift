@@ -1,0 +1,124 @@
+import FlattenTensor
+
+/// The class scores of one application of the network at the size of its input, made row by row from
+/// the coarse logits: full-size scores never exist.
+package struct ScoreField: Sendable {
+  /// One window: its coarse logits and where it lies in the input.
+  package struct Tile: Sendable {
+    /// `[1, h, w, classes]`.
+    let logits: Tensor
+    let top: Int
+    let left: Int
+    let height: Int
+    let width: Int
+
+    package init(logits: Tensor, top: Int, left: Int, height: Int, width: Int) {
+      self.logits = logits
+      self.top = top
+      self.left = left
+      self.height = height
+      self.width = width
+    }
+  }
+
+  private struct Placed: Sendable {
+    let tile: Tile
+    let vertical: LinearTable
+    let horizontal: LinearTable
+  }
+
+  /// Size of the resized picture, without padding.
+  package let size: PixelSize
+  package let classes: Int
+  private let tiles: [Placed]
+  private let isFlipped: Bool
+
+  /// - Parameters:
+  ///   - size: of the picture part of the network's input; padding lies beyond it.
+  ///   - isFlipped: whether the input was mirrored; the scores are mirrored back.
+  package init(_ tiles: [Tile], size: PixelSize, isFlipped: Bool, alignCorners: Bool) {
+    self.size = size
+    self.isFlipped = isFlipped
+    classes = tiles.first?.logits.shape[3] ?? 0
+    self.tiles = tiles.map { tile in
+      Placed(
+        tile: tile,
+        vertical: LinearTable(
+          from: tile.logits.shape[1], to: tile.height, alignCorners: alignCorners),
+        horizontal: LinearTable(
+          from: tile.logits.shape[2], to: tile.width, alignCorners: alignCorners))
+    }
+  }
+
+  /// Floats that ``write(row:into:scratch:)`` needs beside its output.
+  package var scratchCount: Int {
+    (tiles.map(\.tile.width).max() ?? 0) * classes
+  }
+
+  /// Writes the scores `[size.width, classes]` of one row.
+  package func write(
+    row: Int, into out: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>
+  ) {
+    let count = size.width * classes
+    if tiles.count == 1 {
+      write(tiles[0], row: row, into: scratch)
+      out.update(from: scratch, count: count)
+    } else {
+      average(row: row, into: out, scratch: scratch)
+    }
+    if isFlipped { mirror(out) }
+  }
+
+  private func write(
+    _ placed: Placed, row: Int, into out: UnsafeMutablePointer<Float>
+  ) {
+    let logits = placed.tile.logits
+    let length = logits.shape[2] * classes
+    placed.horizontal.write(
+      row - placed.tile.top, of: placed.vertical, channels: classes,
+      rows: { logits.pointer + $0 * length }, into: out)
+  }
+
+  /// Sums the windows that cover the row in their order, then divides by how many there are.
+  private func average(
+    row: Int, into out: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>
+  ) {
+    let count = size.width * classes
+    out.update(repeating: 0, count: count)
+    var cover = [Float](repeating: 0, count: size.width)
+    for placed in tiles {
+      let tile = placed.tile
+      guard row >= tile.top, row < tile.top + tile.height else { continue }
+      write(placed, row: row, into: scratch)
+      let columns = tile.left..<min(tile.left + tile.width, size.width)
+      for index in 0..<max(0, columns.count) * classes {
+        out[tile.left * classes + index] += scratch[index]
+      }
+      for column in columns { cover[column] += 1 }
+    }
+    for column in 0..<size.width {
+      for index in column * classes..<(column + 1) * classes { out[index] /= cover[column] }
+    }
+  }
+
+  private func mirror(_ row: UnsafeMutablePointer<Float>) {
+    for column in 0..<size.width / 2 {
+      let left = row + column * classes
+      let right = row + (size.width - 1 - column) * classes
+      for index in 0..<classes { (left[index], right[index]) = (right[index], left[index]) }
+    }
+  }
+}
+
+extension ScoreField {
+  /// Where the windows of a sliding inference begin along one axis: as many as are needed, the last
+  /// one moved back inside.
+  package static func windowStarts(extent: Int, crop: Int, stride: Int) -> [(start: Int, size: Int)] {
+    let count = max(extent - crop + stride - 1, 0) / stride + 1
+    return (0..<count).map { index in
+      let end = min(index * stride + crop, extent)
+      let start = max(end - crop, 0)
+      return (start, end - start)
+    }
+  }
+}

@@ -1,0 +1,130 @@
+import FlattenConfig
+import FlattenData
+import FlattenModels
+
+/// How a picture is brought to the network's input.
+public struct InputRule: Sendable, Equatable {
+  /// Subtracted from each channel, RGB, in the units of bytes.
+  public var mean: [Float]
+  /// Each channel is divided by this, RGB, in the units of bytes.
+  public var std: [Float]
+  /// Longest and shortest side after a first resize that keeps the proportions; `nil` leaves the size.
+  public var scale: (long: Int, short: Int)?
+  /// Both sides are resized up to a multiple of this; 1 leaves them.
+  public var multiple: Int
+  /// After normalisation, zeros are added at the right and the bottom up to a multiple of this; the
+  /// scores there are thrown away. 1 adds none.
+  public var padding: Int
+
+  /// Makes a rule.
+  public init(
+    mean: [Float], std: [Float], scale: (long: Int, short: Int)?, multiple: Int, padding: Int
+  ) {
+    self.mean = mean
+    self.std = std
+    self.scale = scale
+    self.multiple = multiple
+    self.padding = padding
+  }
+
+  public static func == (a: InputRule, b: InputRule) -> Bool {
+    a.mean == b.mean && a.std == b.std && a.scale?.long == b.scale?.long
+      && a.scale?.short == b.scale?.short && a.multiple == b.multiple && a.padding == b.padding
+  }
+}
+
+/// How the network is applied to its input.
+public enum InferenceMode: Sendable, Equatable {
+  /// Once, to all of it.
+  case whole
+  /// To overlapping windows whose scores are averaged. Sizes are (height, width) in pixels of the
+  /// network's input.
+  case slide(crop: PixelSize, stride: PixelSize)
+}
+
+/// A height and a width in pixels.
+public struct PixelSize: Sendable, Hashable {
+  /// Rows.
+  public var height: Int
+  /// Columns.
+  public var width: Int
+
+  /// Makes a size.
+  public init(height: Int, width: Int) {
+    self.height = height
+    self.width = width
+  }
+}
+
+/// A config file: the model, how pictures are prepared for it, and what its classes are called.
+public struct SegmentationConfiguration: Sendable {
+  /// What the model is called.
+  public let name: String
+  /// The data set that gives the classes their names and colours.
+  public let dataset: DatasetDescription
+  /// How pictures are prepared.
+  public var input: InputRule
+  /// How the network is applied.
+  public var mode: InferenceMode
+  package let model: SegmentorConfiguration
+
+  /// Reads a config file.
+  ///
+  /// - Parameter path: a YAML file; a relative data-set file in it is looked up beside it.
+  /// - Throws: an error that names the file, the line and the key.
+  public static func load(path: String) throws -> SegmentationConfiguration {
+    try SegmentationConfiguration(ConfigNode.load(path: path))
+  }
+
+  package init(_ node: ConfigNode) throws {
+    let map = try node.map(known: [
+      "name", "dataset", "model", "input", "inference", "published",
+    ])
+    name = try map.optional("name")?.string() ?? "unnamed"
+    model = try SegmentorConfiguration(try map.required("model"))
+    let dataset = try map.required("dataset")
+    self.dataset = try DatasetDescription.load(
+      nameOrPath: Self.resolved(try dataset.string(), beside: node.file))
+    if self.dataset.classes.count != model.classes {
+      throw dataset.error(
+        found: "has \(self.dataset.classes.count) classes",
+        expected: "the \(model.classes) classes of model.decode_head.num_classes")
+    }
+    input = try Self.inputRule(try map.required("input"))
+    mode = try map.optional("inference").map(Self.mode) ?? .whole
+    // Documentation for people: figures with their source. Only its form is checked.
+    _ = try map.optional("published")?.map()
+  }
+
+  private static func resolved(_ text: String, beside file: String) -> String {
+    let isFile = text.hasSuffix(".yaml") || text.hasSuffix(".yml")
+    guard isFile, !text.hasPrefix("/"), let slash = file.lastIndex(of: "/") else { return text }
+    return file[...slash] + text
+  }
+
+  private static func inputRule(_ node: ConfigNode) throws -> InputRule {
+    let map = try node.map(known: ["mean", "std", "scale", "multiple_of", "pad_to_multiple_of"])
+    let scale = try map.optional("scale")?.ints(count: 2, in: 1...65536)
+    return InputRule(
+      mean: try map.required("mean").doubles(count: 3, in: -1024...1024).map { Float($0) },
+      std: try map.required("std").doubles(count: 3, in: 1e-6...1024).map { Float($0) },
+      scale: scale.map { (long: max($0[0], $0[1]), short: min($0[0], $0[1])) },
+      multiple: try map.optional("multiple_of")?.int(in: 1...1024) ?? 1,
+      padding: try map.optional("pad_to_multiple_of")?.int(in: 1...1024) ?? 1)
+  }
+
+  private enum Mode: String, CaseIterable { case whole, slide }
+
+  private static func mode(_ node: ConfigNode) throws -> InferenceMode {
+    let map = try node.map(known: ["mode", "crop_size", "stride"])
+    switch try map.required("mode").choice(Mode.self) {
+    case .whole: return .whole
+    case .slide:
+      let crop = try map.required("crop_size").ints(count: 2, in: 32...65536)
+      let stride = try map.required("stride").ints(count: 2, in: 1...65536)
+      return .slide(
+        crop: PixelSize(height: crop[0], width: crop[1]),
+        stride: PixelSize(height: stride[0], width: stride[1]))
+    }
+  }
+}

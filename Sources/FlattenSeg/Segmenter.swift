@@ -1,0 +1,177 @@
+import FlattenCheckpoint
+import FlattenConfig
+import FlattenData
+import FlattenImage
+import FlattenModels
+import FlattenTensor
+import Logging
+
+/// A loaded model with its classes and its input rule: pictures in, label maps out.
+///
+///     let segmenter = try Segmenter.builtIn()
+///     let picture = try Image.decode(path: "street.jpg").value
+///     let result = try segmenter.segment(picture)
+///     print(result.shares[0].segmentationClass.name)
+///
+/// Immutable and safe to call from many threads at once; the bits of a result depend neither on the
+/// number of threads nor on who else is calling.
+public struct Segmenter: Sendable {
+  /// Test-time augmentation and what to keep of the scores.
+  public struct Options: Sendable {
+    /// How the network is applied; `nil` takes the config's.
+    public var mode: InferenceMode?
+    /// Sizes at which the picture is segmented, relative to the picture; the probabilities are
+    /// averaged. Empty takes the config's rule once.
+    public var scales: [Double] = []
+    /// Whether each size is also segmented mirrored.
+    public var isFlipped = false
+    /// Whether the winner's probability is kept for every pixel.
+    public var keepsConfidence = false
+
+    /// The config's own protocol, labels only.
+    public init() {}
+  }
+
+  /// The config that the model was built from.
+  public let configuration: SegmentationConfiguration
+  /// All classes, by id.
+  public let classes: [SegmentationClass]
+  /// Warnings from loading, such as weights that are not finite.
+  public let warnings: [String]
+  package let model: SemanticSegmentor
+  package let threads: ThreadPool
+  package let memory = BufferPool()
+
+  /// The smallest network input: below it the coarsest level would be empty.
+  static let leastSide = 32
+
+  /// Loads a config and its weights.
+  ///
+  /// - Parameters:
+  ///   - config: path of a YAML config.
+  ///   - weights: path of a `.pth` or `.safetensors` file.
+  ///   - threads: threads that compute; `nil` takes all available processors.
+  ///   - skipsUnknownObjects: whether objects of unknown classes beside the weights are left out
+  ///     instead of refused; for files whose origin you trust.
+  /// - Throws: an error that names the file, the key, what was found and what was expected.
+  public static func load(
+    config: String, weights: String, threads: Int? = nil, skipsUnknownObjects: Bool = false
+  ) throws -> Segmenter {
+    let configuration = try SegmentationConfiguration.load(path: config)
+    let checkpoint = try Checkpoint.open(
+      path: weights, options: Checkpoint.Options(skipUnknownObjects: skipsUnknownObjects))
+    return try Segmenter(configuration, checkpoint, threads: threads)
+  }
+
+  package init(
+    _ configuration: SegmentationConfiguration, _ checkpoint: Checkpoint, threads: Int?
+  ) throws {
+    let tree = ParameterTree(source: checkpoint)
+    try self.init(configuration, tree, threads: threads, looksLike: nil) {
+      checkpoint.warnings
+    }
+  }
+
+  package init(
+    _ configuration: SegmentationConfiguration, _ tree: ParameterTree, threads: Int?,
+    looksLike: ((Set<String>) -> String?)?, warnings: () -> [String] = { [] }
+  ) throws {
+    self.configuration = configuration
+    model = try SemanticSegmentor(configuration.model, from: tree.root)
+    try tree.finish(
+      ignoring: SemanticSegmentor.ignoredKeys(configuration.model), looksLike: looksLike)
+    self.warnings = warnings()
+    self.threads = ThreadPool(threads: max(1, threads ?? ThreadPool.availableProcessors))
+    let dataset = configuration.dataset
+    classes = dataset.classes.enumerated().map { id, name in
+      SegmentationClass(
+        id: UInt16(id), name: name,
+        colour: dataset.palette.colour(of: UInt16(id)) ?? RGBColor(red: 0, green: 0, blue: 0))
+    }
+  }
+
+  /// Segments a picture.
+  ///
+  /// - Throws: ``SegmentationError`` where the scores are not finite.
+  public func segment(_ picture: Image, options: Options = Options()) throws -> Segmentation {
+    try segment(picture, options: options, sinks: [])
+  }
+
+  /// The same, with the scores handed out as they are made.
+  package func segment(
+    _ picture: Image, options: Options, sinks: [(PixelScores.Kind, PixelScores.Sink)]
+  ) throws -> Segmentation {
+    let factors: [Double?] = options.scales.isEmpty ? [nil] : options.scales
+    var fields: [ScoreField] = []
+    for factor in factors {
+      let resized = configuration.input.resized(picture, factor: factor)
+      fields.append(try field(of: resized, isFlipped: false, mode: options.mode))
+      if options.isFlipped {
+        fields.append(
+          try field(of: resized.flippedHorizontally, isFlipped: true, mode: options.mode))
+      }
+    }
+    let scores = PixelScores(
+      fields: fields, size: PixelSize(height: picture.height, width: picture.width),
+      alignCorners: configuration.model.head.alignCorners)
+    let (labels, confidence) = scores.labels(
+      threads: threads, memory: memory, wantsConfidence: options.keepsConfidence, sinks: sinks)
+    return Segmentation(
+      labels: labels, confidence: confidence, classes: classes, networkSize: fields[0].size)
+  }
+
+  /// The network's scores for a picture that is already resized.
+  package func field(
+    of picture: Image, isFlipped: Bool, mode: InferenceMode?
+  ) throws -> ScoreField {
+    let input = configuration.input.normalised(
+      picture, minimum: Self.leastSide, pool: memory)
+    let (height, width) = (input.shape[1], input.shape[2])
+    let tiles: [ScoreField.Tile]
+    switch mode ?? configuration.mode {
+    case .whole:
+      tiles = [
+        ScoreField.Tile(
+          logits: try logits(input), top: 0, left: 0, height: height, width: width)
+      ]
+    case .slide(let crop, let stride):
+      let columns = ScoreField.windowStarts(
+        extent: width, crop: crop.width, stride: stride.width)
+      tiles = try ScoreField.windowStarts(extent: height, crop: crop.height, stride: stride.height)
+        .flatMap { row in
+          try columns.map { column in
+            ScoreField.Tile(
+              logits: try logits(
+                input.window(
+                  top: row.start, left: column.start, height: row.size, width: column.size,
+                  pool: memory)),
+              top: row.start, left: column.start, height: row.size, width: column.size)
+          }
+        }
+    }
+    return ScoreField(
+      tiles, size: PixelSize(height: picture.height, width: picture.width), isFlipped: isFlipped,
+      alignCorners: configuration.model.head.alignCorners)
+  }
+
+  /// Coarse logits of an input `[1, H, W, 3]`.
+  package func logits(_ input: Tensor) throws -> Tensor {
+    let logits = model(input, ForwardPass(threads: threads, memory: memory))
+    guard logits.isFinite else { throw SegmentationError.scoresNotFinite }
+    return logits
+  }
+}
+
+/// Why a picture has no segmentation.
+public enum SegmentationError: Error, CustomStringConvertible, Sendable {
+  /// The network gave NaN or infinity.
+  case scoresNotFinite
+
+  /// One sentence.
+  public var description: String {
+    switch self {
+    case .scoresNotFinite:
+      "the network's scores are not finite; the weights are damaged or belong to another config"
+    }
+  }
+}
