@@ -54,12 +54,12 @@ import Testing
     let result = Image(width: 100, height: 40, filledWith: .black)
       .withLegend(Legend(of: map, names: ["I"], palette: Palette([colour])))
     #expect(result.width == 100)
-    #expect(result.height == 40 + 9 + 14)
+    #expect(result.height == 40 + 9 + 10)
     #expect(result[0, 40] == .white)
-    #expect(result[7, 47] == RGBColor(0x808080))
-    #expect(result[8, 48] == colour && result[14, 54] == colour)
-    // The I's stem: third dot of the letter, which begins 5 after the swatch.
-    #expect(result[21 + 2, 51] == RGBColor(0x202020))
-    #expect(result[21 + 1, 51] == .white)
+    #expect(result[5, 45] == RGBColor(0x808080))
+    #expect(result[6, 46] == colour && result[12, 52] == colour)
+    // The I's stem: third dot of the letter, which begins 4 after the swatch.
+    #expect(result[18 + 2, 49] == RGBColor(0x202020))
+    #expect(result[18 + 1, 49] == .white)
   }
 }
