@@ -64,7 +64,8 @@ let package = Package(
       name: "FlattenBackbonesTests", dependencies: ["FlattenBackbones", "TestSupport"]),
     .testTarget(name: "FlattenModelsTests", dependencies: ["FlattenModels", "TestSupport"]),
     .testTarget(name: "FlattenImageTests", dependencies: ["FlattenImage", "TestSupport"]),
-    .testTarget(name: "FlattenDataTests", dependencies: ["FlattenData", "TestSupport"]),
+    .testTarget(
+      name: "FlattenDataTests", dependencies: ["FlattenData", "FlattenMetrics", "TestSupport"]),
     .testTarget(name: "FlattenMetricsTests", dependencies: ["FlattenMetrics", "TestSupport"]),
     .testTarget(name: "FlattenSegTests", dependencies: ["FlattenSeg", "TestSupport"]),
     .testTarget(

@@ -22,7 +22,8 @@ enum ByteSource: @unchecked Sendable {
     switch self {
     case .file(let reader): try reader.read(at: offset, into: buffer)
     case .memory(let bytes):
-      buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + buffer.count]))
+      let part = bytes[offset..<offset + buffer.count]
+      buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: part))
     }
   }
 

@@ -81,7 +81,8 @@ package final class Checkpoint: ParameterSource {
     }
   }
 
-  private static func open(
+  /// Opens any kind of checkpoint from anywhere.
+  static func open(
     _ source: ByteSource, name: String, _ options: Options
   ) throws -> Checkpoint {
     try naming(name) {

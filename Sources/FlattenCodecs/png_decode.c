@@ -60,8 +60,17 @@ static void skip_other_chunks(png_structp codec) {
   png_set_keep_unknown_chunks(codec, PNG_HANDLE_CHUNK_AS_DEFAULT, (png_const_bytep) "eXIf", 1);
 }
 
+// libpng itself does not mind a chunk before the header where that chunk is skipped.
+static bool begins_with_header(const uint8_t *bytes, size_t count) {
+  return count < 16 || memcmp(bytes + 12, "IHDR", 4) == 0;
+}
+
 fc_png *fc_png_open(const uint8_t *bytes, size_t count, uint64_t max_pixels, fc_header *header,
                     fc_error *error) {
+  if (!begins_with_header(bytes, count)) {
+    fc_fail(error, FC_DAMAGED, "the first chunk is not IHDR");
+    return NULL;
+  }
   fc_png *png = calloc(1, sizeof *png);
   if (png == NULL) {
     fc_fail(error, FC_NO_MEMORY, "not enough memory");

@@ -10,12 +10,16 @@ struct Canvas {
   mutating func fill(x: Int, y: Int, width: Int, height: Int, _ colour: RGBColor) {
     let columns = max(x, 0)..<max(max(x, 0), min(x + width, image.width))
     let rows = max(y, 0)..<max(max(y, 0), min(y + height, image.height))
-    for row in rows {
-      for column in columns {
-        let start = (row * image.width + column) * 3
-        image.pixels[start] = colour.red
-        image.pixels[start + 1] = colour.green
-        image.pixels[start + 2] = colour.blue
+    let stride = image.width * 3
+    image.pixels.withUnsafeMutableBufferPointer { pixels in
+      for row in rows {
+        var at = row * stride + columns.lowerBound * 3
+        for _ in columns {
+          pixels[at] = colour.red
+          pixels[at + 1] = colour.green
+          pixels[at + 2] = colour.blue
+          at += 3
+        }
       }
     }
   }

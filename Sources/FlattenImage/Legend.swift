@@ -71,11 +71,11 @@ private struct LegendLayout {
   private static let longestName = 28
   private static let swatch = BitmapFont.height
   /// Between swatch, name and share.
-  private static let gap = 5
+  private static let gap = 4
   /// Between columns.
-  private static let gutter = 14
+  private static let gutter = 9
   /// Around the panel.
-  private static let margin = 7
+  private static let margin = 5
   /// From one line to the next.
   private static let line = 12
 

@@ -1,0 +1,72 @@
+import FlattenFiles
+
+/// What a checkpoint holds, for `inspect`.
+package struct CheckpointSummary: Sendable, Encodable {
+  /// One tensor.
+  package struct Row: Sendable, Encodable {
+    package let name: String
+    package let shape: [Int]
+    /// Element type: `float32`, `int64`, ...
+    package let type: String
+  }
+
+  /// The file.
+  package let path: String
+  /// The container: `torch`, `torch (legacy)`, `safetensors`.
+  package let kind: String
+  /// The key the weights were found under; `nil` at the top.
+  package let unwrapped: String?
+  /// All tensors in file order.
+  package let tensors: [Row]
+  /// Elements of all tensors together.
+  package let elementCount: Int
+  /// Bytes of all tensors, each stored once and dense.
+  package let byteCount: Int
+  /// Texts that a safetensors file carries.
+  package let metadata: [String: String]
+  /// What model the names and shapes belong to, where that can be told.
+  package let looksLike: String?
+
+  /// Summarises an open checkpoint.
+  ///
+  /// - Throws: ``FileError`` where a checksum of the file is wrong; all bytes are read for that.
+  package init(_ checkpoint: Checkpoint) throws {
+    try checkpoint.verify()
+    path = checkpoint.name
+    kind = checkpoint.kind.rawValue
+    unwrapped = checkpoint.unwrapped
+    tensors = checkpoint.entries.map {
+      Row(name: $0.name, shape: $0.shape, type: $0.elementType.rawValue)
+    }
+    // Repeated elements can make these sums as large as the file wants.
+    elementCount = checkpoint.entries.reduce(0) { Self.capped($0, $1.elementCount) }
+    byteCount = checkpoint.entries.reduce(0) { Self.capped($0, $1.byteCount) }
+    metadata = Dictionary(
+      checkpoint.metadata.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })
+    looksLike =
+      ModelLikeness(checkpoint.entries.map { ($0.name, $0.shape) }).description
+  }
+
+  private static func capped(_ left: Int, _ right: Int) -> Int {
+    let (sum, overflow) = left.addingReportingOverflow(right)
+    return overflow ? .max : sum
+  }
+
+  /// The summary for people: one line a tensor, then the totals. Names are escaped.
+  package var text: String {
+    let names = tensors.map { printable($0.name, limit: 100) }
+    let width = names.reduce(0) { max($0, $1.count) }
+    var lines = zip(names, tensors).map { name, tensor in
+      "\(name)\(String(repeating: " ", count: width - name.count))  \(tensor.type) \(tensor.shape)"
+    }
+    let place = unwrapped.map { ", weights under '\(printable($0))'" } ?? ""
+    lines.append("")
+    lines.append("container: \(kind)\(place)")
+    lines.append("tensors: \(tensors.count), \(elementCount) elements, \(byteCount) bytes")
+    for (key, value) in metadata.sorted(by: { $0.key < $1.key }) {
+      lines.append("metadata \(printable(key)): \(printable(value, limit: 200))")
+    }
+    lines.append("looks like: \(looksLike ?? "no model known here")")
+    return lines.joined(separator: "\n")
+  }
+}

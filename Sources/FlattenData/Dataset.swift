@@ -1,0 +1,66 @@
+import FlattenFiles
+
+/// One picture of a data set and its label.
+public struct DatasetItem: Sendable, Hashable {
+  /// The picture's path below its folder, without its suffix: `frankfurt/frankfurt_000000_000294`.
+  public let name: String
+  /// The picture's path.
+  public let image: String
+  /// The label's path, whether or not it exists.
+  public let label: String
+}
+
+/// A data set on disk: which pictures and labels it has, in a fixed order.
+///
+///     let description = try DatasetDescription.load(nameOrPath: "ade20k")
+///     let dataset = try Dataset.open(description, root: "ADEChallengeData2016", split: "val")
+///     for item in dataset.items { let pair = try dataset.load(item) }
+public struct Dataset: Sendable {
+  /// What the data set is.
+  public let description: DatasetDescription
+  /// The split that was opened; `nil` where the data set has none.
+  public let split: DatasetDescription.Split?
+  /// Pictures in the order of their names' bytes, or of the list.
+  public let items: [DatasetItem]
+  /// Names beginning with a dot that were skipped.
+  public let hiddenFiles: Int
+  /// Files that are no pictures by their suffix and were skipped.
+  public let otherFiles: Int
+  /// Labels without a picture, which are not read: a reason for a warning.
+  public let orphanLabels: [String]
+
+  /// Finds the pictures of a split and the labels that belong to them.
+  ///
+  /// - Parameters:
+  ///   - root: the data set's folder.
+  ///   - split: a name or alias; `nil` for the default one.
+  ///   - options: what the user sets over the description.
+  ///   - requiresLabels: whether every picture must have a label.
+  /// - Throws: ``DatasetError`` where the request makes no sense, ``DatasetProblem`` for the first thing
+  ///   that is wrong on disk.
+  public static func open(
+    _ description: DatasetDescription, root: String, split: String? = nil,
+    options: DatasetOptions = DatasetOptions(), requiresLabels: Bool = true
+  ) throws -> Dataset {
+    let scan = try DatasetScan(
+      description, root: root, split: split, options: options, requiresLabels: requiresLabels)
+    if let first = scan.problems.first {
+      guard scan.problems.count > 1 else { throw first }
+      throw DatasetProblem(
+        first.kind, path: first.path, first.reason + " (\(scan.problems.count - 1) more problems)")
+    }
+    return scan.dataset
+  }
+
+  init(
+    description: DatasetDescription, split: DatasetDescription.Split?, items: [DatasetItem],
+    hiddenFiles: Int, otherFiles: Int, orphanLabels: [String]
+  ) {
+    self.description = description
+    self.split = split
+    self.items = items
+    self.hiddenFiles = hiddenFiles
+    self.otherFiles = otherFiles
+    self.orphanLabels = orphanLabels
+  }
+}

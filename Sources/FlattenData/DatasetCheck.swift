@@ -1,0 +1,79 @@
+import FlattenTensor
+
+/// What a look at every file of a data set found.
+public struct DatasetCheck: Sendable {
+  /// Pictures that were looked at.
+  public let pictures: Int
+  /// Names beginning with a dot that were skipped.
+  public let hiddenFiles: Int
+  /// Files that are no pictures by their suffix and were skipped.
+  public let otherFiles: Int
+  /// Labels without a picture.
+  public let orphanLabels: [String]
+  /// Everything that is wrong, in the order it was found.
+  public private(set) var problems: [DatasetProblem]
+  /// Labelled pixels of each class, over the labels that are in order.
+  public private(set) var classPixels: [Int]
+  /// Pixels that are not scored, over the labels that are in order.
+  public private(set) var ignoredPixels = 0
+
+  /// Whether the data set can be evaluated as it is.
+  public var isClean: Bool { problems.isEmpty }
+
+  /// How often each kind of problem occurs, in a fixed order, without those that do not.
+  public var counts: [(kind: DatasetProblem.Kind, count: Int)] {
+    DatasetProblem.Kind.allCases.compactMap { kind in
+      let count = problems.count { $0.kind == kind }
+      return count > 0 ? (kind, count) : nil
+    }
+  }
+
+  init(_ scan: DatasetScan) {
+    pictures = scan.dataset.items.count
+    hiddenFiles = scan.dataset.hiddenFiles
+    otherFiles = scan.dataset.otherFiles
+    orphanLabels = scan.dataset.orphanLabels
+    problems = scan.problems
+    classPixels = Array(repeating: 0, count: scan.dataset.description.classes.count)
+  }
+
+  fileprivate mutating func add(_ found: [DatasetProblem]) { problems += found }
+
+  fileprivate mutating func count(_ label: LabelMap, ignoreIndex: UInt16) {
+    for id in label.ids {
+      if id == ignoreIndex {
+        ignoredPixels += 1
+      } else if Int(id) < classPixels.count {
+        classPixels[Int(id)] += 1
+      }
+    }
+  }
+}
+
+extension Dataset {
+  /// Decodes every picture and label of a split and reports all that is wrong with them.
+  ///
+  /// - Parameter progress: called after each picture with how many are done, of how many.
+  /// - Throws: ``DatasetError`` where the request makes no sense; what is wrong on disk is in the result.
+  public static func check(
+    _ description: DatasetDescription, root: String, split: String? = nil,
+    options: DatasetOptions = DatasetOptions(), progress: (Int, Int) -> Void = { _, _ in }
+  ) throws -> DatasetCheck {
+    let scan = try DatasetScan(
+      description, root: root, split: split, options: options, requiresLabels: true)
+    let dataset = scan.dataset
+    var check = DatasetCheck(scan)
+    for (index, item) in dataset.items.enumerated() {
+      // A label that is missing or a folder has been reported by the scan.
+      if PathKind(item.label) == .file {
+        let (problems, label) = dataset.examine(item)
+        check.add(problems)
+        if let label {
+          check.count(label, ignoreIndex: dataset.description.labelRule.ignoreIndex)
+        }
+      }
+      progress(index + 1, dataset.items.count)
+    }
+    return check
+  }
+}

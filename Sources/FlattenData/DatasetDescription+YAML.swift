@@ -1,0 +1,212 @@
+import FlattenConfig
+import FlattenDefaults
+import FlattenFiles
+import FlattenImage
+
+extension DatasetDescription {
+  /// The most classes a description may have.
+  public static let classLimit = 4096
+
+  /// The names of the built-in data sets, in alphabetical order.
+  public static var builtInNames: [String] {
+    (0..<fd_resource_count()).compactMap { index in
+      guard let resource = fd_resource_at(index) else { return nil }
+      return builtInName(String(cString: resource.pointee.name))
+    }
+  }
+
+  /// Reads a description by built-in name (`ade20k`) or from a YAML file (`./fields.yaml`).
+  ///
+  /// What holds a slash or ends in `.yaml` or `.yml` is a file.
+  ///
+  /// - Throws: ``DatasetError`` for an unknown name, `FileError` and `ConfigError` for a file that
+  ///   cannot be used.
+  public static func load(nameOrPath: String) throws -> DatasetDescription {
+    let isPath =
+      nameOrPath.contains("/")
+      || [".yaml", ".yml"].contains { nameOrPath.lowercased().hasSuffix($0) }
+    if isPath { return try DatasetDescription(ConfigNode.load(path: nameOrPath)) }
+    guard let resource = fd_resource_named(resourceFolder + nameOrPath + resourceSuffix) else {
+      let near = nearestSpelling(to: nameOrPath, among: builtInNames)
+      let names = builtInNames.joined(separator: ", ")
+      throw DatasetError(
+        "'\(printable(nameOrPath))' is no data set I know. "
+          + (near.map { "Did you mean '\($0)'? " } ?? "")
+          + "Give one of \(names), or the path of a .yaml file.")
+    }
+    let bytes = UnsafeBufferPointer(start: resource.pointee.bytes, count: resource.pointee.length)
+    return try DatasetDescription(
+      ConfigNode.parse(Array(bytes), name: String(cString: resource.pointee.name)))
+  }
+
+  private static let resourceFolder = "Datasets/"
+  private static let resourceSuffix = ".yaml"
+
+  private static func builtInName(_ resource: String) -> String? {
+    guard resource.hasPrefix(resourceFolder), resource.hasSuffix(resourceSuffix) else { return nil }
+    return String(resource.dropFirst(resourceFolder.count).dropLast(resourceSuffix.count))
+  }
+
+  /// How label pictures store their numbers, by the word in a description.
+  private enum EncodingName: String, CaseIterable {
+    case ids
+    case ade20kFullRGB = "ade20k-full-rgb"
+
+    var encoding: LabelImage.Encoding {
+      switch self {
+      case .ids: .ids
+      case .ade20kFullRGB: .ade20kFullRGB
+      }
+    }
+  }
+
+  /// Reads a description from its YAML.
+  ///
+  /// - Throws: `ConfigError`.
+  package init(_ node: ConfigNode) throws {
+    let map = try node.map(known: [
+      "name", "title", "source", "images", "labels", "list", "default_split", "splits", "classes",
+    ])
+    let images = try map.required("images").map(known: ["folder", "suffix"])
+    let labels = try map.required("labels").map(known: [
+      "folder", "suffix", "ignore_index", "reduce_zero_label", "label_map", "encoding",
+    ])
+
+    name = try map.required("name").plainText()
+    title = try map.optional("title")?.plainText() ?? name
+    source = try map.optional("source")?.plainText() ?? ""
+
+    self.images = Location(
+      folder: try images.required("folder").relativePath(),
+      suffixes: try images.optional("suffix")?.suffixes() ?? [".jpg", ".jpeg", ".png"])
+    self.labels = Location(
+      folder: try labels.required("folder").relativePath(),
+      suffixes: [try labels.optional("suffix")?.suffix() ?? ".png"])
+    labelRule = LabelRule(
+      ignoreIndex: try labels.optional("ignore_index")?.classID() ?? 255,
+      reducesZeroLabel: try labels.optional("reduce_zero_label")?.bool() ?? false,
+      labelMap: try labels.optional("label_map")?.labelMap() ?? [:])
+    encoding =
+      try labels.optional("encoding")?.choice(EncodingName.self).encoding ?? .ids
+    list = try map.optional("list")?.relativePath()
+
+    splits = try map.optional("splits")?.map().values.map(Split.init) ?? []
+    defaultSplit = try map.optional("default_split")?.plainText()
+    (classes, palette) = try map.optional("classes")?.classes() ?? ([], Palette([]))
+
+    try checkSplits(map)
+  }
+
+  private func checkSplits(_ map: ConfigMap) throws {
+    if let wanted = defaultSplit, !splits.contains(where: { $0.name == wanted }) {
+      throw try map.required("default_split").error(
+        expected: "the name of a split", remedy: "Add it under 'splits'.")
+    }
+    var seen: Set<String> = []
+    for name in splits.flatMap({ [$0.name] + $0.aliases }) where !seen.insert(name).inserted {
+      throw try map.required("splits").error(
+        found: "uses the name '\(printable(name))' twice", expected: "different names",
+        remedy: "Remove one of the two.")
+    }
+    let patterns = [images.folder, labels.folder, list ?? ""]
+    if splits.isEmpty, let pattern = patterns.first(where: { $0.contains("{split}") }) {
+      throw map.node.error(
+        found: "the path '\(printable(pattern))' asks for a split and there are none",
+        expected: "'splits'", remedy: "Add 'splits', or take {split} out of the path.")
+    }
+  }
+}
+
+extension DatasetDescription.Split {
+  fileprivate init(name: String, node: ConfigNode) throws {
+    let map = try node.map(known: ["aliases", "folder"])
+    self.name = name
+    aliases = try map.optional("aliases")?.strings() ?? []
+    folder = try map.optional("folder")?.relativePath() ?? name
+    guard isPlain(name), isInside(folder) else {
+      throw node.error(
+        found: "is no name of a folder", expected: "letters, digits, '-' and '_'",
+        remedy: "Rename the split.")
+    }
+  }
+}
+
+extension ConfigNode {
+  /// Text of at least one character, none of them a control character.
+  fileprivate func plainText() throws -> String {
+    let text = try string()
+    guard isPlain(text) else {
+      throw error(found: "is empty or holds control characters", expected: "text")
+    }
+    return text
+  }
+
+  /// A path that stays below the data set's root.
+  fileprivate func relativePath() throws -> String {
+    let path = try plainText()
+    guard isInside(path) else {
+      throw error(expected: "a path below the data set's root, without '..'")
+    }
+    return path
+  }
+
+  fileprivate func suffix() throws -> String {
+    let text = try plainText()
+    guard !text.contains("/") else { throw error(expected: "the end of a file name") }
+    return text
+  }
+
+  fileprivate func suffixes() throws -> [String] {
+    kind == .list ? try list().map { try $0.suffix() } : [try suffix()]
+  }
+
+  fileprivate func classID() throws -> UInt16 {
+    UInt16(try int(in: 0...Int(UInt16.max)))
+  }
+
+  /// `[[7, 0], [8, 1]]`: stored id, class id.
+  fileprivate func labelMap() throws -> [UInt16: UInt16] {
+    var map: [UInt16: UInt16] = [:]
+    for pair in try list() {
+      let ids = try pair.list(count: 2).map { try $0.classID() }
+      guard map.updateValue(ids[1], forKey: ids[0]) == nil else {
+        throw pair.error(found: "maps \(ids[0]) a second time", expected: "each id once")
+      }
+    }
+    return map
+  }
+
+  /// `- {name: wall, color: [120, 120, 120]}` or `- wall`, in id order.
+  fileprivate func classes() throws -> ([String], Palette) {
+    let entries = try list()
+    guard (1...DatasetDescription.classLimit).contains(entries.count) else {
+      throw error(expected: "1 to \(DatasetDescription.classLimit) classes")
+    }
+    let spare = Palette.distinct(count: entries.count).colours
+    var names: [String] = []
+    var colours: [RGBColor] = []
+    for (entry, spareColour) in zip(entries, spare) {
+      guard entry.kind == .map else {
+        names.append(try entry.plainText())
+        colours.append(spareColour)
+        continue
+      }
+      let map = try entry.map(known: ["name", "color"])
+      names.append(try map.required("name").plainText())
+      let samples = try map.optional("color")?.ints(count: 3, in: 0...255).map { UInt8($0) }
+      colours.append(
+        samples.map { RGBColor(red: $0[0], green: $0[1], blue: $0[2]) } ?? spareColour)
+    }
+    return (names, Palette(colours))
+  }
+}
+
+private func isPlain(_ text: String) -> Bool {
+  !text.isEmpty && text.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7F }
+}
+
+/// Whether a path cannot leave the folder it starts from.
+func isInside(_ path: String) -> Bool {
+  !path.isEmpty && !path.hasPrefix("/")
+    && !path.split(separator: "/").contains { $0 == ".." }
+}

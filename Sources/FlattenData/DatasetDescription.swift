@@ -1,0 +1,142 @@
+import FlattenImage
+
+/// What is to know about a data set: its classes, where its files are, and what its labels mean.
+///
+/// A description is a YAML file, so a new data set needs no code:
+///
+///     name: fields
+///     title: Fields from above (2 classes)
+///     source: https://example.org/fields
+///     images:
+///       folder: images/{split}                   # below the data set's root
+///       suffix: [.jpg, .png]                     # optional; what picture names end in
+///     labels:
+///       folder: labels/{split}
+///       suffix: _ids.png                         # optional; takes the picture's suffix's place
+///       ignore_index: 255
+///       reduce_zero_label: false                 # optional
+///       label_map: [[7, 0], [8, 1]]              # optional; [stored id, class id]
+///       encoding: ids                            # optional; ids or ade20k-full-rgb
+///     list: lists/{split}.txt                    # optional; else the folder is the list
+///     default_split: validation                  # where there are splits
+///     splits:
+///       training: {aliases: [train]}
+///       validation: {aliases: [val], folder: val2017}   # what {split} becomes; else the name
+///     classes:
+///       - {name: wheat, color: [230, 200, 40]}
+///       - soil                                   # colours are chosen where they are left out
+public struct DatasetDescription: Sendable, Hashable {
+  /// Files of one kind: a folder below the root, and what their names end in.
+  public struct Location: Sendable, Hashable {
+    /// The folder, in which `{split}` stands for the split's folder name.
+    public var folder: String
+    /// What names may end in, the longest match counting; what is left is the stem.
+    public var suffixes: [String]
+  }
+
+  /// A named part of the data set.
+  public struct Split: Sendable, Hashable {
+    /// The name the data set gives it.
+    public let name: String
+    /// Other names that are understood.
+    public let aliases: [String]
+    /// What `{split}` becomes in folders and in the list's path.
+    public let folder: String
+  }
+
+  /// Short name, as given on the command line.
+  public var name: String
+  /// One line for people.
+  public var title: String
+  /// Where the data set comes from.
+  public var source: String
+  /// Class names in id order; empty where the user has to give them.
+  public var classes: [String]
+  /// A colour a class.
+  public var palette: Palette
+  /// Where the pictures are.
+  public var images: Location
+  /// Where the labels are; their one suffix takes the place of the picture's.
+  public var labels: Location
+  /// How label pictures store their numbers.
+  public var encoding: LabelImage.Encoding
+  /// What the numbers mean.
+  public var labelRule: LabelRule
+  /// A text file of stems, one a line, that says which pictures belong to a split.
+  public var list: String?
+  /// The splits; empty where the data set has none.
+  public var splits: [Split]
+  /// The split that is taken where none is asked for.
+  public var defaultSplit: String?
+
+  /// The split of a name or alias, or the default one for `nil`; `nil` where there are no splits.
+  ///
+  /// - Throws: ``DatasetError`` for a split that the data set does not have.
+  public func split(named wanted: String?) throws -> Split? {
+    guard !splits.isEmpty else {
+      if let wanted {
+        throw DatasetError(
+          "the data set '\(name)' has no splits, '\(wanted)' was asked for. Leave --split out.")
+      }
+      return nil
+    }
+    guard let wanted = wanted ?? defaultSplit else {
+      throw DatasetError("the data set '\(name)' needs --split: \(splitNames).")
+    }
+    guard let split = splits.first(where: { $0.name == wanted || $0.aliases.contains(wanted) })
+    else {
+      throw DatasetError("'\(wanted)' is no split of '\(name)'. Choose one of \(splitNames).")
+    }
+    return split
+  }
+
+  private var splitNames: String { splits.map(\.name).joined(separator: ", ") }
+}
+
+/// What a user may set over a description, above all for the generic data set `folder`.
+public struct DatasetOptions: Sendable, Hashable {
+  /// Class names in id order, in place of the description's.
+  public var classes: [String]?
+  /// The id of pixels that are not scored.
+  public var ignoreIndex: Int?
+  /// Whether 0 means "not scored" and k stands for class k - 1.
+  public var reducesZeroLabel: Bool?
+  /// The folder of pictures below the root.
+  public var imageFolder: String?
+  /// The folder of labels below the root.
+  public var labelFolder: String?
+
+  /// No changes.
+  public init() {}
+
+  /// Names for classes that have none: `class_0`, `class_1`, ...
+  public static func classNames(count: Int) -> [String] {
+    (0..<max(count, 0)).map { "class_\($0)" }
+  }
+}
+
+extension DatasetDescription {
+  /// The description with a user's changes.
+  ///
+  /// - Throws: ``DatasetError`` for values out of range.
+  public func applying(_ options: DatasetOptions) throws -> DatasetDescription {
+    var changed = self
+    if let names = options.classes {
+      guard (1...Self.classLimit).contains(names.count) else {
+        throw DatasetError("\(names.count) classes; give 1 to \(Self.classLimit).")
+      }
+      changed.classes = names
+      if names.count != classes.count { changed.palette = .distinct(count: names.count) }
+    }
+    if let index = options.ignoreIndex {
+      guard let id = UInt16(exactly: index) else {
+        throw DatasetError("the ignore index \(index) is no id; give 0 to 65535.")
+      }
+      changed.labelRule.ignoreIndex = id
+    }
+    changed.labelRule.reducesZeroLabel = options.reducesZeroLabel ?? labelRule.reducesZeroLabel
+    changed.images.folder = options.imageFolder ?? images.folder
+    changed.labels.folder = options.labelFolder ?? labels.folder
+    return changed
+  }
+}

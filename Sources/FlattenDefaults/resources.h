@@ -1,0 +1,11 @@
+/// The tables that resources.c searches, one a kind of resource.
+#pragma once
+
+#include "FlattenDefaults.h"
+
+typedef struct {
+  const fd_resource *resources;
+  size_t count;
+} fd_table;
+
+extern const fd_table fd_datasets;

@@ -1,0 +1,181 @@
+import FlattenFiles
+import Foundation
+import TestSupport
+import Testing
+
+@testable import FlattenCheckpoint
+
+/// Builds small archives as `torch.save` writes them, from pickles written by hand.
+enum PickleFile {
+  /// A stored zip archive; the checksums are 0, which says that they were not computed.
+  static func zip(_ records: [(name: String, bytes: [UInt8])]) -> [UInt8] {
+    func little(_ value: Int, _ count: Int) -> [UInt8] {
+      (0..<count).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
+    }
+    var file: [UInt8] = []
+    var directory: [UInt8] = []
+    for (name, bytes) in records {
+      let offset = file.count
+      let common =
+        little(0, 8) + little(0, 4) + little(bytes.count, 4) + little(bytes.count, 4)
+        + little(name.utf8.count, 2) + little(0, 2)
+      file += Array("PK\u{3}\u{4}".utf8) + little(20, 2) + common + name.utf8 + bytes
+      directory += Array("PK\u{1}\u{2}".utf8) + little(20, 2) + little(20, 2) + common
+      directory += little(0, 10) + little(offset, 4) + name.utf8
+    }
+    let end =
+      Array("PK\u{5}\u{6}".utf8) + little(0, 4) + little(records.count, 2)
+      + little(records.count, 2) + little(directory.count, 4) + little(file.count, 4)
+    return file + directory + end + little(0, 2)
+  }
+
+  static func text(_ text: String) -> [UInt8] {
+    [UInt8(ascii: "X")] + withUnsafeBytes(of: UInt32(text.utf8.count).littleEndian, Array.init)
+      + text.utf8
+  }
+
+  static func global(_ module: String, _ name: String) -> [UInt8] {
+    Array("c\(module)\n\(name)\n".utf8)
+  }
+
+  /// A tensor of shape [2, 2] on storage 0.
+  static let tensor: [UInt8] =
+    global("torch._utils", "_rebuild_tensor_v2") + [UInt8(ascii: "("), UInt8(ascii: "(")]
+    + text("storage") + global("torch", "FloatStorage") + text("0") + text("cpu")
+    + Array("K\u{4}tQK\0K\u{2}K\u{2}".utf8) + [0x86] + Array("K\u{2}K\u{1}".utf8) + [0x86, 0x89]
+    + Array("}tR".utf8)
+
+  /// A whole checkpoint: the tensor `w`, and `extra` as the value of the key `meta`.
+  static func weights(extra: [UInt8] = [UInt8(ascii: "N")]) -> [UInt8] {
+    let pickle =
+      [0x80, 2] + Array("}(".utf8) + text("w") + tensor + text("meta") + extra + Array("u.".utf8)
+    return zip([("a/data.pkl", pickle), ("a/data/0", [UInt8](repeating: 0, count: 16))])
+  }
+}
+
+@Suite struct UnpicklerTests {
+  private func open(_ bytes: [UInt8], skip: Bool = false) throws -> [String] {
+    try bytes.withUnsafeBytes { raw in
+      try Checkpoint.open(.memory(raw), name: "test.pth", .init(skipUnknownObjects: skip))
+        .entries.map(\.name)
+    }
+  }
+
+  private func reason(_ bytes: [UInt8], skip: Bool = false) -> String {
+    do {
+      return "opened: \(try open(bytes, skip: skip))"
+    } catch {
+      return "\(error)"
+    }
+  }
+
+  @Test func plainMetadataIsDropped() throws {
+    #expect(try open(PickleFile.weights()) == ["w"])
+    #expect(try open(PickleFile.weights(extra: Array("](I01\nI-5\nL123L\nF1.5\ne".utf8))) != [])
+  }
+
+  /// 99 levels pass, more do not, in each kind of container and however they are put together.
+  @Test(arguments: ["list", "tuple", "topDown", "dictionary"])
+  func nestingEnds(kind: String) throws {
+    func nested(_ depth: Int) -> [UInt8] {
+      switch kind {
+      case "list":
+        return [UInt8](repeating: UInt8(ascii: "]"), count: depth)
+          + [UInt8](repeating: UInt8(ascii: "a"), count: depth - 1)
+      case "tuple":
+        return [UInt8(ascii: ")")] + [UInt8](repeating: 0x85, count: depth - 1)
+      case "topDown":
+        // Puts each list into its parent first and then fills it, through the memo.
+        return Array("]r\0\0\0\0".utf8)
+          + (0..<UInt32(depth)).flatMap { index -> [UInt8] in
+            let this = withUnsafeBytes(of: index.littleEndian, Array.init)
+            let next = withUnsafeBytes(of: (index + 1).littleEndian, Array.init)
+            return [UInt8(ascii: "j")] + this + Array("]r".utf8) + next + Array("a0".utf8)
+          }
+      default:
+        return (0..<depth).flatMap { _ in Array("}K\u{1}".utf8) } + [UInt8(ascii: "N")]
+          + [UInt8](repeating: UInt8(ascii: "s"), count: depth)
+      }
+    }
+    if kind != "topDown" {
+      #expect(try open(PickleFile.weights(extra: nested(90))) == ["w"])
+    }
+    for depth in [101, 1000, 60_000] {
+      let text = reason(PickleFile.weights(extra: nested(depth)))
+      #expect(text.contains("nests deeper") || text.contains("already part"), "\(text)")
+    }
+  }
+
+  /// A list given to `list` a million times would be copied a million times.
+  @Test func copiesAreCounted() {
+    let many = Array("(".utf8) + [UInt8](repeating: UInt8(ascii: "N"), count: 100_000)
+    var extra = many + Array("lq\u{1}0".utf8) + PickleFile.global("builtins", "list")
+    extra += Array("q\u{2}0(".utf8)
+    for _ in 0..<20_000 { extra += Array("h\u{2}h\u{1}".utf8) + [0x85, UInt8(ascii: "R")] }
+    extra += Array("t".utf8)
+    #expect(reason(PickleFile.weights(extra: extra)).contains("more objects than are read"))
+  }
+
+  @Test(arguments: [
+    ("os", "system"), ("posix", "system"), ("builtins", "eval"), ("__builtin__", "exec"),
+    ("torch", "load"), ("torch.hub", "load"), ("subprocess", "Popen"), ("importlib", "a"),
+    ("torch.jit", "x"), ("collections.abc..", "x"), ("collections", "OrderedDict.x"), ("", ""),
+    ("collections ", "OrderedDict"), ("cοllections", "OrderedDict"),
+  ])
+  func namesOfAttacksAreRefusedWithTheOptionToo(module: String, name: String) {
+    let file = PickleFile.weights(extra: PickleFile.global(module, name))
+    #expect(reason(file).hasPrefix("test.pth: "))
+    #expect(!reason(file).contains("--skip-unknown-objects"))
+    #expect(!reason(file, skip: true).hasPrefix("opened"))
+  }
+
+  @Test func unknownClassesAreSkippedOnRequest() throws {
+    let object = PickleFile.global("my.code", "Thing") + Array(")R}b".utf8)
+    let file = PickleFile.weights(extra: object)
+    #expect(reason(file).contains("'my.code.Thing'"))
+    #expect(reason(file).contains("--skip-unknown-objects"))
+    #expect(try open(file, skip: true) == ["w"])
+  }
+
+  /// Random changes of good files never end the process, and never ask for much memory.
+  @Test func mutationsNeverCrash() throws {
+    var seeds = [PickleFile.weights(extra: Array("](K\u{1}N)e".utf8))]
+    seeds.append(try safetensors([("a", [2, 3], [1, 2, 3, 4, 5, 6]), ("b", [], [1])]))
+    seeds += BadInput.all.filter { $0.expectation == "ok" }
+      .compactMap { try? Array(Data(contentsOf: URL(filePath: $0.path))) }
+      .filter { $0.count < 6000 }
+    var random = SplitMix64(state: 20_240_607)
+    func below(_ limit: Int) -> Int { Int(random.next() % UInt64(max(limit, 1))) }
+    var opened = 0
+    for round in 0..<6000 {
+      var bytes = seeds[round % seeds.count]
+      for _ in 0...below(4) {
+        let place = below(bytes.count)
+        switch below(6) {
+        case 0: bytes = Array(bytes.prefix(place))
+        case 1: bytes.insert(UInt8(below(256)), at: place)
+        case 2 where !bytes.isEmpty: bytes.remove(at: place)
+        case 3 where !bytes.isEmpty: bytes[place] = [0, 0x7F, 0x80, 0xFF][below(4)]
+        case _ where !bytes.isEmpty: bytes[place] = UInt8(below(256))
+        default: break
+        }
+      }
+      bytes.withUnsafeBytes { raw in
+        do {
+          let options = Checkpoint.Options(skipUnknownObjects: round % 2 == 0)
+          let checkpoint = try Checkpoint.open(.memory(raw), name: "mutant", options)
+          opened += 1
+          _ = try CheckpointSummary(checkpoint).text
+          for entry in checkpoint.entries {
+            _ = try checkpoint.read(entry)
+            _ = try checkpoint.readBytes(entry)
+          }
+        } catch {
+          #expect(isShort(error, naming: "mutant"), "\(error)")
+        }
+      }
+    }
+    // Else the loop would only prove that everything is refused.
+    #expect(opened > 100)
+  }
+}

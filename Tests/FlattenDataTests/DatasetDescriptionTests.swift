@@ -1,0 +1,164 @@
+import FlattenConfig
+import FlattenData
+import FlattenImage
+import Foundation
+import TestSupport
+import Testing
+
+@Suite struct DatasetDescriptionTests {
+  @Test func builtInsAreEmbeddedAsTheyAreInTheRepository() throws {
+    let folder = Fixtures.repository.appending(path: "Datasets")
+    let files = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+      .filter { $0.hasSuffix(".yaml") }.sorted()
+    #expect(DatasetDescription.builtInNames.map { $0 + ".yaml" } == files)
+    for name in DatasetDescription.builtInNames {
+      let embedded = try DatasetDescription.load(nameOrPath: name)
+      let onDisk = try DatasetDescription.load(
+        nameOrPath: folder.appending(path: "\(name).yaml").path)
+      #expect(embedded == onDisk)
+      #expect(embedded.name == name && !embedded.title.isEmpty)
+      #expect(embedded.palette.colours.count == embedded.classes.count)
+    }
+  }
+
+  @Test(arguments: [
+    ("ade20k", 150, 255), ("camvid", 11, 11), ("cityscapes", 19, 255), ("voc", 21, 255),
+    ("coco_stuff164k", 171, 255), ("street", 11, 255), ("folder", 0, 255),
+  ])
+  func classCounts(name: String, classes: Int, ignoreIndex: Int) throws {
+    let description = try DatasetDescription.load(nameOrPath: name)
+    #expect(description.classes.count == classes)
+    #expect(Int(description.labelRule.ignoreIndex) == ignoreIndex)
+    #expect(description.labelRule.reducesZeroLabel == (name == "ade20k"))
+  }
+
+  /// Names are compared without the spaces at their ends: mmsegmentation's "bed " has one that is no
+  /// part of the name.
+  @Test(arguments: [
+    ("ade20k", "ade20k"), ("cityscapes", "cityscapes"), ("voc", "voc"),
+    ("coco_stuff164k", "cocostuff"),
+  ])
+  func classesAndColoursAreThoseOfMMSegmentation(name: String, key: String) throws {
+    let fixture = try #require(Fixtures.cases(kinds: ["class_names"]).first)
+    let expected = try fixture.json()[key]
+    let description = try DatasetDescription.load(nameOrPath: name)
+    #expect(
+      description.classes
+        == expected["classes"].list.compactMap { $0.text?.trimmingCharacters(in: .whitespaces) })
+    #expect(
+      description.palette.colours.map { [Int($0.red), Int($0.green), Int($0.blue)] }
+        == expected["palette"].list.map(\.ints))
+  }
+
+  @Test func ade20kAgreesWithItsAuthorsColours() throws {
+    let file = Fixtures.shared.appending(path: "data/ade20k-sample/color150.csv")
+    guard Fixtures.exists(file) else { return }
+    let rows = try String(contentsOf: file, encoding: .utf8).split(separator: "\n")
+      .map { $0.split(separator: ",").compactMap { Int($0.filter(\.isNumber)) } }
+    let description = try DatasetDescription.load(nameOrPath: "ade20k")
+    #expect(
+      description.palette.colours.map { [Int($0.red), Int($0.green), Int($0.blue)] } == rows)
+  }
+
+  @Test(arguments: [
+    ("ade20k", "train", "training"), ("ade20k", "val", "validation"), ("camvid", "test", "test"),
+    ("camvid", "validation", "validation"), ("cityscapes", "training", "train"),
+    ("coco_stuff164k", "validation", "val2017"), ("voc", "trainval", "trainval"),
+  ])
+  func splitsHaveAliases(name: String, asked: String, folder: String) throws {
+    let description = try DatasetDescription.load(nameOrPath: name)
+    #expect(try description.split(named: asked)?.folder == folder)
+  }
+
+  @Test func splitsThatAreNotThere() throws {
+    let camvid = try DatasetDescription.load(nameOrPath: "camvid")
+    #expect(try camvid.split(named: nil)?.name == "validation")
+    let unknown = #expect(throws: DatasetError.self) { try camvid.split(named: "dev") }
+    #expect(
+      unknown?.description
+        == "'dev' is no split of 'camvid'. Choose one of training, validation, test.")
+    let street = try DatasetDescription.load(nameOrPath: "street")
+    #expect(try street.split(named: nil) == nil)
+    #expect(throws: DatasetError.self) { try street.split(named: "test") }
+  }
+
+  @Test func unknownNamesOfferTheNearest() {
+    let error = #expect(throws: DatasetError.self) {
+      try DatasetDescription.load(nameOrPath: "ade2k")
+    }
+    #expect(error?.description.contains("Did you mean 'ade20k'?") == true)
+    #expect(throws: (any Error).self) {
+      try DatasetDescription.load(nameOrPath: "/no/such/file.yaml")
+    }
+  }
+
+  static let minimal = "name: a\nimages: {folder: i}\nlabels: {folder: l}\n"
+
+  @Test(arguments: [
+    ("clases: [a]\n", "Did you mean 'classes'?"),
+    ("classes: []\n", "1 to 4096 classes"),
+    ("classes: [1]\n", "'classes[0]' is the number 1"),
+    ("classes: [{name: a, colour: [1, 2, 3]}]\n", "Did you mean 'color'?"),
+    ("classes: [{name: a, color: [1, 2]}]\n", "'classes[0].color' has 2 values"),
+    ("classes: [{name: a, color: [1, 2, 256]}]\n", "from 0 to 255"),
+    ("classes: [\"a\\nb\"]\n", "control characters"),
+    ("list: ../../etc/{split}.txt\n", "without '..'"),
+    ("list: /etc/passwd\n", "below the data set's root"),
+    ("list: lists/{split}.txt\n", "asks for a split"),
+    ("default_split: val\n", "the name of a split"),
+    ("splits: {val: {aliases: [v]}, v: {}}\n", "uses the name 'v' twice"),
+    ("splits: {val: {folder: ../x}}\n", "without '..'"),
+    ("source: 5\n", "'source' is the number 5"),
+  ])
+  func mistakesAreNamed(addition: String, says: String) {
+    let error = #expect(throws: ConfigError.self) {
+      try DatasetDescription(ConfigNode.parse(Self.minimal + addition, name: "d.yaml"))
+    }
+    #expect(error?.description.contains(says) == true, "\(String(describing: error))")
+  }
+
+  @Test func labelRulesAreRead() throws {
+    let text = """
+      name: a
+      images: {folder: i, suffix: [_rgb.png, .jpg]}
+      labels:
+        folder: l
+        suffix: _ids.png
+        ignore_index: 65535
+        reduce_zero_label: true
+        label_map: [[7, 0], [8, 65535]]
+        encoding: ade20k-full-rgb
+      classes: [one, {name: two, color: [1, 2, 3]}]
+      """
+    let description = try DatasetDescription(ConfigNode.parse(text, name: "d"))
+    #expect(
+      description.labelRule
+        == LabelRule(
+          ignoreIndex: 65535, reducesZeroLabel: true, labelMap: [7: 0, 8: 65535]))
+    #expect(description.encoding == .ade20kFullRGB)
+    #expect(description.images.suffixes == ["_rgb.png", ".jpg"])
+    #expect(description.palette.colours[1] == RGBColor(red: 1, green: 2, blue: 3))
+    let twice = text.replacing("[8, 65535]", with: "[7, 1]")
+    #expect(throws: ConfigError.self) {
+      try DatasetDescription(ConfigNode.parse(twice, name: "d"))
+    }
+  }
+
+  @Test func optionsChangeADescription() throws {
+    var options = DatasetOptions()
+    options.classes = DatasetOptions.classNames(count: 3)
+    options.ignoreIndex = 0
+    options.reducesZeroLabel = true
+    options.labelFolder = "masks"
+    let changed = try DatasetDescription.load(nameOrPath: "folder").applying(options)
+    #expect(changed.classes == ["class_0", "class_1", "class_2"])
+    #expect(changed.palette.colours.count == 3)
+    #expect(changed.labelRule == LabelRule(ignoreIndex: 0, reducesZeroLabel: true))
+    #expect(changed.labels.folder == "masks")
+    options.ignoreIndex = -1
+    #expect(throws: DatasetError.self) { try changed.applying(options) }
+    options = DatasetOptions()
+    options.classes = []
+    #expect(throws: DatasetError.self) { try changed.applying(options) }
+  }
+}
