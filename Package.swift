@@ -44,7 +44,7 @@ let package = Package(
       dependencies: ["FlattenTensor", "FlattenFiles", "FlattenCodecs", logging]),
     .target(
       name: "FlattenData", dependencies: ["FlattenImage", "FlattenConfig", "FlattenDefaults"]),
-    .target(name: "FlattenMetrics", dependencies: ["FlattenTensor"]),
+    .target(name: "FlattenMetrics", dependencies: ["FlattenTensor", "FlattenFiles"]),
     .target(
       name: "FlattenSeg",
       dependencies: ["FlattenModels", "FlattenData", "FlattenMetrics", "FlattenDefaults", logging]),

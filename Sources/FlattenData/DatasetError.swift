@@ -6,7 +6,7 @@ public struct DatasetError: Error, CustomStringConvertible, Sendable, Equatable 
   public let description: String
 
   /// Makes an error.
-  init(_ sentence: String) { description = printable(sentence, limit: 500) }
+  package init(_ sentence: String) { description = printable(sentence, limit: 500) }
 }
 
 /// Something wrong with one file of a data set.

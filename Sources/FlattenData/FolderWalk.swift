@@ -9,14 +9,14 @@ import FlattenFiles
 #endif
 
 /// All files below a folder, in an order that depends on their names alone.
-struct FolderWalk {
+package struct FolderWalk {
   /// Paths below the folder, sorted by bytes. Links to files are files; so is whatever else is not a
   /// folder, for its reader to judge.
-  private(set) var files: [String] = []
+  package private(set) var files: [String] = []
   /// How many names began with a dot and were left out, folders counting once.
-  private(set) var hidden = 0
+  package private(set) var hidden = 0
   /// Folders that cannot be read, names that cannot be used.
-  private(set) var problems: [DatasetProblem] = []
+  package private(set) var problems: [DatasetProblem] = []
 
   private let root: String
   private var visited: Set<FolderIdentity> = []
@@ -30,7 +30,7 @@ struct FolderWalk {
   /// Walks a folder.
   ///
   /// Links to folders are followed, after all real folders, but no folder is entered twice: loops end.
-  init(_ root: String) {
+  package init(_ root: String) {
     self.root = root
     var folders = [""]
     var links: [String] = []
@@ -95,10 +95,10 @@ private func folderReason(_ code: Int32) -> String {
 }
 
 /// What a path leads to, links followed.
-enum PathKind {
+package enum PathKind {
   case absent, folder, file
 
-  init(_ path: String) {
+  package init(_ path: String) {
     var status = stat()
     if stat(path, &status) != 0 {
       self = .absent

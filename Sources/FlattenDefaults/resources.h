@@ -9,3 +9,4 @@ typedef struct {
 } fd_table;
 
 extern const fd_table fd_datasets;
+extern const fd_table fd_model;

@@ -1,3 +1,5 @@
+import FlattenFiles
+
 extension EvaluationReport {
   /// The version of ``json()``'s keys; it changes when a key changes its meaning or goes away.
   public static let schemaVersion = 1

@@ -43,18 +43,7 @@ public struct ModelProfile: Sendable {
   }
 
   private init(_ records: [OperatorRecord], _ tree: ParameterTree, size: PixelSize) {
-    // A parameter belongs to the operator with the longest path that is a prefix of its name; where an
-    // operator's own name has no parameters (attention.attention), to the layer above it.
-    var owners: [String: Int] = [:]
-    for name in tree.requested where !name.name.isRunningStatistic {
-      var path = name.name
-      let paths = Set(records.map(\.layer))
-      while let dot = path.lastIndex(of: ".") {
-        path = String(path[..<dot])
-        if paths.contains(path) { break }
-      }
-      owners[path, default: 0] += name.shape.reduce(1, *)
-    }
+    let owners = Self.owners(of: tree.requested, among: records.map(\.layer))
     var counted: Set<String> = []
     layers = records.map { record in
       let isFirst = counted.insert(record.layer).inserted
@@ -65,6 +54,27 @@ public struct ModelProfile: Sendable {
     }
     parameters = tree.parameterCount
     self.size = size
+  }
+
+  /// How many parameters belong to each operator, by its path.
+  ///
+  /// A parameter belongs to the operator with the longest path that its name begins with or, where its
+  /// layer is no operator itself (an attention's scale), to the layer's first operator.
+  private static func owners(
+    of parameters: [(name: String, shape: [Int])], among paths: [String]
+  ) -> [String: Int] {
+    let known = Set(paths)
+    var owners: [String: Int] = [:]
+    for (name, shape) in parameters where !name.isRunningStatistic {
+      var path = name
+      while !known.contains(path), let dot = path.lastIndex(of: ".") { path = String(path[..<dot]) }
+      if !known.contains(path), let dot = name.lastIndex(of: ".") {
+        let layer = name[...dot]
+        path = paths.first { $0.hasPrefix(layer) } ?? path
+      }
+      owners[path, default: 0] += shape.reduce(1, *)
+    }
+    return owners
   }
 
   private static func records(

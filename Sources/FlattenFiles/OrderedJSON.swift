@@ -1,6 +1,7 @@
 /// A JSON document whose keys keep their order, because reports are compared as text.
-enum OrderedJSON {
+package enum OrderedJSON: Sendable {
   case null
+  case bool(Bool)
   case integer(Int)
   /// NaN and infinities, which JSON has no word for, become `null`.
   case number(Double)
@@ -9,11 +10,12 @@ enum OrderedJSON {
   case object([(String, OrderedJSON)])
 
   /// The document, indented by two spaces; an object of plain values stays on one line below the top.
-  func text(indent: Int = 0) -> String {
+  package func text(indent: Int = 0) -> String {
     let inner = String(repeating: "  ", count: indent + 1)
     let outer = String(repeating: "  ", count: indent)
     switch self {
     case .null: return "null"
+    case .bool(let value): return value ? "true" : "false"
     case .integer(let value): return "\(value)"
     case .number(let value): return value.isFinite ? "\(value)" : "null"
     case .string(let value): return Self.quoted(value)
@@ -27,6 +29,16 @@ enum OrderedJSON {
         return "{" + pieces.joined(separator: ", ") + "}"
       }
       return "{\n" + pieces.map { inner + $0 }.joined(separator: ",\n") + "\n\(outer)}"
+    }
+  }
+
+  /// The document on one line.
+  package var line: String {
+    switch self {
+    case .array(let items): "[" + items.map(\.line).joined(separator: ", ") + "]"
+    case .object(let fields):
+      "{" + fields.map { "\(Self.quoted($0.0)): \($0.1.line)" }.joined(separator: ", ") + "}"
+    default: text()
     }
   }
 

@@ -1,0 +1,126 @@
+import FlattenData
+import FlattenFiles
+import Foundation
+
+/// A picture to segment and the name of what comes of it.
+public struct PictureSource: Sendable, Hashable {
+  /// The picture's path, or `-` for standard input.
+  public let path: String
+  /// Path of the results below the output folder, without a suffix: `berlin/0001`.
+  public let name: String
+
+  /// Whether the picture comes from standard input.
+  public var isStandardInput: Bool { path == "-" }
+}
+
+/// The pictures that a command line names.
+public struct PictureList: Sendable {
+  /// Pictures in the order they were named; those of a folder by their names' bytes.
+  public private(set) var sources: [PictureSource] = []
+  /// What was named but cannot be used.
+  public private(set) var failures: [FileError] = []
+  /// Files of folders that were skipped because their names are not those of pictures.
+  public private(set) var skipped = 0
+
+  /// The suffixes that make a file in a folder a picture; named files may be called anything.
+  static let suffixes = [".jpg", ".jpeg", ".png"]
+  /// A list of pictures longer than this many bytes is refused.
+  static let listLimit = 64 << 20
+
+  /// Finds the pictures.
+  ///
+  /// - Parameters:
+  ///   - inputs: files, folders, and `-` for a picture on standard input.
+  ///   - lists: text files that name one picture a line; `-` reads the names from standard input.
+  ///   - isRecursive: whether folders inside folders count.
+  public init(_ inputs: [String], lists: [String], isRecursive: Bool) {
+    for input in inputs { add(input, isRecursive: isRecursive) }
+    for list in lists { add(list: list) }
+  }
+
+  private mutating func add(_ path: String, isRecursive: Bool) {
+    if path == "-" {
+      sources.append(PictureSource(path: path, name: "stdin"))
+      return
+    }
+    switch PathKind(path) {
+    case .absent:
+      // Opening it gives the reason: missing, a broken link, no permission.
+      do {
+        _ = try FileReader(path: path)
+      } catch {
+        failures.append(
+          error as? FileError ?? FileError(path: path, kind: .unreadable, reason: "\(error)"))
+      }
+    case .file: sources.append(PictureSource(path: path, name: stem(lastComponent(path))))
+    case .folder:
+      let folder = path.hasSuffix("/") && path.count > 1 ? String(path.dropLast()) : path
+      let walk = FolderWalk(folder)
+      failures += walk.problems.map {
+        FileError(path: $0.path, kind: .unreadable, reason: $0.reason)
+      }
+      for file in walk.files where isRecursive || !file.contains("/") {
+        guard Self.suffixes.contains(where: { file.lowercased().hasSuffix($0) }) else {
+          skipped += 1
+          continue
+        }
+        sources.append(PictureSource(path: "\(folder)/\(file)", name: stem(file)))
+      }
+    }
+  }
+
+  private mutating func add(list path: String) {
+    do {
+      let bytes =
+        path == "-"
+        ? try readStandardInput(limit: Self.listLimit)
+        : try FileReader(path: path).readAll(limit: Self.listLimit)
+      guard let text = String(validating: bytes, as: UTF8.self) else {
+        throw FileError(path: path, kind: .refused, reason: "is not a UTF-8 list of file names")
+      }
+      for line in text.split(whereSeparator: \.isNewline) {
+        let name = line.trimmingCharacters(in: .whitespaces)
+        if !name.isEmpty && !name.hasPrefix("#") { add(name, isRecursive: false) }
+      }
+    } catch let error as FileError {
+      failures.append(error)
+    } catch {
+      failures.append(FileError(path: path, kind: .unreadable, reason: "\(error)"))
+    }
+  }
+
+  /// Two pictures whose results would have one name, or `nil`.
+  public var collision: (PictureSource, PictureSource)? {
+    var seen: [String: PictureSource] = [:]
+    for source in sources {
+      if let other = seen.updateValue(source, forKey: source.name) { return (other, source) }
+    }
+    return nil
+  }
+}
+
+/// Everything on standard input.
+///
+/// - Throws: `FileError` beyond `limit` bytes.
+func readStandardInput(limit: Int) throws -> [UInt8] {
+  var bytes: [UInt8] = []
+  while let piece = try FileHandle.standardInput.read(upToCount: 1 << 20), !piece.isEmpty {
+    bytes += piece
+    if bytes.count > limit {
+      throw FileError(
+        path: "standard input", kind: .refused, reason: "is more than \(limit) bytes")
+    }
+  }
+  return bytes
+}
+
+private func lastComponent(_ path: String) -> String {
+  path.split(separator: "/").last.map(String.init) ?? path
+}
+
+/// A path without the suffix of its last component.
+private func stem(_ path: String) -> String {
+  let name = path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex
+  guard let dot = path.lastIndex(of: "."), dot > name else { return path }
+  return String(path[..<dot])
+}
