@@ -78,6 +78,9 @@ extension ConfigNode {
         return "Line \(number) is indented with a tab: use spaces."
       }
     }
+    if syntax.problem.contains("mapping values are not allowed") {
+      return "Correct the indentation of line \(number), or put its value in quotes."
+    }
     return "Correct line \(number) or the one before it."
   }
 }

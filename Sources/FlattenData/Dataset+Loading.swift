@@ -62,13 +62,15 @@ extension Dataset {
     return prediction
   }
 
-  /// Everything that is wrong with the files of one item, and what its label counts.
+  /// Everything that is wrong with the contents of an item's files, and its label where that is fine.
+  ///
+  /// A label that is no file is passed over: that has been said when the files were looked for.
   func examine(_ item: DatasetItem) -> (problems: [DatasetProblem], label: LabelMap?) {
     var problems: [DatasetProblem] = []
     let image = attempt(.badPicture, item.image, &problems) {
       try Image.decode(path: item.image).value
     }
-    guard
+    guard PathKind(item.label) == .file,
       let stored = attempt(.badLabel, item.label, &problems, { try decodeLabel(item).value })
     else { return (problems, nil) }
     if let image, let problem = sizeProblem(stored, of: item.label, image) {
@@ -111,7 +113,7 @@ extension Dataset {
     let more = strays.count > 3 ? " and \(strays.count - 3) other ids" : ""
     return DatasetProblem(
       .idOutOfRange, path: path,
-      "holds the id \(listed)\(more); expected \(wanted), or \(description.labelRule.ignoreIndex) "
+      "holds \(strays.count == 1 ? "the id" : "the ids") \(listed)\(more); expected \(wanted), or \(description.labelRule.ignoreIndex) "
         + "for pixels not scored. Check classes, ignore index, reduce_zero_label.")
   }
 

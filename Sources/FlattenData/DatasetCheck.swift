@@ -64,13 +64,10 @@ extension Dataset {
     let dataset = scan.dataset
     var check = DatasetCheck(scan)
     for (index, item) in dataset.items.enumerated() {
-      // A label that is missing or a folder has been reported by the scan.
-      if PathKind(item.label) == .file {
-        let (problems, label) = dataset.examine(item)
-        check.add(problems)
-        if let label {
-          check.count(label, ignoreIndex: dataset.description.labelRule.ignoreIndex)
-        }
+      let (problems, label) = dataset.examine(item)
+      check.add(problems)
+      if let label {
+        check.count(label, ignoreIndex: dataset.description.labelRule.ignoreIndex)
       }
       progress(index + 1, dataset.items.count)
     }

@@ -148,7 +148,7 @@ struct DatasetScan {
               + "the picture."))
       }
     }
-    guard findOrphans else { return [] }
+    guard findOrphans, !items.isEmpty else { return [] }
     let walk = FolderWalk(labelFolder)
     return walk.files.compactMap { file in
       guard let stem = stem(of: file, suffixes: description.labels.suffixes),

@@ -79,5 +79,7 @@ public struct LabelViolation: Sendable, Hashable, CustomStringConvertible {
   public let y: Int
 
   /// `200 (12 pixels, first at x 3, y 4)`.
-  public var description: String { "\(id) (\(count) pixels, first at x \(x), y \(y))" }
+  public var description: String {
+    "\(id) (\(count) pixel\(count == 1 ? "" : "s"), first at x \(x), y \(y))"
+  }
 }

@@ -30,7 +30,7 @@ import Testing
     ("a: [1, 2\nb: 3\n", "no YAML"),
     ("a: \"x\n", "no YAML"),
     ("a:\n\tb: 1\n", "indented with a tab"),
-    ("a: b: c\n", "no YAML"),
+    ("a: b: c\n", "put its value in quotes"),
     ("a: x\u{1}y\n", "control character 0x1"),
     ("a: x\u{0}y\n", "control character 0x0"),
     ("%YAML 3.0\n---\na: 1\n", "no YAML"),

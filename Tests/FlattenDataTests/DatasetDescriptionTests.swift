@@ -50,9 +50,11 @@ import Testing
         == expected["palette"].list.map(\.ints))
   }
 
-  @Test func ade20kAgreesWithItsAuthorsColours() throws {
-    let file = Fixtures.shared.appending(path: "data/ade20k-sample/color150.csv")
-    guard Fixtures.exists(file) else { return }
+  static let authorsColours = Fixtures.shared.appending(path: "data/ade20k-sample/color150.csv")
+
+  @Test(.enabled(if: Fixtures.exists(authorsColours), "the ADE20K sample is not present"))
+  func ade20kAgreesWithItsAuthorsColours() throws {
+    let file = Self.authorsColours
     let rows = try String(contentsOf: file, encoding: .utf8).split(separator: "\n")
       .map { $0.split(separator: ",").compactMap { Int($0.filter(\.isNumber)) } }
     let description = try DatasetDescription.load(nameOrPath: "ade20k")

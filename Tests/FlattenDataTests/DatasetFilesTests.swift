@@ -42,6 +42,38 @@ import Testing
   }
 }
 
+@Suite struct DatasetCheckTests {
+  /// One of each: all are reported, each once, and the good label is still counted.
+  @Test func everyProblemIsReported() throws {
+    let folder = try DatasetTests.TemporaryFolder([
+      "images/empty.jpg", "images/lonely.jpg", "labels/empty.png",
+    ])
+    let sample = Fixtures.repository.appending(path: "Datasets/street")
+    for (from, to) in [
+      ("images/street_0000.jpg", "images/good.jpg"),
+      ("annotations/street_0000.png", "labels/good.png"),
+      ("images/street_0000.jpg", "images/kind.jpg"), ("images/street_0000.jpg", "labels/kind.png"),
+    ] {
+      try FileManager.default.copyItem(
+        at: sample.appending(path: from), to: folder.url.appending(path: to))
+    }
+    var options = DatasetOptions()
+    options.classes = DatasetOptions.classNames(count: 11)
+    let description = try DatasetDescription.load(nameOrPath: "folder")
+    let check = try Dataset.check(description, root: folder.path, options: options)
+    #expect(check.pictures == 4)
+    #expect(
+      check.counts.map { "\($0.kind): \($0.count)" }
+        == ["missingLabel: 1", "badPicture: 2", "badLabel: 2"])
+    #expect(check.classPixels.reduce(check.ignoredPixels, +) == 480 * 360)
+
+    options.classes = DatasetOptions.classNames(count: 5)
+    let fewer = try Dataset.check(description, root: folder.path, options: options)
+    #expect(fewer.problems.filter { $0.kind == .idOutOfRange }.count == 1)
+    #expect(fewer.classPixels == [0, 0, 0, 0, 0])
+  }
+}
+
 /// The data sets of the bad-inputs collection, which a plain clone does not have.
 @Suite(.enabled(if: Fixtures.badInputs != nil, "the bad-inputs collection is not present"))
 struct DatasetBadInputsTests {
