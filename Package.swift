@@ -40,15 +40,21 @@ let package = Package(
     .target(name: "FlattenBackbones", dependencies: ["FlattenNN", "FlattenConfig"]),
     .target(name: "FlattenModels", dependencies: ["FlattenBackbones"]),
     .target(
-      name: "FlattenImage",
-      dependencies: ["FlattenTensor", "FlattenFiles", "FlattenCodecs", logging]),
+      name: "FlattenImage", dependencies: ["FlattenTensor", "FlattenFiles", "FlattenCodecs"]),
     .target(
       name: "FlattenData", dependencies: ["FlattenImage", "FlattenConfig", "FlattenDefaults"]),
     .target(name: "FlattenMetrics", dependencies: ["FlattenTensor", "FlattenFiles"]),
     .target(
       name: "FlattenSeg",
-      dependencies: ["FlattenModels", "FlattenData", "FlattenMetrics", "FlattenDefaults", logging]),
-    .executableTarget(name: "flatten-seg", dependencies: ["FlattenSeg", argumentParser, logging]),
+      dependencies: [
+        "FlattenModels", "FlattenData", "FlattenMetrics", "FlattenImage", "FlattenDefaults",
+      ]),
+    .executableTarget(
+      name: "flatten-seg",
+      dependencies: [
+        "FlattenSeg", "FlattenData", "FlattenMetrics", "FlattenImage", "FlattenCheckpoint",
+        "FlattenFiles", argumentParser,
+      ]),
 
     // Tests.
     .target(

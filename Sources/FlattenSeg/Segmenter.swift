@@ -58,18 +58,22 @@ public struct Segmenter: Sendable {
     config: String, weights: String, threads: Int? = nil, skipsUnknownObjects: Bool = false
   ) throws -> Segmenter {
     let configuration = try SegmentationConfiguration.load(path: config)
-    let checkpoint = try Checkpoint.open(
-      path: weights, options: Checkpoint.Options(skipUnknownObjects: skipsUnknownObjects))
-    return try Segmenter(configuration, checkpoint, threads: threads)
+    let checkpoint = try WeightsError.opening(
+      weights, options: Checkpoint.Options(skipUnknownObjects: skipsUnknownObjects))
+    return try WeightsError.telling {
+      try Segmenter(configuration, checkpoint, threads: threads)
+    }
   }
 
   package init(
     _ configuration: SegmentationConfiguration, _ checkpoint: Checkpoint, threads: Int?
   ) throws {
-    let tree = ParameterTree(source: checkpoint)
-    try self.init(configuration, tree, threads: threads, looksLike: nil) {
-      checkpoint.warnings
+    let likeness = { (_: Set<String>) in
+      ModelLikeness(checkpoint.entries.map { ($0.name, $0.shape) }).description
     }
+    try self.init(
+      configuration, ParameterTree(source: checkpoint), threads: threads, looksLike: likeness,
+      warnings: { checkpoint.warnings })
   }
 
   package init(
@@ -173,5 +177,23 @@ public enum SegmentationError: Error, CustomStringConvertible, Sendable {
     case .scoresNotFinite:
       "the network's scores are not finite; the weights are damaged or belong to another config"
     }
+  }
+}
+
+extension Segmenter {
+  /// What computes, in a few lines for people: model, input, data set, threads, instruction set.
+  public var summary: String {
+    let input = configuration.input
+    var rule: [String] = []
+    if let scale = input.scale { rule.append("long side <= \(scale.long), short side <= \(scale.short)") }
+    if input.multiple > 1 { rule.append("sides up to a multiple of \(input.multiple)") }
+    if input.padding > 1 { rule.append("padded to a multiple of \(input.padding)") }
+    return """
+      model: \(configuration.name), \(classes.count) classes (\(configuration.dataset.name))
+      input: RGB, mean \(input.mean), std \(input.std), \
+      \(rule.isEmpty ? "size as it is" : rule.joined(separator: ", "))
+      inference: \(configuration.mode), \(threads.threads) threads, instruction set \
+      \(Version.instructionSet)
+      """
   }
 }

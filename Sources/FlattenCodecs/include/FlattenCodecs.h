@@ -141,6 +141,10 @@ int fc_png_write(int format, uint32_t width, uint32_t height, const void *pixels
 int fc_jpeg_write(uint32_t width, uint32_t height, const uint8_t *rgb, size_t size, int quality,
                   fc_buffer *buffer, fc_error *error);
 
+// The libraries behind this header and their versions, for people. The text lives as long as the
+// calling thread.
+const char *fc_versions(void);
+
 #if defined(__clang__)
 #pragma clang assume_nonnull end
 #endif

@@ -1,0 +1,144 @@
+import ArgumentParser
+import FlattenData
+import FlattenFiles
+import FlattenSeg
+
+struct DatasetsCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "datasets",
+    abstract: "List the known data sets, show one, or check one on disk.",
+    discussion: """
+      Examples:
+        flatten-seg datasets
+        flatten-seg datasets ade20k
+        flatten-seg datasets check ade20k ADEChallengeData2016
+
+      A data set of your own is a YAML file; 'flatten-seg datasets ade20k' shows what one holds.
+      """,
+    subcommands: [DatasetsShowCommand.self, DatasetsCheckCommand.self],
+    defaultSubcommand: DatasetsShowCommand.self)
+}
+
+struct DatasetsShowCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "show", abstract: "List the known data sets, or show one.")
+
+  @Argument(help: ArgumentHelp("A data set's name or description.", valueName: "name|file.yaml"))
+  var name: String?
+
+  @Flag(help: "Print JSON.")
+  var json = false
+
+  func run() throws {
+    if let name {
+      let description = try DatasetDescription.load(nameOrPath: name)
+      return json ? Output.line(document(description).text()) : show(description)
+    }
+    let all = try DatasetDescription.builtInNames.map {
+      try DatasetDescription.load(nameOrPath: $0)
+    }
+    if json { return Output.line(OrderedJSON.array(all.map(document)).text()) }
+    let width = all.map(\.name.count).max() ?? 0
+    for description in all {
+      let space = String(repeating: " ", count: width - description.name.count)
+      Output.line("\(description.name)\(space)  \(description.title)")
+    }
+  }
+
+  private func show(_ description: DatasetDescription) {
+    let rule = description.labelRule
+    Output.line("\(description.name): \(description.title)")
+    if !description.source.isEmpty { Output.line("source: \(description.source)") }
+    Output.line("pictures: \(text(description.images))")
+    Output.line("labels: \(text(description.labels))")
+    if let list = description.list { Output.line("list: \(list)") }
+    if !description.splits.isEmpty {
+      let names = description.splits.map { ([$0.name] + $0.aliases).joined(separator: " or ") }
+      let standard = description.defaultSplit.map { " (default \($0))" } ?? ""
+      Output.line("splits: \(names.joined(separator: ", "))\(standard)")
+    }
+    Output.line(
+      "label rule: ignore \(rule.ignoreIndex)"
+        + (rule.reducesZeroLabel ? ", 0 is not scored and the others move down by one" : ""))
+    Output.line("classes: \(description.classes.count)")
+    for (id, name) in description.classes.enumerated() {
+      let colour = description.palette.colour(of: UInt16(id)).map {
+        "(\($0.red), \($0.green), \($0.blue))"
+      }
+      Output.line("  \(id)  \(name)  \(colour ?? "")")
+    }
+  }
+
+  private func text(_ location: DatasetDescription.Location) -> String {
+    "\(location.folder)/*[\(location.suffixes.joined(separator: " "))]"
+  }
+
+  private func document(_ description: DatasetDescription) -> OrderedJSON {
+    .object([
+      ("name", .string(description.name)),
+      ("title", .string(description.title)),
+      ("source", .string(description.source)),
+      ("images", .string(description.images.folder)),
+      ("labels", .string(description.labels.folder)),
+      ("splits", .array(description.splits.map { .string($0.name) })),
+      ("default_split", description.defaultSplit.map { .string($0) } ?? .null),
+      ("ignore_index", .integer(Int(description.labelRule.ignoreIndex))),
+      ("reduce_zero_label", .bool(description.labelRule.reducesZeroLabel)),
+      (
+        "classes",
+        .array(
+          description.classes.enumerated().map { id, name in
+            let colour = description.palette.colour(of: UInt16(id))
+            let parts = colour.map { [$0.red, $0.green, $0.blue] } ?? []
+            return .object([
+              ("id", .integer(id)), ("name", .string(name)),
+              ("color", .array(parts.map { .integer(Int($0)) })),
+            ])
+          })
+      ),
+    ])
+  }
+}
+
+struct DatasetsCheckCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "check",
+    abstract: "Say what is missing, mis-sized or out of range in a data set on disk.")
+
+  @Argument(help: ArgumentHelp("A data set's name or description.", valueName: "name|file.yaml"))
+  var name: String
+
+  @Argument(help: ArgumentHelp("The data set's folder.", valueName: "folder"))
+  var folder: String
+
+  @OptionGroup(title: "Data set") var arguments: DatasetArguments
+
+  @Flag(name: .shortAndLong, help: "Print problems only.")
+  var quiet = false
+
+  func run() throws {
+    let description = try DatasetDescription.load(nameOrPath: name)
+    Progress.shared.begin(quiet: quiet)
+    let check = try Dataset.check(
+      description, root: folder, split: arguments.split, options: arguments.options(),
+      progress: { Progress.shared.show(done: $0, of: $1) })
+    Progress.shared.clear()
+    for problem in check.problems { Output.line("\(problem)") }
+    if !quiet {
+      Output.line(
+        "\(check.pictures) pictures, \(check.problems.count) problems; skipped \(check.hiddenFiles) "
+          + "hidden and \(check.otherFiles) other files, \(check.orphanLabels.count) labels have no "
+          + "picture")
+      let total = Double(check.classPixels.reduce(0, +) + check.ignoredPixels)
+      for (name, pixels) in zip(description.classes, check.classPixels) where total > 0 {
+        Output.line("  \(name): \(percent(Double(pixels) / total))")
+      }
+      if total > 0 { Output.line("  not scored: \(percent(Double(check.ignoredPixels) / total))") }
+    }
+    if !check.isClean { throw ExitStatus.input }
+  }
+
+  private func percent(_ share: Double) -> String {
+    "\((share * 10000).rounded() / 100) %"
+  }
+}

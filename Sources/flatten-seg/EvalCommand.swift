@@ -1,0 +1,194 @@
+import ArgumentParser
+import FlattenData
+import FlattenFiles
+import FlattenImage
+import FlattenMetrics
+import FlattenSeg
+import Foundation
+
+struct EvalCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "eval",
+    abstract: "Score a model, or masks made elsewhere, on a data set.",
+    discussion: """
+      Examples:
+        flatten-seg eval --config model.yaml --weights model.pth --data ADEChallengeData2016
+        flatten-seg eval --dataset camvid --data CamVid --predictions masks/ --format json
+
+      Scores follow mmsegmentation's IoUMetric: a class that is neither in the labels nor predicted
+      stays out of the means.
+      """)
+
+  enum Format: String, ExpressibleByArgument, CaseIterable { case table, json, csv, markdown }
+
+  @OptionGroup(title: "Model") var model: ModelOptions
+  @OptionGroup(title: "Inference") var inference: InferenceOptions
+
+  @Option(help: ArgumentHelp("The data set's folder.", valueName: "folder"))
+  var data: String
+
+  @Option(help: ArgumentHelp(
+    "Score the masks in this folder instead of running a model.", valueName: "folder"))
+  var predictions: String?
+
+  @Option(help: ArgumentHelp(
+    "Name of a data set (see 'flatten-seg datasets') or a description; default: the config's.",
+    valueName: "name|file.yaml"))
+  var dataset: String?
+
+  @OptionGroup(title: "Data set") var datasetOptions: DatasetArguments
+
+  @Option(help: "Score the first pictures only.")
+  var limit: Int?
+
+  @Option(help: "How the scores are printed.")
+  var format = Format.table
+
+  @Option(name: .shortAndLong, help: ArgumentHelp(
+    "Write the scores to this file instead of standard output.", valueName: "file"))
+  var output: String?
+
+  @Option(help: ArgumentHelp(
+    "Write the confusion matrix as CSV: rows are the truth, columns the prediction.",
+    valueName: "file.csv"))
+  var confusion: String?
+
+  @Option(help: ArgumentHelp("Draw the confusion matrix.", valueName: "file.png"))
+  var confusionPicture: String?
+
+  @Option(help: ArgumentHelp(
+    "End with status 6 where a figure, in percent, is lower, e.g. mIoU=36.", valueName: "name=value"))
+  var failUnder: [GateArgument] = []
+
+  @Flag(name: .shortAndLong, help: "Print the scores and errors only.")
+  var quiet = false
+
+  @Flag(name: .shortAndLong, help: "Print the model, the instruction set and the threads first.")
+  var verbose = false
+
+  func validate() throws {
+    if let limit, limit < 1 { throw ValidationError("--limit is \(limit), at least 1 is wanted.") }
+    if predictions != nil {
+      if model.weights != nil {
+        throw ValidationError("--predictions scores existing masks; leave --weights out.")
+      }
+      if dataset == nil {
+        throw ValidationError("--predictions needs --dataset: the data set's name or description.")
+      }
+    }
+  }
+
+  func run() throws {
+    let start = ContinuousClock.now
+    let report: EvaluationReport
+    Interrupt.watch()
+    let progress: @Sendable (Evaluation.Progress) -> Void = {
+      Progress.shared.show(done: $0.done, of: $0.total)
+    }
+    if let predictions {
+      let description = try DatasetDescription.load(
+        nameOrPath: dataset ?? "folder")
+      let labelled = try open(description)
+      Progress.shared.begin(quiet: quiet)
+      report = try Evaluation.score(
+        predictions: predictions, on: labelled, limit: limit,
+        shouldStop: { Interrupt.isRequested }, onProgress: progress)
+    } else {
+      let segmenter = try model.load()
+      let description = try dataset.map {
+        try DatasetDescription.load(nameOrPath: $0)
+      } ?? segmenter.configuration.dataset
+      let labelled = try open(description)
+      if verbose { Output.error(segmenter.summary) }
+      Progress.shared.begin(quiet: quiet)
+      let isQuiet = quiet
+      report = try Evaluation.run(
+        segmenter, on: labelled, options: try inference.options(for: segmenter), limit: limit,
+        shouldStop: { Interrupt.isRequested },
+        onWarning: { if !isQuiet { Output.warning($0) } }, onProgress: progress)
+    }
+    Progress.shared.clear()
+    if Interrupt.wasSignalled {
+      Output.error("interrupted after \(report.pictures) pictures: no scores, they would not be the set's")
+      throw ExitStatus.interrupted
+    }
+    try write(report)
+    if !quiet {
+      let seconds = (ContinuousClock.now - start).seconds
+      Output.error(
+        String(
+          format: "%d pictures in %.1f s, %.2f a second", report.pictures, seconds,
+          Double(report.pictures) / seconds))
+    }
+    try checkGates(report)
+  }
+
+  private func open(_ description: DatasetDescription) throws -> Dataset {
+    let dataset = try Dataset.open(
+      description, root: data, split: datasetOptions.split, options: datasetOptions.options())
+    if !quiet && !dataset.orphanLabels.isEmpty {
+      Output.warning(
+        "\(dataset.orphanLabels.count) labels have no picture and are not read, the first is "
+          + printable(dataset.orphanLabels[0], limit: 200))
+    }
+    return dataset
+  }
+
+  private func write(_ report: EvaluationReport) throws {
+    let text =
+      switch format {
+      case .table: report.text()
+      case .json: report.json()
+      case .csv: report.csv()
+      case .markdown: report.markdown()
+      }
+    let whole = text.hasSuffix("\n") ? text : text + "\n"
+    if let output {
+      try AtomicFile.write(whole, to: output)
+    } else {
+      Output.text(whole)
+    }
+    if let confusion { try AtomicFile.write(report.confusionCSV(), to: confusion) }
+    if let confusionPicture {
+      let classes = 0..<report.matrix.classes
+      let counts = classes.map { truth in
+        classes.map { Double(report.matrix[truth: truth, prediction: $0]) }
+      }
+      try ConfusionPicture.draw(names: report.classNames, counts: counts)
+        .writePNG(to: confusionPicture)
+    }
+  }
+
+  private func checkGates(_ report: EvaluationReport) throws {
+    let scores = report.scores
+    let figures = [
+      "aAcc": scores.aAcc, "mIoU": scores.mIoU, "mAcc": scores.mAcc, "mDice": scores.mDice,
+      "mFscore": scores.mFscore,
+    ]
+    var isMissed = false
+    for gate in failUnder {
+      let figure = (figures[gate.name] ?? .nan) * 100
+      if !(figure >= gate.least) {
+        Output.error(
+          "error: \(gate.name) is \(String(format: "%.4f", figure)), at least \(gate.least) is demanded")
+        isMissed = true
+      }
+    }
+    if isMissed { throw ExitStatus.gate }
+  }
+}
+
+/// A figure and the least value it must reach: `mIoU=36`.
+struct GateArgument: ExpressibleByArgument {
+  let name: String
+  let least: Double
+
+  init?(argument: String) {
+    let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
+    guard parts.count == 2, let least = Double(parts[1]), least.isFinite,
+      ["aAcc", "mIoU", "mAcc", "mDice", "mFscore"].contains(parts[0])
+    else { return nil }
+    name = parts[0]
+    self.least = least
+  }
+}

@@ -1,0 +1,110 @@
+import ArgumentParser
+import FlattenFiles
+import FlattenSeg
+import Foundation
+
+struct InfoCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "info",
+    abstract: "Show a model's layers: output shapes, parameters, multiply-accumulates.",
+    discussion: """
+      Example:
+        flatten-seg info --config Configs/ade20k/flatten_pvt_t_semantic_fpn.yaml --size 512x2048
+
+      Nothing is computed and no weights are read. One multiply-accumulate is one multiplication and
+      one addition; what papers call FLOPs is mostly this number.
+      """)
+
+  @Option(help: ArgumentHelp("Config of the model; default: the built-in street model.",
+    valueName: "file.yaml"))
+  var config: String?
+
+  @Option(help: ArgumentHelp("Size of the network's input, height first.", valueName: "HxW"))
+  var size = SizeArgument(PixelSize(height: 512, width: 512))
+
+  @Flag(help: "Print one JSON object: parameters, macs, layers.")
+  var json = false
+
+  func run() throws {
+    let configuration =
+      try config.map { try SegmentationConfiguration.load(path: $0) } ?? .builtIn()
+    let size = size.size
+    guard size.height >= 32, size.width >= 32 else {
+      throw ValidationError("--size is \(size.height)x\(size.width), at least 32x32 is wanted.")
+    }
+    let profile = try ModelProfile(of: configuration, size: size)
+    if json {
+      Output.line(document(configuration, profile).text())
+    } else {
+      Output.text(table(configuration, profile))
+    }
+  }
+
+  private func document(
+    _ configuration: SegmentationConfiguration, _ profile: ModelProfile
+  ) -> OrderedJSON {
+    .object([
+      ("name", .string(configuration.name)),
+      ("height", .integer(profile.size.height)),
+      ("width", .integer(profile.size.width)),
+      ("instruction_set", .string(Version.instructionSet)),
+      ("parameters", .integer(profile.parameters)),
+      ("macs", .integer(profile.macs)),
+      (
+        "layers",
+        .array(
+          profile.layers.map { layer in
+            .object([
+              ("name", .string(layer.name)),
+              ("kind", .string(layer.kind)),
+              ("shape", .string(layer.shapeText)),
+              ("parameters", .integer(layer.parameters)),
+              ("macs", .integer(layer.macs)),
+            ])
+          })
+      ),
+    ])
+  }
+
+  private func table(
+    _ configuration: SegmentationConfiguration, _ profile: ModelProfile
+  ) -> String {
+    let header = ["layer", "kind", "output", "parameters", "MMAC"]
+    let rows = profile.layers.map { layer in
+      [
+        layer.name, layer.kind, layer.shapeText, layer.parameters == 0 ? "" : "\(layer.parameters)",
+        layer.macs == 0 ? "" : String(format: "%.1f", Double(layer.macs) / 1e6),
+      ]
+    }
+    let widths = header.indices.map { column in
+      ([header] + rows).map { $0[column].count }.max() ?? 0
+    }
+    func line(_ cells: [String]) -> String {
+      let padded = cells.enumerated().map { column, cell in
+        let space = String(repeating: " ", count: widths[column] - cell.count)
+        return column < 3 ? cell + space : space + cell
+      }
+      return padded.joined(separator: "  ").trimmingTrailingSpaces + "\n"
+    }
+    let rule = String(repeating: "-", count: widths.reduce(0, +) + 2 * (widths.count - 1)) + "\n"
+    return line(header) + rule + rows.map(line).joined() + rule
+      + String(
+        format: "%@\nparameters %d (%.2f M), %.2f GMAC at %dx%d (height x width), kernels %@\n",
+        configuration.name, profile.parameters, Double(profile.parameters) / 1e6,
+        Double(profile.macs) / 1e9, profile.size.height, profile.size.width,
+        Version.instructionSet)
+  }
+}
+
+extension ModelProfile.Layer {
+  /// Extents joined by x, batch first, channels last.
+  fileprivate var shapeText: String { shape.map(String.init).joined(separator: "x") }
+}
+
+extension String {
+  fileprivate var trimmingTrailingSpaces: String {
+    var text = self
+    while text.last == " " { text.removeLast() }
+    return text
+  }
+}

@@ -1,0 +1,131 @@
+import ArgumentParser
+import FlattenCheckpoint
+import FlattenFiles
+import FlattenSeg
+
+struct InspectCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "inspect",
+    abstract: "List a checkpoint's tensors and tell what model it holds.",
+    discussion: """
+      Example:
+        flatten-seg inspect flatten_pvt_t.pth
+
+      Nothing in the file is ever executed: it is read as data.
+      """)
+
+  @Argument(help: ArgumentHelp("A .pth or .safetensors file.", valueName: "file"))
+  var file: String
+
+  @OptionGroup var reading: CheckpointArguments
+
+  @Flag(help: "Print one JSON object.")
+  var json = false
+
+  func run() throws {
+    let summary = try WeightsError.telling {
+      try CheckpointSummary(try reading.open(file))
+    }
+    guard json else { return Output.line(summary.text) }
+    let document = OrderedJSON.object([
+      ("path", .string(summary.path)),
+      ("kind", .string(summary.kind)),
+      ("unwrapped", summary.unwrapped.map { .string($0) } ?? .null),
+      ("looks_like", summary.looksLike.map { .string($0) } ?? .null),
+      ("elements", .integer(summary.elementCount)),
+      ("bytes", .integer(summary.byteCount)),
+      (
+        "metadata",
+        .object(
+          summary.metadata.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) })
+      ),
+      (
+        "tensors",
+        .array(
+          summary.tensors.map { tensor in
+            .object([
+              ("name", .string(tensor.name)),
+              ("type", .string(tensor.type)),
+              ("shape", .array(tensor.shape.map { .integer($0) })),
+            ])
+          })
+      ),
+    ])
+    Output.line(document.text())
+  }
+}
+
+/// How a checkpoint is read; shared by the commands that show or convert one.
+struct CheckpointArguments: ParsableArguments {
+  @Option(help: ArgumentHelp(
+    "Read the weights under this key instead of state_dict or model, e.g. state_dict_ema.",
+    valueName: "key"))
+  var container: String?
+
+  @Flag(help: "Leave out objects of unknown classes beside the weights; for files you trust.")
+  var skipUnknownObjects = false
+
+  func open(_ path: String) throws -> Checkpoint {
+    try WeightsError.opening(
+      path,
+      options: Checkpoint.Options(container: container, skipUnknownObjects: skipUnknownObjects))
+  }
+}
+
+struct ConvertCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "convert",
+    abstract: "Write a checkpoint's tensors as safetensors.",
+    discussion: """
+      Example:
+        flatten-seg convert flatten_pvt_t.pth flatten_pvt_t.safetensors --dtype f16
+      """)
+
+  @Argument(help: ArgumentHelp("A .pth or .safetensors file.", valueName: "in"))
+  var input: String
+
+  @Argument(help: ArgumentHelp("The safetensors file to write.", valueName: "out"))
+  var output: String
+
+  @Option(help: "What floating-point tensors become; integers stay as they are.")
+  var dtype = SafetensorsWriter.Precision.float32
+
+  @OptionGroup var reading: CheckpointArguments
+
+  func run() throws {
+    let checkpoint = try reading.open(input)
+    let texts = checkpoint.metadata
+    try WeightsError.telling {
+      try SafetensorsWriter(precision: dtype, metadata: texts).write(checkpoint, to: output)
+    }
+    checkpoint.warnings.forEach(Output.warning)
+    Output.line(output)
+  }
+}
+
+extension SafetensorsWriter.Precision: ExpressibleByArgument {}
+
+struct InitCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "init",
+    abstract: "Write randomly initialised weights for a config, for trying it and for measuring.",
+    discussion: """
+      Example:
+        flatten-seg init --config Configs/ade20k/flatten_pvt_t_semantic_fpn.yaml random.safetensors
+      """)
+
+  @Option(help: ArgumentHelp("Config of the model.", valueName: "file.yaml"))
+  var config: String
+
+  @Argument(help: ArgumentHelp("The safetensors file to write.", valueName: "out"))
+  var output: String
+
+  @Option(help: "The same seed gives the same file.")
+  var seed: UInt64 = 0
+
+  func run() throws {
+    let configuration = try SegmentationConfiguration.load(path: config)
+    try WeightsInitialiser.write(for: configuration, seed: seed, to: output)
+    Output.line(output)
+  }
+}

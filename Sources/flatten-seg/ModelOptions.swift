@@ -1,0 +1,128 @@
+import ArgumentParser
+import FlattenSeg
+import Foundation
+
+/// Which model, and how it computes; shared by the commands that run one.
+struct ModelOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("Config of the model; default: the built-in street model.",
+    valueName: "file.yaml"))
+  var config: String?
+
+  @Option(help: ArgumentHelp("Weights of the model, .pth or .safetensors.", valueName: "file"))
+  var weights: String?
+
+  @Option(
+    name: [.customShort("j"), .long],
+    help: "Threads that compute; default: all available processors.")
+  var threads: Int?
+
+  @Flag(help: "Leave out objects of unknown classes beside the weights; for files you trust.")
+  var skipUnknownObjects = false
+
+  func validate() throws {
+    if (config == nil) != (weights == nil) {
+      throw ValidationError(
+        config == nil
+          ? "--weights needs --config: the file that says what model the weights belong to."
+          : "--config needs --weights: a .pth or .safetensors file.")
+    }
+    if let threads, !(1...1024).contains(threads) {
+      throw ValidationError("--threads is \(threads), a number from 1 to 1024 is wanted.")
+    }
+  }
+
+  /// Loads the model; its warnings go to standard error.
+  func load() throws -> Segmenter {
+    let segmenter: Segmenter
+    if let config, let weights {
+      segmenter = try Segmenter.load(
+        config: config, weights: weights, threads: threads,
+        skipsUnknownObjects: skipUnknownObjects)
+    } else {
+      segmenter = try Segmenter.builtIn(threads: threads)
+    }
+    segmenter.warnings.forEach(Output.warning)
+    return segmenter
+  }
+}
+
+/// How the network is applied; shared by prediction and evaluation.
+struct InferenceOptions: ParsableArguments {
+  enum Mode: String, ExpressibleByArgument, CaseIterable { case whole, slide }
+
+  @Option(help: "Apply the network to the whole picture or to sliding windows; default: the config's.")
+  var mode: Mode?
+
+  @Option(help: ArgumentHelp("Window of --mode slide, in pixels of the network's input.",
+    valueName: "HxW"))
+  var crop: SizeArgument?
+
+  @Option(help: ArgumentHelp("Step of --mode slide; default: two thirds of the window.",
+    valueName: "HxW"))
+  var stride: SizeArgument?
+
+  @Option(parsing: .upToNextOption, help: ArgumentHelp(
+    "Average the probabilities over these sizes, relative to the picture, e.g. 0.75 1.0 1.25.",
+    valueName: "factor"))
+  var scales: [Double] = []
+
+  @Flag(help: "Average over the picture and its mirror image, at each scale.")
+  var flip = false
+
+  func validate() throws {
+    if mode != .slide && (crop != nil || stride != nil) {
+      throw ValidationError("--crop and --stride belong to --mode slide.")
+    }
+    if let bad = scales.first(where: { !(0.05...8).contains($0) }) {
+      throw ValidationError("--scales holds \(bad), factors from 0.05 to 8 are wanted.")
+    }
+    if let crop, crop.size.height < 32 || crop.size.width < 32 {
+      throw ValidationError("--crop is \(crop), at least 32x32 is wanted.")
+    }
+    if let crop, let stride,
+      stride.size.height > crop.size.height || stride.size.width > crop.size.width
+    {
+      throw ValidationError("--stride \(stride) is larger than --crop \(crop): pixels would be missed.")
+    }
+  }
+
+  /// The options over a config's own.
+  func options(for segmenter: Segmenter) throws -> Segmenter.Options {
+    var options = Segmenter.Options()
+    options.scales = scales
+    options.isFlipped = flip
+    switch mode {
+    case .whole: options.mode = .whole
+    case nil: break
+    case .slide:
+      if let crop {
+        let third = PixelSize(
+          height: max(1, crop.size.height * 2 / 3), width: max(1, crop.size.width * 2 / 3))
+        options.mode = .slide(crop: crop.size, stride: stride?.size ?? third)
+      } else if case .slide(let crop, let configured) = segmenter.configuration.mode {
+        options.mode = .slide(crop: crop, stride: stride?.size ?? configured)
+      } else {
+        throw ValidationError("--mode slide needs --crop HxW: the config names no window.")
+      }
+    }
+    return options
+  }
+}
+
+/// A size on the command line: `512x1024`, height first, or `512` for both.
+struct SizeArgument: ExpressibleByArgument, CustomStringConvertible {
+  let size: PixelSize
+
+  init(_ size: PixelSize) { self.size = size }
+
+  init?(argument: String) {
+    let parts = argument.lowercased().split(separator: "x", omittingEmptySubsequences: false)
+    let numbers = parts.compactMap { Int($0) }
+    guard numbers.count == parts.count, (1...2).contains(numbers.count),
+      numbers.allSatisfy({ (1...65536).contains($0) })
+    else { return nil }
+    size = PixelSize(height: numbers[0], width: numbers[numbers.count - 1])
+  }
+
+  var description: String { "\(size.height)x\(size.width)" }
+}

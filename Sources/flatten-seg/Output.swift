@@ -1,0 +1,115 @@
+import Foundation
+import Synchronization
+
+/// The two streams: results on standard output, everything else on standard error.
+enum Output {
+  private static let isClosed = Mutex(false)
+
+  /// Whether nobody reads standard output any more.
+  static var readerIsGone: Bool { isClosed.withLock { $0 } }
+
+  /// Writes a line of results.
+  static func line(_ text: String) { write(text + "\n", to: STDOUT_FILENO) }
+
+  /// Writes text of results as it is.
+  static func text(_ text: String) { write(text, to: STDOUT_FILENO) }
+
+  /// Writes a message for people.
+  static func error(_ text: String) {
+    Progress.shared.clear()
+    write(text + "\n", to: STDERR_FILENO)
+  }
+
+  static func warning(_ text: String) { error("warning: \(text)") }
+
+  /// Called once before the process ends.
+  static func finish() { Progress.shared.clear() }
+
+  private static func write(_ text: String, to descriptor: Int32) {
+    var bytes = Array(text.utf8)[...]
+    while !bytes.isEmpty {
+      let wrote = bytes.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
+      if wrote > 0 {
+        bytes = bytes.dropFirst(wrote)
+      } else if errno != EINTR {
+        // A closed pipe is no failure: whoever was reading has seen enough.
+        if descriptor == STDOUT_FILENO { isClosed.withLock { $0 = true } }
+        return
+      }
+    }
+  }
+}
+
+/// A line on a terminal that says how far a batch is; nothing where standard error is no terminal.
+final class Progress: Sendable {
+  static let shared = Progress()
+
+  private struct State {
+    var isOn = false
+    var isShown = false
+    var start = ContinuousClock.now
+    var last = ContinuousClock.now
+  }
+
+  private let state = Mutex(State())
+
+  /// Begins a batch.
+  func begin(quiet: Bool) {
+    let terminal = isatty(STDERR_FILENO) == 1
+      && ProcessInfo.processInfo.environment["TERM"] != "dumb"
+    state.withLock {
+      $0.isOn = terminal && !quiet
+      $0.start = .now
+    }
+  }
+
+  /// Shows count, rate and time left, a few times a second.
+  func show(done: Int, of total: Int) {
+    let line: String? = state.withLock { state in
+      guard state.isOn else { return nil }
+      let now = ContinuousClock.now
+      if state.isShown && now - state.last < .milliseconds(200) && done < total { return nil }
+      state.last = now
+      state.isShown = true
+      let time = (now - state.start).seconds
+      let rate = Double(done) / max(time, 1e-9)
+      let left = rate > 0 ? Int((Double(total - done) / rate).rounded(.up)) : 0
+      return String(
+        format: "\r\u{1B}[K%d of %d, %.1f pictures a second, %d:%02d left", done, total, rate,
+        left / 60, left % 60)
+    }
+    if let line { FileHandle.standardError.write(Data(line.utf8)) }
+  }
+
+  /// Removes the line, before something else is printed.
+  func clear() {
+    let wasShown = state.withLock { state in
+      defer { state.isShown = false }
+      return state.isShown
+    }
+    if wasShown { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
+  }
+}
+
+extension Duration {
+  /// In seconds.
+  var seconds: Double {
+    Double(components.seconds) + Double(components.attoseconds) * 1e-18
+  }
+}
+
+/// Whether the user asked to stop. The first interrupt lets the pictures under way finish, the second
+/// ends the process.
+enum Interrupt {
+  private static let count = Atomic<Int>(0)
+
+  static var isRequested: Bool { count.load(ordering: .relaxed) > 0 || Output.readerIsGone }
+
+  static var wasSignalled: Bool { count.load(ordering: .relaxed) > 0 }
+
+  static func watch() {
+    signal(SIGINT) { _ in
+      if Interrupt.count.add(1, ordering: .relaxed).newValue > 1 { _exit(130) }
+    }
+  }
+}

@@ -1,0 +1,239 @@
+import ArgumentParser
+import FlattenFiles
+import FlattenImage
+import FlattenSeg
+import Foundation
+import Synchronization
+
+struct PredictCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "predict",
+    abstract: "Segment pictures: one mask per picture, and what else is asked for.",
+    discussion: """
+      Examples:
+        flatten-seg predict street.jpg
+        flatten-seg predict photos/ --recursive --overlay --output masks
+        flatten-seg predict photo.jpg --config model.yaml --weights model.pth --json
+
+      A mask is an 8-bit palette PNG: it shows in the classes' colours and reads as class ids. Paths of
+      what was written go to standard output, the mask first.
+      """)
+
+  @Argument(help: ArgumentHelp("Pictures (JPEG, PNG), folders, or - for standard input.",
+    valueName: "input"))
+  var inputs: [String] = []
+
+  @OptionGroup(title: "Model") var model: ModelOptions
+  @OptionGroup(title: "Inference") var inference: InferenceOptions
+
+  @Option(help: ArgumentHelp(
+    "A text file that names one picture a line; - reads the names from standard input.",
+    valueName: "file"))
+  var list: [String] = []
+
+  @Flag(name: .shortAndLong, help: "Enter folders inside folders.")
+  var recursive = false
+
+  @Option(
+    name: .shortAndLong,
+    help: ArgumentHelp(
+      "Folder of the results; for one picture also a .png file, or - for standard output.",
+      valueName: "path"))
+  var output = "output"
+
+  @Flag(help: "Write <name>.overlay.jpg: the picture tinted by class, with a legend.")
+  var overlay = false
+
+  @Option(help: "Opacity of the overlay's tint, 0 to 1.")
+  var opacity = 0.5
+
+  @Flag(inversion: .prefixedNo, help: "Draw the legend of the classes present below overlays.")
+  var legend = true
+
+  @Flag(help: "Write the winning class's probability: <name>.confidence.png (0-255) and .npy (0-1).")
+  var confidence = false
+
+  @Flag(help: "Write the scores of all classes: <name>.logits.npy, float32 [classes, height, width].")
+  var logits = false
+
+  @Flag(help: "Write the probabilities of all classes: <name>.probs.npy, as --logits.")
+  var probabilities = false
+
+  @Flag(help: "Print one JSON object a picture: size, time, classes with their share of the pixels.")
+  var json = false
+
+  @Flag(help: "Replace results that exist.")
+  var overwrite = false
+
+  @Flag(help: "Leave pictures alone whose mask exists.")
+  var skipExisting = false
+
+  @Option(help: "Refuse pictures of more pixels than this.")
+  var maxPixels = 1 << 27
+
+  @Flag(name: .shortAndLong, help: "Print results and errors only.")
+  var quiet = false
+
+  @Flag(name: .shortAndLong, help: "Print the model, the instruction set and the threads first.")
+  var verbose = false
+
+  func validate() throws {
+    if inputs.isEmpty && list.isEmpty {
+      throw ValidationError("No picture is named. Give files, folders, --list FILE or -.")
+    }
+    if overwrite && skipExisting {
+      throw ValidationError("--overwrite and --skip-existing exclude each other.")
+    }
+    if !(0...1).contains(opacity) {
+      throw ValidationError("--opacity is \(opacity), a number from 0 to 1 is wanted.")
+    }
+    if maxPixels < 1 { throw ValidationError("--max-pixels is \(maxPixels), at least 1 is wanted.") }
+    if inputs.contains("-") && list.contains("-") {
+      throw ValidationError("Standard input holds either a picture or a list, not both.")
+    }
+    if output == "-" && (overlay || confidence || logits || probabilities || json) {
+      throw ValidationError("With --output - standard output holds the mask and nothing else.")
+    }
+    if output.isEmpty { throw ValidationError("--output is empty. Name a folder.") }
+  }
+
+  func run() throws {
+    let pictures = PictureList(inputs, lists: list, isRecursive: recursive)
+    for failure in pictures.failures { Output.error("error: \(failure)") }
+    let named = pictures.sources.count + pictures.failures.count
+    guard !pictures.sources.isEmpty else {
+      if pictures.failures.isEmpty {
+        Output.error("error: no pictures (.jpg, .jpeg, .png) in \(inputs.joined(separator: ", "))")
+      }
+      throw ExitStatus.input
+    }
+    let target = try target(for: pictures, named: named)
+
+    let segmenter = try model.load()
+    var outputs = PredictionOutputs(target: target)
+    outputs.existing = overwrite ? .replace : skipExisting ? .skip : .refuse
+    outputs.overlayOpacity = overlay ? opacity : nil
+    outputs.hasLegend = legend
+    outputs.hasConfidence = confidence
+    outputs.hasLogits = logits
+    outputs.hasProbabilities = probabilities
+    var batch = BatchPrediction(
+      segmenter, options: try inference.options(for: segmenter), outputs: outputs)
+    batch.limits.pixels = maxPixels
+    if verbose { Output.error(segmenter.summary) }
+
+    let tally = Mutex(BatchTally())
+    Interrupt.watch()
+    Progress.shared.begin(quiet: quiet || pictures.sources.count < 2)
+    batch.run(pictures.sources, shouldStop: { Interrupt.isRequested }) { outcome in
+      report(outcome)
+      let done = tally.withLock { tally in
+        tally.add(outcome)
+        return tally.done
+      }
+      Progress.shared.show(done: done, of: pictures.sources.count)
+    }
+    Progress.shared.clear()
+    try finish(tally.withLock { $0 }, pictures)
+  }
+
+  /// Where the results go, checked against the number of pictures.
+  private func target(for pictures: PictureList, named: Int) throws -> PredictionOutputs.Target {
+    if let (first, second) = pictures.collision {
+      throw ValidationError(
+        "'\(printable(first.path))' and '\(printable(second.path))' would both become "
+          + "'\(printable(first.name)).png'. Predict them into different folders.")
+    }
+    let isFolder = output.hasSuffix("/") || isDirectory(output)
+    let isFile = !isFolder && (output == "-" || output.lowercased().hasSuffix(".png"))
+    if isFile && named > 1 {
+      throw ValidationError("--output '\(printable(output))' is one file, but \(named) pictures are named.")
+    }
+    if output == "-" { return .standardOutput }
+    if isFile { return .file(output) }
+    return .folder(output.count > 1 && output.hasSuffix("/") ? String(output.dropLast()) : output)
+  }
+
+  private func isDirectory(_ path: String) -> Bool {
+    var isDirectory: ObjCBool = false
+    return FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory)
+      && isDirectory.boolValue
+  }
+
+  private func report(_ outcome: BatchPrediction.Outcome) {
+    if !quiet { outcome.warnings.forEach(Output.warning) }
+    switch outcome.result {
+    case .failed(let error): Output.error("error: \(error)")
+    case .skipped(let path):
+      if !quiet && !json { Output.error("kept: \(printable(path, limit: 400))") }
+    case .written(let paths, let summary):
+      if json {
+        Output.line(document(outcome.source, paths, summary).line)
+      } else {
+        paths.forEach { Output.line($0) }
+      }
+    }
+  }
+
+  private func document(
+    _ source: PictureSource, _ paths: [String], _ summary: BatchPrediction.Summary
+  ) -> OrderedJSON {
+    .object([
+      ("input", .string(source.path)),
+      ("mask", paths.first.map { .string($0) } ?? .null),
+      ("files", .array(paths.map { .string($0) })),
+      ("width", .integer(summary.size.width)),
+      ("height", .integer(summary.size.height)),
+      ("seconds", .number((summary.seconds * 1e6).rounded() / 1e6)),
+      (
+        "classes",
+        .array(
+          summary.shares.map { share in
+            .object([
+              ("id", .integer(Int(share.segmentationClass.id))),
+              ("name", .string(share.segmentationClass.name)),
+              ("pixels", .integer(share.pixels)),
+              ("share", .number(share.share)),
+            ])
+          })
+      ),
+    ])
+  }
+
+  /// Says what failed and chooses the exit status.
+  private func finish(_ tally: BatchTally, _ pictures: PictureList) throws {
+    let failed = tally.failures.count + pictures.failures.count
+    if Interrupt.wasSignalled {
+      Output.error("interrupted after \(tally.done) of \(pictures.sources.count) pictures")
+      throw ExitStatus.interrupted
+    }
+    guard failed > 0 else { return }
+    let total = pictures.sources.count + pictures.failures.count
+    guard total > 1 else {
+      let kind = tally.failures.first?.kind ?? .unreadable
+      throw kind == .unwritable ? ExitStatus.failed : ExitStatus.input
+    }
+    let all = pictures.failures + tally.failures
+    Output.error("\(failed) of \(total) pictures failed:")
+    for failure in all.prefix(20) { Output.error("  \(printable(failure.path, limit: 200))") }
+    if all.count > 20 { Output.error("  and \(all.count - 20) more") }
+    if tally.succeeded > 0 { throw ExitStatus.partial }
+    throw all.allSatisfy { $0.kind == .unwritable } ? ExitStatus.failed : ExitStatus.input
+  }
+}
+
+/// What a batch came to.
+private struct BatchTally {
+  var done = 0
+  var succeeded = 0
+  var failures: [FileError] = []
+
+  mutating func add(_ outcome: BatchPrediction.Outcome) {
+    done += 1
+    if case .failed(let error) = outcome.result {
+      failures.append(error)
+    } else {
+      succeeded += 1
+    }
+  }
+}
