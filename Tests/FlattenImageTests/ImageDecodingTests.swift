@@ -121,6 +121,20 @@ private let badPictures = BadInput.entries(kind: "image")
     #expect(unended.warnings == ["cut: the end-of-image marker is missing"])
   }
 
+  /// A sequential picture of one scan a component, the last of which is not there. libjpeg gives
+  /// such a component the value 128 without a word.
+  @Test(.enabled(if: !badPictures.isEmpty, "the collection of bad inputs is not present"))
+  func refusesAMissingScan() throws {
+    let entry = try #require(badPictures.first { $0.path.hasSuffix("/noninterleaved.jpg") })
+    let bytes = [UInt8](try Data(contentsOf: URL(filePath: entry.path)))
+    let scans = bytes.indices.dropLast().filter { bytes[$0] == 0xFF && bytes[$0 + 1] == 0xDA }
+    try #require(scans.count == 3)
+    let error = #expect(throws: FileError.self) {
+      try Image.decode(Array(bytes.prefix(scans[2])) + [0xFF, 0xD9], name: "a")
+    }
+    #expect(error?.reason == "is damaged: a colour component has no data")
+  }
+
   /// Random damage never ends the process, and never gives a picture of another size than its file
   /// says.
   @Test func survivesRandomDamage() throws {
