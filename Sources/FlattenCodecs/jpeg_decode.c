@@ -25,23 +25,34 @@ struct fc_jpeg {
 
 static fc_jpeg *owner(j_common_ptr codec) { return codec->client_data; }
 
-[[noreturn]] static void stop(j_common_ptr codec, int code, const char *text) {
+__attribute__((noreturn)) static void stop(j_common_ptr codec, int code, const char *text) {
   fc_jpeg *jpeg = owner(codec);
   fc_fail(&jpeg->failure, code, "%s", text);
   longjmp(jpeg->jump, 1);
 }
 
-// The library's text for its current message, without the phrase that all warnings begin with.
+// The library's text for its current message, without the phrases that warnings begin with.
 static const char *message(j_common_ptr codec, char buffer[static JMSG_LENGTH_MAX]) {
-  static const char phrase[] = "Corrupt JPEG data: ";
+  static const char *const phrases[] = {"Corrupt JPEG data: ", "Warning: "};
   codec->err->format_message(codec, buffer);
-  return strncmp(buffer, phrase, sizeof phrase - 1) == 0 ? buffer + sizeof phrase - 1 : buffer;
+  for (size_t i = 0; i < sizeof phrases / sizeof *phrases; i++) {
+    const size_t length = strlen(phrases[i]);
+    if (strncmp(buffer, phrases[i], length) == 0) {
+      return buffer + length;
+    }
+  }
+  return buffer;
 }
 
-[[noreturn]] static void on_error(j_common_ptr codec) {
+__attribute__((noreturn)) static void on_error(j_common_ptr codec) {
+  if (owner(codec)->data_ended && codec->err->msg_code != JERR_OUT_OF_MEMORY) {
+    stop(codec, FC_DAMAGED, "the data ends too early");
+  }
   char buffer[JMSG_LENGTH_MAX];
   int code = FC_DAMAGED;
   switch (codec->err->msg_code) {
+    case JERR_EMPTY_IMAGE:
+      stop(codec, FC_DAMAGED, "the header says 0 pixels or 0 components");
     case JERR_OUT_OF_MEMORY:
       code = FC_NO_MEMORY;
       break;
@@ -164,7 +175,7 @@ fc_jpeg *fc_jpeg_open(const uint8_t *bytes, size_t count, uint64_t max_pixels, f
 // A picture of several scans is read whole before its first row comes out; what no scan brought is
 // only now known.
 static void check_scans(fc_jpeg *jpeg) {
-  const struct jpeg_decompress_struct *codec = &jpeg->codec;
+  struct jpeg_decompress_struct *codec = &jpeg->codec;
   for (int i = 0; i < codec->num_components; i++) {
     // Set by the first scan of a component.
     if (codec->comp_info[i].quant_table == NULL) {

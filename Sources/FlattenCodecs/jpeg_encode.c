@@ -21,7 +21,7 @@ typedef struct jpeg_writer {
   JOCTET chunk[CHUNK];
 } jpeg_writer;
 
-[[noreturn]] static void on_error(j_common_ptr codec) {
+__attribute__((noreturn)) static void on_error(j_common_ptr codec) {
   jpeg_writer *writer = codec->client_data;
   char text[JMSG_LENGTH_MAX];
   codec->err->format_message(codec, text);
@@ -102,7 +102,7 @@ int fc_jpeg_write(uint32_t width, uint32_t height, const uint8_t *rgb, size_t si
   jpeg_start_compress(codec, TRUE);
   while (codec->next_scanline < height) {
     // libjpeg's declaration lacks a const; it reads only.
-    JSAMPROW row = (JSAMPROW)(uintptr_t)(rgb + (size_t)codec->next_scanline * width * 3);
+    JSAMPROW row = (JSAMPROW)rgb + (size_t)codec->next_scanline * width * 3;
     jpeg_write_scanlines(codec, &row, 1);
   }
   jpeg_finish_compress(codec);

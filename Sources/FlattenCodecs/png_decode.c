@@ -6,23 +6,26 @@
 
 #include "support.h"
 
-// Chunks are skipped unread, except the few named below; this bounds those.
-enum { MAX_CHUNK_BYTES = 64 << 20, MAX_CHUNKS = 1000 };
+// libpng keeps no chunk but the header, the palette and the pixels; this bounds what it might.
+enum { MAX_CHUNK_BYTES = 8 << 20, MAX_CHUNKS = 1000 };
+
+// An eXIf chunk beyond this is not looked at. In a JPEG it could not exceed 64 kB.
+enum { MAX_EXIF_BYTES = 1 << 20 };
 
 struct fc_png {
   png_structp codec;
   png_infop info;
-  png_infop end;  // what follows the pixels
   const uint8_t *bytes;
   size_t count;
   size_t position;
   jmp_buf jump;
   fc_error failure;  // why `jump` was taken
   fc_warnings warnings;
+  int orientation;
   bool started;  // the pixels have been asked for
 };
 
-[[noreturn]] static void on_error(png_structp codec, png_const_charp text) {
+__attribute__((noreturn)) static void on_error(png_structp codec, png_const_charp text) {
   fc_png *png = png_get_error_ptr(codec);
   // The header's faults come as warnings, followed by an error that only says that there were some.
   if (strcmp(text, "Invalid IHDR data") == 0 && png->warnings.count > 0) {
@@ -52,12 +55,46 @@ static void read_bytes(png_structp codec, png_bytep into, size_t count) {
   png->position += count;
 }
 
-// Of the chunks that may be left out only eXIf is read: the others would change samples (tRNS,
-// gAMA, sBIT), or could inflate to any size (iCCP, zTXt, iTXt).
+// The other chunks would change samples (tRNS, gAMA, sBIT), could inflate to any size (iCCP, zTXt,
+// iTXt), or have memory taken for the length they claim (eXIf, read by find_orientation instead).
 static void skip_other_chunks(png_structp codec) {
   png_set_keep_unknown_chunks(codec, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
   png_set_keep_unknown_chunks(codec, PNG_HANDLE_CHUNK_NEVER, (png_const_bytep) "tRNS", 1);
-  png_set_keep_unknown_chunks(codec, PNG_HANDLE_CHUNK_AS_DEFAULT, (png_const_bytep) "eXIf", 1);
+}
+
+static uint32_t read_32(const uint8_t *at) {
+  return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+// The CRC of PNG chunks, over type and data.
+static uint32_t checksum(const uint8_t *bytes, size_t count) {
+  uint32_t sum = UINT32_MAX;
+  for (size_t i = 0; i < count; i++) {
+    sum ^= bytes[i];
+    for (int bit = 0; bit < 8; bit++) {
+      sum = sum >> 1 ^ (sum & 1 ? 0xEDB88320 : 0);
+    }
+  }
+  return ~sum;
+}
+
+// Walks the chunks to the first eXIf, which may come before or after the pixels. Whether the other
+// chunks are sound is libpng's business.
+static int find_orientation(const uint8_t *bytes, size_t count) {
+  size_t at = 8;  // the signature
+  while (at <= count && count - at >= 12) {
+    const size_t length = read_32(bytes + at);
+    if (length > count - at - 12 || memcmp(bytes + at + 4, "IEND", 4) == 0) {
+      return 1;
+    }
+    if (memcmp(bytes + at + 4, "eXIf", 4) == 0) {
+      const bool sound = length <= MAX_EXIF_BYTES && checksum(bytes + at + 4, length + 4) ==
+                                                         read_32(bytes + at + 8 + length);
+      return sound ? fc_exif_orientation(bytes + at + 8, length) : 1;
+    }
+    at += length + 12;
+  }
+  return 1;
 }
 
 // libpng itself does not mind a chunk before the header where that chunk is skipped.
@@ -86,9 +123,8 @@ fc_png *fc_png_open(const uint8_t *bytes, size_t count, uint64_t max_pixels, fc_
   png->codec = png_create_read_struct(PNG_LIBPNG_VER_STRING, png, on_error, on_warning);
   if (png->codec != NULL) {
     png->info = png_create_info_struct(png->codec);
-    png->end = png_create_info_struct(png->codec);
   }
-  if (png->codec == NULL || png->info == NULL || png->end == NULL) {
+  if (png->codec == NULL || png->info == NULL) {
     fc_fail(error, FC_NO_MEMORY, "not enough memory");
     fc_png_close(png);
     return NULL;
@@ -106,6 +142,7 @@ fc_png *fc_png_open(const uint8_t *bytes, size_t count, uint64_t max_pixels, fc_
     fc_png_close(png);
     return NULL;
   }
+  png->orientation = find_orientation(bytes, count);
   *header = (fc_header){
       .width = width,
       .height = height,
@@ -130,7 +167,7 @@ static void read_rows(fc_png *png, uint8_t *rows, size_t stride) {
       png_read_row(codec, rows + stride * y, NULL);
     }
   }
-  png_read_end(codec, png->end);
+  png_read_end(codec, NULL);
 }
 
 int fc_png_read_rgb(fc_png *png, uint8_t *rgb, size_t size, fc_error *error) {
@@ -187,21 +224,13 @@ int fc_png_read_samples(fc_png *png, uint16_t *samples, size_t count, fc_error *
   return FC_OK;
 }
 
-int fc_png_orientation(const fc_png *png) {
-  png_bytep block = NULL;
-  png_uint_32 count = 0;
-  if (png_get_eXIf_1(png->codec, png->info, &count, &block) == 0 &&
-      png_get_eXIf_1(png->codec, png->end, &count, &block) == 0) {
-    return 1;
-  }
-  return block == NULL ? 1 : fc_exif_orientation(block, count);
-}
+int fc_png_orientation(const fc_png *png) { return png->orientation; }
 
 const fc_warnings *fc_png_warnings(const fc_png *png) { return &png->warnings; }
 
 void fc_png_close(fc_png *png) {
   if (png != NULL) {
-    png_destroy_read_struct(&png->codec, &png->info, &png->end);
+    png_destroy_read_struct(&png->codec, &png->info, NULL);
     free(png);
   }
 }

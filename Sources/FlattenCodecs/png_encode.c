@@ -14,7 +14,7 @@ typedef struct png_writer {
   fc_buffer file;
 } png_writer;
 
-[[noreturn]] static void on_error(png_structp codec, png_const_charp text) {
+__attribute__((noreturn)) static void on_error(png_structp codec, png_const_charp text) {
   png_writer *writer = png_get_error_ptr(codec);
   fc_fail(&writer->failure, strstr(text, "emory") != NULL ? FC_NO_MEMORY : FC_MISUSE, "%s", text);
   longjmp(writer->jump, 1);

@@ -90,7 +90,8 @@ struct Decoder: ~Copyable {
     var nothing: UInt8 = 0
     let opened = withUnsafePointer(to: &nothing) { nothing in
       let start = bytes.baseAddress ?? nothing
-      let most = UInt64(max(limits.pixels, 0))
+      // Beyond 2^40 no picture is read anyway, and the products made of its sides cannot overflow.
+      let most = UInt64(min(max(limits.pixels, 0), 1 << 40))
       return kind == .jpeg
         ? fc_jpeg_open(start, bytes.count, most, &header, &error)
         : fc_png_open(start, bytes.count, most, &header, &error)
@@ -145,7 +146,7 @@ struct Decoder: ~Copyable {
     return samples
   }
 
-  /// How the stored picture is to be turned. Complete after reading.
+  /// How the stored picture is to be turned.
   var orientation: Orientation {
     let value =
       switch handle {

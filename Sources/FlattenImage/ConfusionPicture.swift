@@ -34,6 +34,8 @@ public enum ConfusionPicture {
 private struct Layout {
   private static let ink = RGBColor(0x202020)
   private static let grid = RGBColor(0xD0D0D0)
+  /// For small cells, whose shades coarse lines would drown.
+  private static let faintGrid = RGBColor(0xECECEC)
   private static let empty = RGBColor(0xE8E8E8)
 
   /// Longest name in characters.
@@ -96,7 +98,7 @@ private struct Layout {
     let line = cell >= 8 ? 1 : 0
     canvas.fill(
       x: origin - line, y: origin - line, width: side + 2 * line, height: side + 2 * line,
-      Self.grid)
+      showsValues ? Self.grid : Self.faintGrid)
     for (row, shares) in shares.enumerated() {
       for column in labels.indices {
         let share = shares?[column]

@@ -17,7 +17,7 @@ extension Image {
   /// The picture as a PNG file in memory, 8-bit RGB.
   ///
   /// - Parameters:
-  ///   - level: zlib's, 0 (fast) to 9 (small). 3 takes about half the time of 6 for a few percent.
+  ///   - level: zlib's, 0 (fast, large) to 9 (slow, small).
   ///   - name: what an error calls the file.
   /// - Throws: `FileError` where memory is short.
   public func encodedAsPNG(level: Int = 3, name: String = "picture") throws -> [UInt8] {

@@ -2,7 +2,7 @@
 ///
 /// ```swift
 /// let decoded = try Image.decode(path: "street.jpg")
-/// let small = decoded.value.resized(width: 512, height: 384)
+/// let small = decoded.value.resized(width: 512, height: 384, by: .bilinear)
 /// try small.writePNG(to: "small.png")
 /// ```
 public struct Image: Sendable, Equatable {

@@ -58,7 +58,7 @@ public enum LabelImage {
         guard decoder.header.channels == 3, decoder.header.bit_depth == 8 else {
           throw FileError(
             path: name, kind: .refused,
-            reason: "is \(describe(decoder)), the data set's labels are 8-bit RGB colour pictures")
+            reason: "is \(describe(decoder)), the data set's labels are 8-bit RGB")
         }
         samples = ade20kIds(try decoder.readRGB())
       }
@@ -84,10 +84,10 @@ public enum LabelImage {
       switch decoder.header.channels {
       case 1: decoder.header.has_palette ? "palette" : "grey"
       case 2: "grey + alpha"
-      case 3: "RGB colour"
-      default: "RGBA colour"
+      case 3: "RGB"
+      default: "RGBA"
       }
-    return "a \(decoder.header.bit_depth)-bit \(kind) picture"
+    return "a picture of \(decoder.header.bit_depth)-bit \(kind)"
   }
 
   private static func ade20kIds(_ rgb: [UInt8]) -> [UInt16] {

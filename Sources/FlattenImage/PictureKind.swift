@@ -27,7 +27,7 @@ enum PictureKind: Equatable {
     } else if at(0, "II*\0") || at(0, "MM\0*") || at(0, "II+\0") || at(0, "MM\0+") {
       self = .unsupported("TIFF")
     } else if at(4, "ftyp") {
-      self = .unsupported(at(8, "avif") || at(8, "avis") ? "AVIF" : "HEIC or another ISO media")
+      self = .unsupported(at(8, "avif") || at(8, "avis") ? "AVIF" : "HEIC or other ISO media")
     } else if at(0, "\0\0\u{1}\0") || at(0, "\0\0\u{2}\0") {
       self = .unsupported("ICO")
     } else if at(0, "\0\0\0\u{C}jP  ") {
@@ -51,7 +51,7 @@ enum PictureKind: Equatable {
     switch self {
     case .jpeg, .png: nil
     case .unsupported(let name):
-      "is a \(name) file, which is not supported: convert it to JPEG or PNG"
+      "is of the kind \(name), which is not supported: convert it to JPEG or PNG"
     case .unknown:
       isEmpty ? "the file is empty" : "is not a JPEG or PNG picture"
     }

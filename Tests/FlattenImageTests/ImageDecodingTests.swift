@@ -55,7 +55,8 @@ private let badPictures = BadInput.entries(kind: "image")
     let results = await withTaskGroup(of: [String].self) { group in
       for shift in 0..<4 {
         group.addTask {
-          let order = Array(badPictures[(shift * 37)...] + badPictures[..<(shift * 37)])
+          let start = shift * badPictures.count / 4
+          let order = badPictures[start...] + badPictures[..<start]
           return order.map { entry in
             let digest = (try? Image.decode(path: entry.path)).map { SHA256.hex($0.value.pixels) }
             return "\(entry): \(digest ?? "refused")"
@@ -119,6 +120,20 @@ private let badPictures = BadInput.entries(kind: "image")
     let unended = try Image.decode(Array(jpeg.dropLast(2)), name: "cut")
     #expect(unended.value == whole.value)
     #expect(unended.warnings == ["cut: the end-of-image marker is missing"])
+  }
+
+  /// A sequential picture of one scan a component, the last of which is not there. libjpeg gives
+  /// such a component the value 128 without a word.
+  @Test(.enabled(if: !badPictures.isEmpty, "the collection of bad inputs is not present"))
+  func refusesAMissingScan() throws {
+    let entry = try #require(badPictures.first { $0.path.hasSuffix("/noninterleaved.jpg") })
+    let bytes = [UInt8](try Data(contentsOf: URL(filePath: entry.path)))
+    let scans = bytes.indices.dropLast().filter { bytes[$0] == 0xFF && bytes[$0 + 1] == 0xDA }
+    try #require(scans.count == 3)
+    let error = #expect(throws: FileError.self) {
+      try Image.decode(Array(bytes.prefix(scans[2])) + [0xFF, 0xD9], name: "a")
+    }
+    #expect(error?.reason == "is damaged: a colour component has no data")
   }
 
   /// Random damage never ends the process, and never gives a picture of another size than its file

@@ -75,7 +75,7 @@ extension Sample {
     let colour = #expect(throws: FileError.self) {
       try LabelImage.decode(try picture.encodedAsPNG(), name: "a")
     }
-    #expect(colour?.reason.hasPrefix("is a 8-bit RGB colour picture, a label has one") == true)
+    #expect(colour?.reason.hasPrefix("is a picture of 8-bit RGB, a label has one channel") == true)
     let jpeg = #expect(throws: FileError.self) {
       try LabelImage.decode(try picture.encodedAsJPEG(), name: "a")
     }

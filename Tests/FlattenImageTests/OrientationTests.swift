@@ -5,7 +5,7 @@ import Testing
 @testable import FlattenImage
 
 /// EXIF blocks and the files that carry them, built from bytes.
-private enum Exif {
+enum Exif {
   static func bytes(_ value: UInt32, _ count: Int, big: Bool) -> [UInt8] {
     let little = (0..<count).map { UInt8(truncatingIfNeeded: value >> (8 * UInt32($0))) }
     return big ? little.reversed() : little
@@ -40,7 +40,7 @@ private enum Exif {
     return Array(png.prefix(at)) + chunk + png.dropFirst(at)
   }
 
-  private static func crc(_ bytes: [UInt8]) -> UInt32 {
+  static func crc(_ bytes: [UInt8]) -> UInt32 {
     var sum: UInt32 = 0xFFFF_FFFF
     for byte in bytes {
       sum ^= UInt32(byte)

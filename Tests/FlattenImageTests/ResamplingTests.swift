@@ -73,6 +73,23 @@ private let preprocessCases = Fixtures.cases(kinds: ["classify_preprocess"])
     if expected["cropped_rgb"] != nil {
       try expectEqual(cropped.pixels, shape: [side, side, 3], to: "cropped_rgb", of: fixture)
     }
+    let x = try #require(expected["x"])
+    let problem = Comparison.mismatch(
+      normalised(cropped), shape: [3, cropped.height, cropped.width], expected: x.doubles,
+      expectedShape: x.shape, atol: try fixture.json()["expected"]["x"]["atol"].number ?? 0)
+    #expect(problem == nil, "x")
+  }
+
+  /// `[3, H, W]`, less ImageNet's mean, over its deviation.
+  private func normalised(_ image: Image) -> [Float] {
+    let statistics: [(mean: Float, deviation: Float)] = [
+      (0.485, 0.229), (0.456, 0.224), (0.406, 0.225),
+    ]
+    return statistics.enumerated().flatMap { channel, its in
+      stride(from: channel, to: image.pixels.count, by: 3).map {
+        (Float(image.pixels[$0]) / 255 - its.mean) / its.deviation
+      }
+    }
   }
 
   /// The formula in real numbers; the integer one cuts several times, at most one level in all.

@@ -20,6 +20,8 @@
 
 #if defined(__clang__)
 #pragma clang assume_nonnull begin
+#else
+#define _Nullable
 #endif
 
 enum fc_code {
@@ -97,7 +99,7 @@ int fc_png_read_rgb(fc_png *png, uint8_t *rgb, size_t size, fc_error *error);
 // FC_UNSUPPORTED where the picture has more than one channel.
 int fc_png_read_samples(fc_png *png, uint16_t *samples, size_t count, fc_error *error);
 
-// EXIF orientation, 1 to 8. Complete after read, as the chunk may follow the pixels.
+// EXIF orientation, 1 to 8; 1 where there is none or it makes no sense. Known after open.
 int fc_png_orientation(const fc_png *png);
 
 const fc_warnings *fc_png_warnings(const fc_png *png);
