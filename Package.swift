@@ -55,6 +55,9 @@ let package = Package(
         "FlattenSeg", "FlattenData", "FlattenMetrics", "FlattenImage", "FlattenCheckpoint",
         "FlattenFiles", argumentParser,
       ]),
+    .executableTarget(
+      name: "segment-picture-example", dependencies: ["FlattenSeg", "FlattenImage"],
+      path: "Sources/Examples/SegmentPicture"),
 
     // Tests.
     .target(
