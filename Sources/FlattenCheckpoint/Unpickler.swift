@@ -336,7 +336,7 @@ struct Unpickler {
   }
 
   private mutating func pushGlobal(_ module: String, _ name: String) throws {
-    try spend(64)
+    try spend(128)
     try push(.global(try PickleGlobal(module: module, name: name, skipsUnknown: skipsUnknown)))
   }
 
@@ -381,6 +381,7 @@ struct Unpickler {
       throw Refusal("storage '\(key)' claims \(count) elements, more than can be")
     }
     let storage = StorageReference(key: key, type: type, count: count)
+    try spend(64)
     if let index = storageIndex[ExactText(key)] {
       let known = storages[index]
       guard known.type.name == type.name, known.count == count else {
