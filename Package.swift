@@ -64,7 +64,9 @@ let package = Package(
       name: "TestSupport", dependencies: ["FlattenCheckpoint"], path: "Tests/TestSupport"),
     .testTarget(name: "FlattenFilesTests", dependencies: ["FlattenFiles"]),
     .testTarget(
-      name: "FlattenTensorTests", dependencies: ["FlattenTensor", "TestSupport", "COpenBLAS"]),
+      name: "FlattenTensorTests",
+      dependencies: ["FlattenTensor", "FlattenKernels", "TestSupport", "COpenBLAS"]),
+    .testTarget(name: "TestSupportTests", dependencies: ["TestSupport"]),
     .testTarget(
       name: "FlattenCheckpointTests", dependencies: ["FlattenCheckpoint", "TestSupport"]),
     .testTarget(name: "FlattenNNTests", dependencies: ["FlattenNN", "TestSupport"]),

@@ -1,5 +1,7 @@
 /// What a name in a pickle stands for. Nothing is ever looked up beyond the table in this file.
-struct PickleGlobal {
+///
+/// A class, so that the values on the stack stay small.
+final class PickleGlobal {
   enum Meaning {
     /// Makes a value from checked arguments.
     case builder(Builder)

@@ -117,11 +117,17 @@ final class PickleNode {
 }
 
 /// A storage as a persistent id names it; whether its bytes are there is the container's business.
-struct StorageReference {
+final class StorageReference {
   let key: String
   let type: StorageType
   /// Number of elements.
   let count: Int
+
+  init(key: String, type: StorageType, count: Int) {
+    self.key = key
+    self.type = type
+    self.count = count
+  }
 }
 
 /// A tensor as the pickle describes it: a view on a storage.

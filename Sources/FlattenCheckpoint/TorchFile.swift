@@ -17,11 +17,6 @@ struct TorchFile {
 
   func readZip() throws -> CheckpointContents {
     let archive = try ZipArchive(source)
-    if archive["constants.pkl"] != nil {
-      throw Refusal(
-        "is a TorchScript archive, a whole program. Save model.state_dict() with torch.save instead"
-      )
-    }
     guard let pickle = archive["data.pkl"] else {
       throw Refusal("is a zip archive without data.pkl: torch.save did not write it")
     }

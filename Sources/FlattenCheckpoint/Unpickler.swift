@@ -206,7 +206,7 @@ struct Unpickler {
     case UInt8(ascii: ")"): try push(node: .tuple)
     case 0x8F: try push(node: .set)
     case UInt8(ascii: "l"): try push(node: .list, try popMark())
-    case UInt8(ascii: "d"): try push(node: .dictionary, try pairs(try popMark()))
+    case UInt8(ascii: "d"): try push(node: .dictionary, try Self.pairs(try popMark()))
     case UInt8(ascii: "t"): try push(node: .tuple, try popMark())
     case 0x91: try push(node: .set, try popMark())
     case 0x85, 0x86, 0x87:
@@ -218,9 +218,9 @@ struct Unpickler {
     case 0x90: try put(try popMark(), into: [.set])
     case UInt8(ascii: "s"):
       let value = try pop()
-      try put(try pairs([try pop(), value]), into: [.dictionary, .dictionaryObject])
+      try put(try Self.pairs([try pop(), value]), into: [.dictionary, .dictionaryObject])
     case UInt8(ascii: "u"):
-      try put(try pairs(try popMark()), into: [.dictionary, .dictionaryObject])
+      try put(try Self.pairs(try popMark()), into: [.dictionary, .dictionaryObject])
     case UInt8(ascii: "b"): try build()
     default: return false
     }
@@ -237,7 +237,9 @@ struct Unpickler {
     try node.append(values)
   }
 
-  private func pairs(_ items: [PickleValue]) throws -> [PickleValue] {
+  /// Keys and values in turn, checked. Static, because a method would hold a copy of the stack while
+  /// its argument is popped, and each pop would then copy the stack.
+  private static func pairs(_ items: [PickleValue]) throws -> [PickleValue] {
     guard items.count.isMultiple(of: 2) else {
       throw Refusal("the pickle has a dictionary with a key and no value")
     }
@@ -336,7 +338,7 @@ struct Unpickler {
   }
 
   private mutating func pushGlobal(_ module: String, _ name: String) throws {
-    try spend(64)
+    try spend(128)
     try push(.global(try PickleGlobal(module: module, name: name, skipsUnknown: skipsUnknown)))
   }
 
@@ -381,6 +383,7 @@ struct Unpickler {
       throw Refusal("storage '\(key)' claims \(count) elements, more than can be")
     }
     let storage = StorageReference(key: key, type: type, count: count)
+    try spend(64)
     if let index = storageIndex[ExactText(key)] {
       let known = storages[index]
       guard known.type.name == type.name, known.count == count else {

@@ -47,7 +47,9 @@ struct ZipArchive {
     var previousEnd = 0
     for entry in entries.sorted(by: { $0.headerOffset < $1.headerOffset }) {
       guard let slash = entry.name.utf8.firstIndex(of: UInt8(ascii: "/")) else {
-        throw Refusal("\(Self.quoted(entry.name)) lies outside the archive's top folder")
+        throw Refusal(
+          "is a zip archive that torch.save did not write: \(Self.quoted(entry.name)) has no folder"
+        )
       }
       let top = String(entry.name[..<slash])
       guard topFolder == nil || topFolder.map(ExactText.init) == ExactText(top) else {
@@ -134,6 +136,7 @@ struct ZipArchive {
     let fields = ByteFields(
       bytes: try source.read(at: directory.offset, count: directory.byteCount))
     var entries: [Entry] = []
+    var compressed: (name: String, method: Int)?
     var offset = 0
     for _ in 0..<directory.entryCount {
       guard try fields.uint32(offset) == 0x0201_4B50 else {
@@ -151,17 +154,14 @@ struct ZipArchive {
         throw Refusal("\(quoted(name)) is encrypted")
       }
       let method = try fields.uint16(offset + 10)
-      guard method == 0 else {
-        throw Refusal(
-          "\(quoted(name)) is compressed (method \(method)); torch.save stores its records")
-      }
+      if method != 0, compressed == nil { compressed = (name, method) }
       let sizes = try widened(
         [
           try fields.uint32(offset + 24), try fields.uint32(offset + 20),
           try fields.uint32(offset + 42),
         ],
         extra: ByteFields(bytes: Array(fields.bytes[nameEnd..<extraEnd])))
-      guard sizes[0] == sizes[1] else {
+      guard method != 0 || sizes[0] == sizes[1] else {
         throw Refusal("\(quoted(name)) has two sizes, \(sizes[1]) and \(sizes[0])")
       }
       guard try fields.uint16(offset + 34) == 0 else {
@@ -175,6 +175,16 @@ struct ZipArchive {
     }
     guard offset == fields.bytes.count else {
       throw Refusal("the zip archive's directory has more entries than it claims")
+    }
+    // Told by name first: TorchScript compresses some of its records.
+    guard !entries.contains(where: { hasByteSuffix($0.name, "/constants.pkl") }) else {
+      throw Refusal(
+        "is a TorchScript archive, a whole program. Save model.state_dict() with torch.save instead"
+      )
+    }
+    if let (name, method) = compressed {
+      throw Refusal(
+        "\(quoted(name)) is compressed (method \(method)); torch.save stores its records")
     }
     return entries
   }

@@ -57,8 +57,9 @@ static void softmax_ref(float *x, ptrdiff_t ldx, size_t rows, size_t cols, float
   for (size_t r = 0; r < rows; r++, x += ldx) {
     float largest = -INFINITY;
     double sum = 0;
-    for (size_t j = 0; j < cols; j++) largest = fmaxf(largest, x[j] * scale);
-    for (size_t j = 0; j < cols; j++) sum += (x[j] = expf(x[j] * scale - largest));
+    for (size_t j = 0; j < cols; j++) x[j] *= scale;
+    for (size_t j = 0; j < cols; j++) largest = fmaxf(largest, x[j]);
+    for (size_t j = 0; j < cols; j++) sum += (x[j] = expf(x[j] - largest));
     for (size_t j = 0; j < cols; j++) x[j] = (float)(x[j] / sum);
   }
 }
@@ -119,11 +120,9 @@ static void argmax_ref(const float *x, size_t rows, size_t cols, uint16_t *index
   for (size_t r = 0; r < rows; r++, x += cols) {
     float best = -INFINITY;
     index[r] = 0;
-    for (size_t j = 0; j < cols; j++) {
-      if (x[j] > best) {
-        best = x[j];
-        index[r] = (uint16_t)j;
-      }
+    for (size_t j = 0; j < cols; j++) best = x[j] > best ? x[j] : best;
+    for (size_t j = cols; j-- > 0;) {
+      if (x[j] == best) index[r] = (uint16_t)j;
     }
   }
 }

@@ -14,8 +14,10 @@ package struct Grid: Sendable, Hashable {
 
   /// The square grid of `count` tokens, or `nil` where there is none.
   package init?(squareOf count: Int) {
+    // The count may come from a file: negative or so large that its root squared is no Int.
+    guard count > 0 else { return nil }
     let side = Int(Double(count).squareRoot().rounded())
-    guard count > 0, side * side == count else { return nil }
+    guard count.isMultiple(of: side), count / side == side else { return nil }
     self.init(side, side)
   }
 }

@@ -24,8 +24,10 @@ package final class PositionTable: Sendable {
     _ key: String, native: Grid, channels: Int, skipping: Int = 0, from tree: ParameterScope
   ) throws {
     var grid = native
-    if let shape = tree.shape(of: key), shape.count == 3, shape[1] != native.count + skipping,
-      let square = Grid(squareOf: shape[1] - skipping)
+    // A file that has other channels is refused below: its number of tokens must not be believed, or
+    // a shape without elements could claim any size.
+    if let shape = tree.shape(of: key), shape.count == 3, shape[0] == 1, shape[2] == channels,
+      shape[1] != native.count + skipping, let square = Grid(squareOf: shape[1] - skipping)
     {
       grid = square
     }

@@ -72,7 +72,8 @@ extension ForwardPass {
             kv.pointer + item * keys * 2 * channels + channels + head * width + column,
             stride: 2 * channels),
           scale: 1 / Float(keys),
-          into: states.mutablePointer + (item * heads + head) * width * width + column, stride: width)
+          into: states.mutablePointer + (item * heads + head) * width * width + column,
+          stride: width)
       }
       threads.run(batch * heads) { task in
         let mean = means.mutablePointer + task * width

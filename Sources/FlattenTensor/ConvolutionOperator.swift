@@ -17,9 +17,11 @@ package struct ConvolutionGeometry: Sendable, Equatable {
     self.dilation = dilation
   }
 
-  /// Output extent of an input extent; what does not fill a window at the end is dropped.
+  /// Output extent of an input extent; what does not fill a window at the end is dropped,
+  /// and 0 where none fits.
   package func outputSize(_ size: Int) -> Int {
-    max(0, (size + 2 * padding - dilation * (kernel - 1) - 1) / stride + 1)
+    let room = size + 2 * padding - dilation * (kernel - 1) - 1
+    return room < 0 ? 0 : room / stride + 1
   }
 }
 

@@ -44,7 +44,9 @@ extension ForwardPass {
               let source = column * geometry.stride - geometry.padding + j * geometry.dilation
               if source < 0 || source >= width { continue }
               let pixel = image + (row * width + source) * channels
-              for channel in 0..<channels where !(pixel[channel] <= out[channel]) {
+              // A NaN takes the place and, as nothing is larger, keeps it.
+              for channel in 0..<channels
+              where pixel[channel] > out[channel] || pixel[channel].isNaN {
                 out[channel] = pixel[channel]
               }
             }

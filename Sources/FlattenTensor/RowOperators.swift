@@ -26,7 +26,8 @@ extension ForwardPass {
       chunks(x.count / channels, of: 128) { rows in
         let offset = rows.lowerBound * channels
         kernels.layer_norm(
-          x.pointer + offset, y + offset, rows.count, channels, gamma.pointer, beta.pointer, epsilon)
+          x.pointer + offset, y + offset, rows.count, channels, gamma.pointer, beta.pointer, epsilon
+        )
       }
     }
   }
@@ -90,7 +91,9 @@ extension Tensor {
   /// `log(1 + exp(x))`, and x itself above 20 as PyTorch has it.
   package func softplus() -> Tensor {
     mapRows { row, out in
-      for index in row.indices { out[index] = row[index] > 20 ? row[index] : log1pf(expf(row[index])) }
+      for index in row.indices {
+        out[index] = row[index] > 20 ? row[index] : log1pf(expf(row[index]))
+      }
     }
   }
 
@@ -100,7 +103,9 @@ extension Tensor {
     return Tensor(shape.dropLast() + [1]) { out in
       for row in out.indices {
         var sum: Float = 0
-        for column in 0..<columns { sum += pointer[row * columns + column] * pointer[row * columns + column] }
+        for column in 0..<columns {
+          sum += pointer[row * columns + column] * pointer[row * columns + column]
+        }
         out[row] = sum.squareRoot()
       }
     }

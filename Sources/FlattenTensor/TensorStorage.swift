@@ -60,6 +60,9 @@ package final class BufferPool: Sendable {
     idle.withLock { blocks in blocks.forEach { $0.free() } }
   }
 
+  /// Bytes that lie ready for reuse.
+  var idleBytes: Int { idle.withLock { $0.reduce(0) { $0 + $1.bytes } } }
+
   /// Frees every block not in use.
   package func trim() {
     idle.withLock { blocks in

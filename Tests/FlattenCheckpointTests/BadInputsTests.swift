@@ -64,7 +64,7 @@ struct BadInputsTests {
       let error = #expect(throws: FileError.self) { try WholeCheckpoint(path: input.path) }
       if let error {
         #expect(isShort(error, naming: input.path), "\(error)")
-        let text = "\(error)".lowercased()
+        let text = error.reason.lowercased()
         #expect(
           input.says.isEmpty || input.says.contains { text.contains($0.lowercased()) }, "\(error)")
       }

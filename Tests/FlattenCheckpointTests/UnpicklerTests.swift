@@ -106,6 +106,24 @@ enum PickleFile {
     }
   }
 
+  /// Each instruction takes the same time however high the stack is: none may copy it.
+  @Test(arguments: ["}NNs", "]Na", "N20", "(Nt", "}(NNu", "](Ne", "(N1N", "N\u{94}", ")R", "}b"])
+  func timeIsLinear(instructions: String) throws {
+    let step: [UInt8] =
+      switch instructions {
+      case ")R": PickleFile.global("collections", "OrderedDict") + Array(")R".utf8)
+      case "}b": PickleFile.global("argparse", "Namespace") + [41, 0x81] + Array("}b".utf8)
+      case "N\u{94}": [UInt8(ascii: "N"), 0x94]
+      default: Array(instructions.utf8)
+      }
+    let steps = Array(repeatElement(step, count: 50_000).joined())
+    let start = ContinuousClock.now
+    #expect(
+      try open(PickleFile.weights(extra: [UInt8(ascii: "(")] + steps + Array("t".utf8))) != [])
+    // 0.3 s in a debug build; one copy of the stack at each step takes 20 s.
+    #expect(ContinuousClock.now - start < .seconds(6))
+  }
+
   /// A list given to `list` a million times would be copied a million times.
   @Test func copiesAreCounted() {
     let many = Array("(".utf8) + [UInt8](repeating: UInt8(ascii: "N"), count: 100_000)

@@ -35,7 +35,8 @@ import Testing
     case "layer_norm":
       got = pass.layerNorm(
         try golden.input(), gamma: try #require(try golden.weight("weight")),
-        beta: try #require(try golden.weight("bias")), epsilon: Float(try #require(p["eps"].number)),
+        beta: try #require(try golden.weight("bias")),
+        epsilon: Float(try #require(p["eps"].number)),
         layer: name)
     case "gelu_erf": got = pass.gelu(try golden.input(), layer: name)
     case "relu": got = try golden.input().activated(.relu)
@@ -88,7 +89,8 @@ import Testing
     let bias = try golden.weight("bias")
     let kernel = weight.shape[2]
     let geometry = ConvolutionGeometry(
-      kernel: kernel, stride: try #require(p["stride"].int), padding: try #require(p["padding"].int),
+      kernel: kernel, stride: try #require(p["stride"].int),
+      padding: try #require(p["padding"].int),
       dilation: try #require(p["dilation"].int))
     if p["groups"].int == 1 {
       return pass.convolution(

@@ -1,0 +1,126 @@
+import FlattenTensor
+import Foundation
+import TestSupport
+import Testing
+
+/// The bits of a result depend on its inputs alone: not on the number of threads, nor on the run, nor
+/// on who else computes.
+@Suite struct DeterminismTests {
+  struct Operator: Sendable, CustomTestStringConvertible {
+    let testDescription: String
+    let run: @Sendable (ForwardPass) -> Tensor
+  }
+
+  static let operators: [Operator] = [
+    Operator(testDescription: "linear, many rows") { pass in
+      pass.linear(
+        .noise([1031, 37], seed: 1), PackedMatrix(.noise([75, 37], seed: 2)),
+        bias: .noise([75], seed: 3), activation: .gelu, residual: .noise([1031, 75], seed: 4),
+        layer: "")
+    },
+    Operator(testDescription: "linear, few rows") { pass in
+      pass.linear(
+        .noise([49, 64], seed: 1), PackedMatrix(.noise([515, 64], seed: 2)), bias: nil, layer: "")
+    },
+    Operator(testDescription: "convolution") { pass in
+      pass.convolution(
+        .noise([2, 19, 23, 3], seed: 1), PackedMatrix(.noise([17, 27], seed: 2)),
+        bias: .noise([17], seed: 3), ConvolutionGeometry(kernel: 3, padding: 1), activation: .relu,
+        layer: "")
+    },
+    Operator(testDescription: "depthwise convolution") { pass in
+      pass.depthwiseConvolution(
+        .noise([2, 9, 11, 35], seed: 1), .noise([25, 35], seed: 2), bias: .noise([35], seed: 3),
+        kernel: 5, activation: .gelu, layer: "")
+    },
+    Operator(testDescription: "linear attention") { pass in
+      pass.linearAttention(
+        .noise([2, 513, 64], seed: 1, offset: 1), .noise([2, 49, 64], seed: 2, offset: 1),
+        kv: .noise([2, 49, 128], seed: 3), heads: 2, layer: "")
+    },
+    Operator(testDescription: "softmax attention") { pass in
+      pass.softmaxAttention(
+        .noise([2, 131, 24], seed: 1), kv: .noise([2, 49, 48], seed: 3), heads: 3, layer: "")
+    },
+    Operator(testDescription: "focusing map") { pass in
+      pass.focus(
+        .noise([2, 301, 40], seed: 1), position: .noise([301, 35], seed: 2),
+        scale: .noise([35], seed: 3, offset: 2), power: 3, layer: "")
+    },
+    Operator(testDescription: "layer norm") { pass in
+      pass.layerNorm(
+        .noise([517, 33], seed: 1), gamma: .noise([33], seed: 2), beta: .noise([33], seed: 3),
+        epsilon: 1e-6, layer: "")
+    },
+    Operator(testDescription: "bilinear resize") { pass in
+      pass.resizeBilinear(
+        .noise([2, 7, 9, 19], seed: 1), height: 28, width: 31, alignCorners: false,
+        addedTo: .noise([2, 28, 31, 19], seed: 2), layer: "")
+    },
+    Operator(testDescription: "nearest resize") { pass in
+      pass.resizeNearest(
+        .noise([2, 7, 9, 19], seed: 1), height: 28, width: 31,
+        addedTo: .noise([2, 28, 31, 19], seed: 2), layer: "")
+    },
+    Operator(testDescription: "token resize") { pass in
+      pass.resizeTokens(.noise([2, 49, 38], seed: 1), channels: 19..<38, to: 700, layer: "")
+    },
+    Operator(testDescription: "average pooling") { pass in
+      pass.adaptiveAveragePool(.noise([2, 20, 23, 19], seed: 1), size: 7, layer: "")
+    },
+    Operator(testDescription: "maximum pooling") { pass in
+      pass.maxPool(
+        .noise([2, 20, 23, 19], seed: 1), ConvolutionGeometry(kernel: 3, stride: 2, padding: 1),
+        layer: "")
+    },
+    Operator(testDescription: "GELU, addition, softmax, mean") { pass in
+      let x = pass.gelu(.noise([2, 301, 61], seed: 1), layer: "")
+      let y = pass.add(x, .noise([301, 61], seed: 2), layer: "")
+      return pass.meanOverTokens(pass.softmax(y), layer: "")
+    },
+  ]
+
+  @Test(arguments: operators) func anyNumberOfThreadsGivesTheSameBits(_ body: Operator) {
+    let wanted = body.run(pass(threads: 1)).bits
+    for threads in [1, 2, 3, 8] {
+      let pass = pass(threads: threads)
+      for _ in 0..<3 { #expect(body.run(pass).bits == wanted, "\(threads) threads") }
+    }
+  }
+
+  /// Memory that was used before holds what was in it; an operator must write all of its output.
+  @Test(arguments: operators) func usedMemoryDoesNotShow(_ body: Operator) {
+    let wanted = body.run(pass(threads: 1)).bits
+    let pass = pass(threads: 2)
+    let count = wanted.count
+    for factor in [1, 1, 2, 4] {
+      _ = Tensor([max(count / factor, 1)], pool: pass.memory) { $0.initialize(repeating: .nan) }
+    }
+    #expect(body.run(pass).bits == wanted)
+  }
+
+  @Test func severalThreadsShareOnePool() {
+    let threads = ThreadPool(threads: 3)
+    let memory = BufferPool()
+    let wanted = Self.operators.map { $0.run(pass(threads: 1)).bits }
+    let results = Results()
+    DispatchQueue.concurrentPerform(iterations: 6) { caller in
+      let pass = ForwardPass(threads: threads, memory: memory)
+      for index in Self.operators.indices {
+        let turned = (index + caller) % wanted.count
+        results.note(Self.operators[turned].run(pass).bits == wanted[turned])
+      }
+    }
+    #expect(results.counts == [true: 6 * wanted.count])
+  }
+}
+
+/// Counts what several threads report.
+final class Results: @unchecked Sendable {
+  private let lock = NSLock()
+  private var noted: [Bool: Int] = [:]
+
+  var counts: [Bool: Int] { lock.withLock { noted } }
+
+  func note(_ result: Bool) { lock.withLock { noted[result, default: 0] += 1 } }
+}

@@ -1,0 +1,257 @@
+import FlattenKernels
+import Foundation
+import Testing
+
+/// Layer norm, softmax and argmax: kernels over whole rows.
+@Suite struct KernelRowTests {
+  // MARK: Layer norm
+
+  @Test(arguments: KernelSet.present) func layerNormAgrees(set: KernelSet) {
+    for (rows, columns, _) in Extents.shapes {
+      // A mean that is large beside the deviation is where one-pass variances fail.
+      for offset: Float in [0, 100] {
+        let x = Rows(rows, columns, seed: columns, scale: 3, offset: offset)
+        let gamma = Rows(1, columns, seed: 1, offset: 1.5)
+        let beta = Rows(1, columns, seed: 2)
+        let got = Rows.output(rows, columns)
+        let wanted = Rows.output(rows, columns)
+        for (table, y) in [(set.table, got), (KernelSet.reference, wanted)] {
+          table.layer_norm(
+            x.pointer, y.pointer, rows, columns, gamma.pointer, beta.pointer, 1e-5)
+        }
+        // Rounding of the mean shows, divided by the deviation; a single column deviates by nothing.
+        let deviation: Float = columns == 1 ? 0.003 : columns == 2 ? 0.1 : 1
+        let limit = 8 * ulp * (max(offset, 1) / deviation + wanted.magnitude)
+        #expect(got.mismatch(wanted, within: limit) == nil)
+        #expect(x.isIntact && gamma.isIntact && beta.isIntact)
+
+        set.table.layer_norm(
+          x.pointer, x.pointer, rows, columns, gamma.pointer, beta.pointer, 1e-5)
+        #expect(x.mismatch(got, within: 0) == nil, "in place differs")
+      }
+    }
+  }
+
+  @Test(arguments: KernelSet.all) func layerNormIsItsDefinition(set: KernelSet) {
+    let x = Rows(3, 147, seed: 5, scale: 2, offset: -1)
+    let gamma = Rows(1, 147, seed: 1, offset: 1.5)
+    let beta = Rows(1, 147, seed: 2)
+    let y = Rows.output(3, 147)
+    set.table.layer_norm(x.pointer, y.pointer, 3, 147, gamma.pointer, beta.pointer, 1e-6)
+    let wanted = Rows(3, 147) { row, column in
+      let values = (0..<147).map { Double(x[row, $0]) }
+      let mean = values.reduce(0, +) / 147
+      let variance = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / 147
+      let u = (values[column] - mean) / (variance + 1e-6).squareRoot()
+      return Float(u * Double(gamma[0, column]) + Double(beta[0, column]))
+    }
+    #expect(y.mismatch(wanted, within: 3e-6) == nil)
+  }
+
+  @Test(arguments: KernelSet.all) func aConstantRowBecomesItsShift(set: KernelSet) {
+    for columns in [1, 3, 16, 21, 64] {
+      let x = Rows(2, columns) { row, _ in row == 0 ? 0.75 : -3 }
+      let gamma = Rows(1, columns, seed: 1)
+      let beta = Rows(1, columns, seed: 2)
+      set.table.layer_norm(x.pointer, x.pointer, 2, columns, gamma.pointer, beta.pointer, 1e-6)
+      #expect(x.mismatch(Rows(2, columns) { beta[0, $1] }, within: 1e-3) == nil)
+    }
+  }
+
+  /// One bad element spoils its row, and no other.
+  @Test(arguments: KernelSet.all, [Float.nan, .infinity, -.infinity])
+  func layerNormKeepsBadRowsVisible(set: KernelSet, bad: Float) {
+    for columns in [2, 7, 16, 19, 33] {
+      for position in [0, columns / 2, columns - 1] {
+        let x = Rows(3, columns, seed: 3)
+        x[1, position] = bad
+        let ones = Rows(1, columns) { _, _ in 1 }
+        set.table.layer_norm(x.pointer, x.pointer, 3, columns, ones.pointer, ones.pointer, 1e-6)
+        for column in 0..<columns {
+          #expect(x[1, column].isNaN)
+          #expect(x[0, column].isFinite && x[2, column].isFinite)
+        }
+      }
+    }
+  }
+
+  // MARK: Softmax
+
+  @Test(arguments: KernelSet.present) func softmaxAgrees(set: KernelSet) {
+    for (rows, columns, gap) in Extents.shapes {
+      for scale: Float in [1, 0.125, -2] {
+        let got = Rows(rows, columns, stride: columns + gap, seed: columns, scale: 9)
+        let wanted = got.copy()
+        set.table.softmax(got.pointer, got.stride, rows, columns, scale)
+        KernelSet.reference.softmax(wanted.pointer, got.stride, rows, columns, scale)
+        // What rounding x * scale leaves is an error of the exponent, so it is relative.
+        let problem = got.mismatch(wanted) { 24 * ulp * wanted[$0, $1] }
+        #expect(problem == nil)
+        for row in 0..<rows {
+          let sum = (0..<columns).reduce(0.0) { $0 + Double(got[row, $1]) }
+          #expect(abs(sum - 1) <= 4e-7, "row of \(columns) sums to \(sum)")
+        }
+      }
+    }
+  }
+
+  @Test(arguments: KernelSet.all) func softmaxIsItsDefinition(set: KernelSet) {
+    let x = Rows(5, 49, seed: 8, scale: 6)
+    let wanted = Rows(5, 49) { row, column in
+      let values = (0..<49).map { exp(Double(x[row, $0]) * 0.5) }
+      return Float(values[column] / values.reduce(0, +))
+    }
+    set.table.softmax(x.pointer, 49, 5, 49, 0.5)
+    #expect(x.mismatch(wanted) { 8 * ulp * wanted[$0, $1] } == nil)
+  }
+
+  /// Beside a 0, numbers below -21 do not move the sum from 1, so the result is exp itself.
+  @Test(arguments: KernelSet.all) func expKeepsItsPromise(set: KernelSet) {
+    var worst = 0.0
+    var worstAt: Float = 0
+    let perRow = 31
+    let rows = 800
+    let x = Rows(rows, perRow + 1) { row, column in
+      column == 0 ? 0 : -21 - 66 * Float(row * perRow + column - 1) / Float(rows * perRow)
+    }
+    let before = x.copy()
+    set.table.softmax(x.pointer, perRow + 1, rows, perRow + 1, 1)
+    for row in 0..<rows {
+      #expect(x[row, 0] == 1)
+      for column in 1...perRow {
+        let wanted = exp(Double(before[row, column]))
+        let error = abs(Double(x[row, column]) - wanted) / Double(Float(wanted).ulp)
+        if error > worst { (worst, worstAt) = (error, before[row, column]) }
+      }
+    }
+    #expect(worst <= 2, "exp is off by \(worst) ulp at \(worstAt)")
+  }
+
+  /// Below -87 exp is given up; a reference that has denormals there differs by less than they are.
+  @Test(arguments: KernelSet.all) func whatIsTooSmallIsNothing(set: KernelSet) {
+    let x = Rows([0, -87.5, -100, -1000, -1e30, -.infinity, -.greatestFiniteMagnitude])
+    set.table.softmax(x.pointer, 7, 1, 7, 1)
+    #expect(x[0, 0] == 1)
+    for column in 1..<7 { #expect(x[0, column] >= 0 && x[0, column] < 1.2e-38) }
+  }
+
+  /// Scores so large that the rounding of one product is larger than what exp takes.
+  @Test(arguments: KernelSet.all) func softmaxSurvivesLargeScores(set: KernelSet) {
+    for magnitude: Float in [1e3, 1e6, 1e9, 1e12, 1e20, 1e30] {
+      for columns in [5, 16, 21, 40] {
+        let x = Rows(1, columns, seed: columns)
+        let largest = columns * 2 / 3
+        for column in 0..<columns { x[0, column] *= magnitude * 0.9 }
+        x[0, largest] = magnitude
+        set.table.softmax(x.pointer, columns, 1, columns, 0.17677669)
+        var sum: Float = 0
+        for column in 0..<columns {
+          #expect(x[0, column] >= 0 && x[0, column] <= 1.000001)
+          sum += x[0, column]
+        }
+        #expect(abs(sum - 1) <= 1e-6, "sum \(sum) at \(magnitude), \(columns) columns")
+        #expect(x[0, largest] > 0.99)
+      }
+    }
+  }
+
+  @Test(arguments: KernelSet.all) func softmaxIsEvenOverEqualScores(set: KernelSet) {
+    for columns in Extents.columns {
+      let x = Rows(1, columns) { _, _ in -7.25 }
+      set.table.softmax(x.pointer, columns, 1, columns, 0.3)
+      let wanted = Rows(1, columns) { _, _ in 1 / Float(columns) }
+      #expect(x.mismatch(wanted, within: 2 * ulp / Float(columns)) == nil)
+    }
+  }
+
+  /// NaN and +infinity spoil their row; -infinity is a score of its own right.
+  @Test(arguments: KernelSet.all, [Float.nan, .infinity, -.infinity])
+  func softmaxKeepsBadRowsVisible(set: KernelSet, bad: Float) {
+    for columns in [2, 7, 16, 19, 33] {
+      for position in [0, columns / 2, columns - 1] {
+        let x = Rows(3, columns, seed: 3)
+        x[1, position] = bad
+        set.table.softmax(x.pointer, columns, 3, columns, 1)
+        for column in 0..<columns {
+          if bad == -.infinity {
+            #expect(x[1, column].isFinite && (x[1, column] == 0) == (column == position))
+          } else {
+            #expect(x[1, column].isNaN)
+          }
+          #expect(x[0, column].isFinite && x[2, column].isFinite)
+        }
+      }
+    }
+    let nothing = Rows(1, 5) { _, _ in -.infinity }
+    set.table.softmax(nothing.pointer, 5, 1, 5, 1)
+    for column in 0..<5 { #expect(nothing[0, column].isNaN) }
+  }
+
+  // MARK: Argmax
+
+  private func argmax(_ set: KernelSet, _ x: Rows) -> [UInt16] {
+    var labels = [UInt16](repeating: 0xabcd, count: x.rows + 2)
+    labels.withUnsafeMutableBufferPointer { buffer in
+      guard let base = buffer.baseAddress else { return }
+      set.table.argmax(x.pointer, x.rows, x.columns, base + 1)
+    }
+    #expect(labels.first == 0xabcd && labels.last == 0xabcd)
+    return Array(labels.dropFirst().dropLast())
+  }
+
+  @Test(arguments: KernelSet.all) func argmaxFindsTheLargest(set: KernelSet) {
+    for (rows, columns, gap) in Extents.shapes where gap == 0 {
+      let x = Rows(rows, columns, seed: columns)
+      let wanted = (0..<rows).map { row in
+        let values = (0..<columns).map { x[row, $0] }
+        return UInt16(values.indices.max { values[$0] < values[$1] } ?? 0)
+      }
+      #expect(argmax(set, x) == wanted)
+    }
+  }
+
+  @Test(arguments: KernelSet.all) func theFirstOfEqualsWins(set: KernelSet) {
+    for columns in [2, 15, 16, 17, 19, 33, 150] {
+      for first in [0, columns / 3, columns - 2] {
+        let x = Rows(1, columns, seed: 4)
+        x[0, first] = 2
+        x[0, first + 1] = 2
+        x[0, columns - 1] = 2
+        #expect(argmax(set, x) == [UInt16(first)])
+      }
+      #expect(argmax(set, Rows(1, columns) { _, _ in 0 }) == [0])
+      #expect(argmax(set, Rows(1, columns) { _, column in column == 1 ? 0 : -0.0 }) == [0])
+      #expect(argmax(set, Rows(1, columns) { _, _ in -.infinity }) == [0])
+    }
+  }
+
+  @Test(arguments: KernelSet.all) func aNaNNeverWins(set: KernelSet) {
+    for columns in [3, 15, 16, 17, 33, 150] {
+      for wanted in [0, 1, columns - 1] {
+        for best: Float in [1, -1, .infinity, -.infinity, .leastNonzeroMagnitude] {
+          let x = Rows(1, columns) { $1 == wanted ? best : .nan }
+          #expect(argmax(set, x) == [UInt16(wanted)], "\(best) among NaN")
+        }
+      }
+      #expect(argmax(set, Rows(2, columns) { _, _ in .nan }) == [0, 0])
+    }
+  }
+
+  @Test(arguments: KernelSet.all) func argmaxTellsDenormalsApart(set: KernelSet) {
+    let x = Rows([-.leastNonzeroMagnitude, 0, .leastNonzeroMagnitude, -1])
+    #expect(argmax(set, x) == [2])
+  }
+
+  @Test(arguments: KernelSet.all) func nothingIsDoneToNothing(set: KernelSet) {
+    let x = Rows(2, 3, seed: 1)
+    let before = x.values
+    set.table.layer_norm(x.pointer, x.pointer, 0, 3, x.pointer, x.pointer, 1)
+    set.table.layer_norm(x.pointer, x.pointer, 2, 0, x.pointer, x.pointer, 1)
+    set.table.softmax(x.pointer, 3, 0, 3, 1)
+    set.table.softmax(x.pointer, 3, 2, 0, 1)
+    #expect(argmax(set, Rows(0, 3, seed: 1)) == [])
+    #expect(argmax(set, Rows(2, 0, seed: 1)) == [0, 0])
+    #expect(x.values == before)
+    #expect(x.isIntact)
+  }
+}

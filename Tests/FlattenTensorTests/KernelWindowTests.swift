@@ -1,0 +1,140 @@
+import FlattenKernels
+import Foundation
+import Testing
+
+/// Depthwise convolution and bilinear rows: kernels that look at neighbouring pixels.
+@Suite struct KernelWindowTests {
+  struct Map: Sendable, CustomTestStringConvertible {
+    let kernel: Int
+    let height: Int
+    let width: Int
+    let channels: Int
+    /// Channels that lie between one pixel's and the next's.
+    var gap = 0
+
+    var testDescription: String {
+      "\(kernel) x \(kernel) on \(height) x \(width), \(channels) channels, gap \(gap)"
+    }
+  }
+
+  static let maps: [Map] =
+    [1, 3, 5, 7].flatMap { kernel in
+      [(1, 1), (1, 7), (7, 1), (2, 3), (5, 4)].flatMap { height, width in
+        [
+          Map(kernel: kernel, height: height, width: width, channels: 5),
+          Map(kernel: kernel, height: height, width: width, channels: 19, gap: 4),
+        ]
+      }
+    }
+    + Extents.columns.map { Map(kernel: 3, height: 3, width: 4, channels: $0, gap: $0 % 3) }
+
+  private func run(
+    _ table: fk_table, _ map: Map, _ x: Rows, _ weight: Rows, _ bias: Rows?,
+    _ activation: fk_activation, _ residual: Rows?
+  ) -> Rows {
+    let out = Rows.output(map.height, map.width * map.channels)
+    for row in 0..<map.height {
+      table.depthwise_row(
+        x.pointer, x.stride, map.height, map.width, map.channels, row, Int32(map.kernel),
+        weight.pointer, bias?.pointer, activation,
+        residual.map { UnsafePointer($0.pointer + row * $0.stride) }, out.pointer + row * out.stride
+      )
+    }
+    return out
+  }
+
+  @Test(arguments: KernelSet.all, maps) func depthwiseAgrees(set: KernelSet, map: Map) {
+    let area = map.kernel * map.kernel
+    let x = Rows(
+      map.height * map.width, map.channels, stride: map.channels + map.gap, seed: 1, scale: 2)
+    let weight = Rows(area, map.channels, seed: 2)
+    let bias = Rows(1, map.channels, seed: 3)
+    let residual = Rows(map.height, map.width * map.channels, seed: 4)
+    let sums = Rows(map.height, map.width * map.channels) { row, position in
+      let (column, channel) = (position / map.channels, position % map.channels)
+      var sum = 0.0
+      for i in 0..<map.kernel {
+        for j in 0..<map.kernel {
+          let y = row + i - map.kernel / 2
+          let z = column + j - map.kernel / 2
+          guard (0..<map.height).contains(y), (0..<map.width).contains(z) else { continue }
+          sum +=
+            Double(x[y * map.width + z, channel]) * Double(weight[i * map.kernel + j, channel])
+        }
+      }
+      return Float(sum)
+    }
+    for activation in [FK_NONE, FK_RELU, FK_GELU] {
+      for (hasBias, hasResidual) in KernelEpilogueTests.combinations {
+        let got = run(
+          set.table, map, x, weight, hasBias ? bias : nil, activation, hasResidual ? residual : nil)
+        let wanted = Rows(map.height, map.width * map.channels) { row, position in
+          let s = Double(sums[row, position] + (hasBias ? bias[0, position % map.channels] : 0))
+          let y =
+            activation == FK_RELU
+            ? max(s, 0) : activation == FK_GELU ? 0.5 * s * (1 + erf(s / 2.0.squareRoot())) : s
+          return Float(y + (hasResidual ? Double(residual[row, position]) : 0))
+        }
+        #expect(got.mismatch(wanted, within: ulp * Float(8 + 2 * area)) == nil)
+      }
+    }
+    #expect(x.isIntact && weight.isIntact && bias.isIntact && residual.isIntact)
+  }
+
+  /// A pixel that is no number spoils the window around it and nothing else.
+  @Test(arguments: KernelSet.all) func depthwiseKeepsNaNVisibleAndInPlace(set: KernelSet) {
+    let map = Map(kernel: 3, height: 5, width: 6, channels: 18)
+    let x = Rows(30, 18, seed: 1)
+    x[2 * 6 + 3, 17] = .nan
+    let weight = Rows(9, 18, seed: 2)
+    for activation in [FK_NONE, FK_RELU, FK_GELU] {
+      let out = run(set.table, map, x, weight, nil, activation, nil)
+      for row in 0..<5 {
+        for column in 0..<6 {
+          for channel in 0..<18 {
+            let isNear = abs(row - 2) <= 1 && abs(column - 3) <= 1 && channel == 17
+            #expect(out[row, column * 18 + channel].isNaN == isNear)
+          }
+        }
+      }
+    }
+  }
+
+  @Test(arguments: KernelSet.all) func bilinearRowsAgree(set: KernelSet) {
+    for channels in Extents.columns {
+      let upper = Rows(6, channels, seed: 1)
+      let lower = Rows(6, channels, seed: 2)
+      let first: [Int32] = [0, 0, 5, 3, 2, 1, 4]
+      let second: [Int32] = [0, 1, 5, 4, 3, 2, 5]
+      let weights = Rows(1, 7, seed: 3, scale: 0.5, offset: 0.5)
+      let complements = Rows(1, 7) { 1 - weights[$0, $1] }
+      for (above, below): (Float, Float) in [(1, 0), (0.25, 0.75), (0.3, 0.7)] {
+        let out = Rows.output(7, channels)
+        set.table.bilinear_row(
+          upper.pointer, lower.pointer, above, below, first, second, complements.pointer,
+          weights.pointer, 7, channels, out.pointer)
+        let wanted = Rows(7, channels) { pixel, channel in
+          func along(_ row: Rows) -> Double {
+            Double(complements[0, pixel]) * Double(row[Int(first[pixel]), channel])
+              + Double(weights[0, pixel]) * Double(row[Int(second[pixel]), channel])
+          }
+          return Float(Double(above) * along(upper) + Double(below) * along(lower))
+        }
+        #expect(out.mismatch(wanted, within: 3 * ulp) == nil)
+        #expect(upper.isIntact && lower.isIntact && weights.isIntact && complements.isIntact)
+      }
+    }
+  }
+
+  @Test(arguments: KernelSet.all) func nothingIsDoneToNothing(set: KernelSet) {
+    let x = Rows(2, 3, seed: 1)
+    let before = x.values
+    let p = x.pointer
+    set.table.depthwise_row(p, 3, 1, 0, 3, 0, 3, p, nil, FK_NONE, nil, p)
+    set.table.depthwise_row(p, 3, 1, 2, 0, 0, 3, p, nil, FK_NONE, nil, p)
+    set.table.bilinear_row(p, p, 1, 0, [0], [0], p, p, 0, 3, p)
+    set.table.bilinear_row(p, p, 1, 0, [0], [0], p, p, 1, 0, p)
+    #expect(x.values == before)
+    #expect(x.isIntact)
+  }
+}
