@@ -67,7 +67,8 @@ import Testing
     let golden = try Golden(fixture)
     let p = golden.parameters
     let family = try #require(Self.families[p["type"].text ?? ""])
-    let text = p.replacing(["type": .string(family), "num_classes": Optional<JSONValue>.none]).configText
+    let text = p.replacing(["type": .string(family), "num_classes": Optional<JSONValue>.none])
+      .configText
     let configuration = try BackboneConfiguration(ConfigNode.parse(text, name: fixture.id))
     let tree = try golden.weights()
     let backbone: any ClassifyingBackbone =
@@ -83,7 +84,8 @@ import Testing
     if golden.expected["features"]?.shape == features.shape {
       #expect(golden.mismatch("features", features) == nil)
     } else {
-      Issue.record("features are \(features.shape), expected \(golden.expected["features"]?.shape ?? [])")
+      Issue.record(
+        "features are \(features.shape), expected \(golden.expected["features"]?.shape ?? [])")
     }
     #expect(golden.mismatch("logits", logits) == nil)
   }

@@ -76,8 +76,9 @@ import Testing
     if golden.expected["logits"] != nil {
       #expect(golden.mismatch(map: "logits", try segmenter.logits(input)) == nil)
     }
-    if golden.expected["crop0_logits"] != nil, case .slide(let crop, let stride) = segmenter
-      .configuration.mode
+    if golden.expected["crop0_logits"] != nil,
+      case .slide(let crop, let stride) = segmenter
+        .configuration.mode
     {
       let rows = ScoreField.windowStarts(
         extent: input.shape[1], crop: crop.height, stride: stride.height)
@@ -176,7 +177,8 @@ extension Segmenter {
       input: InputRule(
         mean: pre["mean"].list.map { Float($0.number ?? .nan) },
         std: pre["std"].list.map { Float($0.number ?? .nan) },
-        scale: scale.count == 2 ? (long: max(scale[0], scale[1]), short: min(scale[0], scale[1])) : nil,
+        scale: scale.count == 2
+          ? (long: max(scale[0], scale[1]), short: min(scale[0], scale[1])) : nil,
         multiple: divisor ?? 1, padding: pre["test_cfg"]["size_divisor"].int ?? 1),
       mode: mode)
     try self.init(configuration, golden.weights(), threads: 2, looksLike: nil)
