@@ -16,9 +16,7 @@ import Testing
 @Suite struct GoldenPipelineTests {
   static let cases = Fixtures.cases(kinds: ["pipeline", "pipeline_tta"]).filter { fixture in
     guard let p = try? fixture.json()["params"]["model"] else { return true }
-    return p["decode_head"]["type"].text == "FPNHead"
-      && ["FlattenPVT", "FlattenPVTv2", "DensePVT", "DensePVTv2"].contains(
-        p["backbone"]["type"].text ?? "")
+    return Golden.isSupported(segmentor: p)
   }
 
   @Test func theSetIsNotEmpty() {
@@ -146,18 +144,7 @@ extension Segmenter {
   /// The segmentor of a golden case with its own input rule.
   init(golden: Golden) throws {
     let p = golden.parameters
-    let families = [
-      "FlattenPVT": "flatten_pvt", "FlattenPVTv2": "flatten_pvt_v2", "DensePVT": "pvt",
-      "DensePVTv2": "pvt_v2",
-    ]
-    let backbone = p["model"]["backbone"]
-    let text = JSONValue.object([
-      "backbone": backbone.replacing([
-        "type": .string(families[backbone["type"].text ?? ""] ?? "unknown")
-      ]),
-      "neck": p["model"]["neck"],
-      "decode_head": p["model"]["decode_head"].replacing(["type": .string("fpn_head")]),
-    ]).configText
+    let text = Golden.modelText(p["model"])
     let model = try SegmentorConfiguration(ConfigNode.parse(text, name: "case.json"))
     var names = DatasetOptions()
     names.classes = DatasetOptions.classNames(count: model.classes)

@@ -1,13 +1,10 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import FlattenSeg
 
 @Suite struct NumpyFileTests {
-  private func temporaryPath() -> String {
-    FileManager.default.temporaryDirectory.appending(path: "\(UUID().uuidString).npy").path
-  }
-
   @Test func theHeaderIsTheFormats() throws {
     let header = NumpyFile.header(shape: [2, 3])
     #expect(header.count % 64 == 0)
@@ -21,7 +18,8 @@ import Testing
 
   @Test func bandsInAnyOrderGiveClassPlanes() throws {
     // Two classes, three rows of two pixels; value = class * 100 + row * 10 + column.
-    let path = temporaryPath()
+    let folder = try TemporaryFolder()
+    let path = folder.path("scores.npy")
     let file = try NumpyScoreFile(path: path, classes: 2, height: 3, width: 2)
     func band(_ rows: Range<Int>) -> [Float] {
       rows.flatMap { row in
