@@ -12,7 +12,8 @@ let package = Package(
   products: [
     .executable(name: "flatten-seg", targets: ["flatten-seg"]),
     .library(name: "FlattenBackbones", targets: ["FlattenBackbones"]),
-    .library(name: "FlattenSeg", targets: ["FlattenSeg"]),
+    .library(
+      name: "FlattenSeg", targets: ["FlattenSeg", "FlattenData", "FlattenMetrics", "FlattenImage"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -62,7 +63,7 @@ let package = Package(
     // Tests.
     .target(
       name: "TestSupport", dependencies: ["FlattenCheckpoint"], path: "Tests/TestSupport"),
-    .testTarget(name: "FlattenFilesTests", dependencies: ["FlattenFiles"]),
+    .testTarget(name: "FlattenFilesTests", dependencies: ["FlattenFiles", "TestSupport"]),
     .testTarget(
       name: "FlattenTensorTests",
       dependencies: ["FlattenTensor", "FlattenKernels", "TestSupport", "COpenBLAS"]),

@@ -10,13 +10,13 @@ extension InputRule {
   package func sizes(of picture: PixelSize, factor: Double?) -> [PixelSize] {
     var size = picture
     if let factor {
-      // Upstream: mmcv/image/geometric.py, `_scale_size`: half added, then cut.
-      size = picture.scaled(by: factor)
+      // Upstream: mmcv's Resize turns a factor into a size first and fits the picture into that, so
+      // that one side may come out a pixel smaller than the factor alone would have it.
+      let target = picture.scaled(by: factor)
+      size = picture.fitted(
+        long: max(target.height, target.width), short: min(target.height, target.width))
     } else if let scale {
-      let ratio = min(
-        Double(scale.long) / Double(max(picture.height, picture.width)),
-        Double(scale.short) / Double(min(picture.height, picture.width)))
-      size = picture.scaled(by: ratio)
+      size = picture.fitted(long: scale.long, short: scale.short)
     }
     let rounded = PixelSize(
       height: size.height.rounded(up: multiple), width: size.width.rounded(up: multiple))
@@ -72,6 +72,13 @@ extension Int {
 }
 
 extension PixelSize {
+  /// The largest size of the same proportions whose sides stay within the two.
+  func fitted(long: Int, short: Int) -> PixelSize {
+    scaled(
+      by: min(
+        Double(long) / Double(max(height, width)), Double(short) / Double(min(height, width))))
+  }
+
   /// Both sides times `factor`, rounded half up, at least 1.
   func scaled(by factor: Double) -> PixelSize {
     PixelSize(

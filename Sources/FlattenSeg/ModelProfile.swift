@@ -59,18 +59,23 @@ public struct ModelProfile: Sendable {
   /// How many parameters belong to each operator, by its path.
   ///
   /// A parameter belongs to the operator with the longest path that its name begins with or, where its
-  /// layer is no operator itself (an attention's scale), to the layer's first operator.
+  /// layer is no operator itself (an attention's scale), to the layer's first operator that has no
+  /// parameters of its own.
   private static func owners(
     of parameters: [(name: String, shape: [Int])], among paths: [String]
   ) -> [String: Int] {
     let known = Set(paths)
+    let layers = Set(
+      parameters.compactMap { parameter in
+        parameter.name.lastIndex(of: ".").map { String(parameter.name[..<$0]) }
+      })
     var owners: [String: Int] = [:]
     for (name, shape) in parameters where !name.isRunningStatistic {
       var path = name
       while !known.contains(path), let dot = path.lastIndex(of: ".") { path = String(path[..<dot]) }
       if !known.contains(path), let dot = name.lastIndex(of: ".") {
         let layer = name[...dot]
-        path = paths.first { $0.hasPrefix(layer) } ?? path
+        path = paths.first { $0.hasPrefix(layer) && !layers.contains($0) } ?? path
       }
       owners[path, default: 0] += shape.reduce(1, *)
     }

@@ -76,6 +76,17 @@ public struct SegmentationConfiguration: Sendable {
     try SegmentationConfiguration(ConfigNode.load(path: path))
   }
 
+  package init(
+    name: String, dataset: DatasetDescription, model: SegmentorConfiguration, input: InputRule,
+    mode: InferenceMode
+  ) {
+    self.name = name
+    self.dataset = dataset
+    self.model = model
+    self.input = input
+    self.mode = mode
+  }
+
   package init(_ node: ConfigNode) throws {
     let map = try node.map(known: [
       "name", "dataset", "model", "input", "inference", "published",

@@ -7,17 +7,11 @@ import Testing
 
 /// Blocks and whole backbones of the PVT families, stage by stage.
 @Suite struct GoldenBackboneTests {
-  /// The reference's class names and ours.
-  static let families = [
-    "FlattenPVT": "flatten_pvt", "FlattenPVTv2": "flatten_pvt_v2", "DensePVT": "pvt",
-    "DensePVTv2": "pvt_v2",
-  ]
-
   static let cases = Fixtures.cases(kinds: ["backbone"]).filter { isSupported($0) }
 
   static func isSupported(_ fixture: FixtureCase) -> Bool {
     guard let type = try? fixture.json()["params"]["type"].text else { return true }
-    return families[type] != nil
+    return Golden.families[type] != nil
   }
 
   @Test func theSetIsNotEmpty() {
@@ -27,7 +21,7 @@ import Testing
   @Test(arguments: cases) func backboneAgrees(with fixture: FixtureCase) throws {
     let golden = try Golden(fixture)
     let type = try #require(golden.parameters["type"].text)
-    let family = try #require(Self.families[type])
+    let family = try #require(Golden.families[type])
     let text = golden.parameters.replacing(["type": .string(family)]).configText
     let configuration = try BackboneConfiguration(ConfigNode.parse(text, name: fixture.id))
     let tree = try golden.weights()

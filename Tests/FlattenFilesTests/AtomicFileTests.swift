@@ -1,49 +1,43 @@
 import FlattenFiles
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct AtomicFileTests {
-  let folder: URL
+  let folder: TemporaryFolder
 
-  init() throws {
-    folder = FileManager.default.temporaryDirectory.appending(path: "atomic-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-  }
-
-  private func names() throws -> [String] {
-    try FileManager.default.contentsOfDirectory(atPath: folder.path)
-  }
+  init() throws { folder = try TemporaryFolder() }
 
   @Test func appearsOnlyAtCommit() throws {
-    let path = folder.appending(path: "out.txt").path
+    let path = folder.path("out.txt")
     let file = try AtomicFile(path: path)
     try file.write(Array("hello".utf8))
     #expect(!FileManager.default.fileExists(atPath: path))
     try file.commit()
     #expect(try String(contentsOfFile: path, encoding: .utf8) == "hello")
-    #expect(try names() == ["out.txt"])
+    #expect(try folder.names() == ["out.txt"])
   }
 
   @Test func droppedWithoutCommitLeavesNothing() throws {
     do {
-      let file = try AtomicFile(path: folder.appending(path: "out.txt").path)
+      let file = try AtomicFile(path: folder.path("out.txt"))
       try file.write([1, 2, 3])
     }
-    #expect(try names().isEmpty)
+    #expect(try folder.names().isEmpty)
   }
 
   @Test func replacesAnOldFile() throws {
-    let path = folder.appending(path: "out.txt").path
+    let path = folder.path("out.txt")
     try AtomicFile.write("old", to: path)
     try AtomicFile.write("new", to: path)
     #expect(try String(contentsOfFile: path, encoding: .utf8) == "new")
   }
 
   @Test func refusesAFolderAndAMissingFolder() throws {
-    let intoFolder = #expect(throws: FileError.self) { try AtomicFile(path: folder.path) }
+    let intoFolder = #expect(throws: FileError.self) { try AtomicFile(path: folder.url.path) }
     #expect(intoFolder?.reason == "is a folder, cannot write a file there")
     let missing = #expect(throws: FileError.self) {
-      try AtomicFile(path: folder.appending(path: "none/out.txt").path)
+      try AtomicFile(path: folder.path("none/out.txt"))
     }
     #expect(missing?.reason == "its folder does not exist")
     #expect(missing?.kind == .unwritable)

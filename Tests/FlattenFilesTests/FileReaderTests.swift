@@ -1,23 +1,22 @@
 import FlattenFiles
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct FileReaderTests {
-  private func temporaryFile(_ bytes: [UInt8]) throws -> String {
-    let path = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString).path
-    try Data(bytes).write(to: URL(filePath: path))
-    return path
-  }
+  let folder: TemporaryFolder
+
+  init() throws { folder = try TemporaryFolder() }
 
   @Test func readsByPosition() throws {
-    let reader = try FileReader(path: try temporaryFile([1, 2, 3, 4, 5]))
+    let reader = try FileReader(path: try folder.file("file", [1, 2, 3, 4, 5]))
     #expect(reader.size == 5)
     #expect(try reader.read(at: 1, count: 3) == [2, 3, 4])
     #expect(try reader.readAll(limit: 5) == [1, 2, 3, 4, 5])
   }
 
   @Test func refusesWhatIsNotThere() throws {
-    let reader = try FileReader(path: try temporaryFile([1, 2, 3]))
+    let reader = try FileReader(path: try folder.file("file", [1, 2, 3]))
     #expect(throws: FileError.self) { try reader.read(at: 2, count: 2) }
     #expect(throws: FileError.self) { try reader.read(at: -1, count: 1) }
     #expect(throws: FileError.self) { try reader.read(at: .max, count: .max) }
@@ -25,7 +24,7 @@ import Testing
   }
 
   @Test func aFileThatShrinksIsAnError() throws {
-    let path = try temporaryFile([1, 2, 3, 4])
+    let path = try folder.file("file", [1, 2, 3, 4])
     let reader = try FileReader(path: path)
     #expect(truncate(path, 2) == 0)
     let error = #expect(throws: FileError.self) { try reader.read(at: 0, count: 4) }

@@ -7,15 +7,9 @@ import Testing
 
 /// Whole segmentors and classifiers of the golden set, compared at every level.
 @Suite struct GoldenModelTests {
-  static let families = [
-    "FlattenPVT": "flatten_pvt", "FlattenPVTv2": "flatten_pvt_v2", "DensePVT": "pvt",
-    "DensePVTv2": "pvt_v2", "PVT": "pvt", "PVTv2": "pvt_v2",
-  ]
-
   static let segmentors = Fixtures.cases(kinds: ["segmentor"]).filter { fixture in
     guard let p = try? fixture.json()["params"] else { return true }
-    return families[p["backbone"]["type"].text ?? ""] != nil
-      && p["decode_head"]["type"].text == "FPNHead"
+    return Golden.isSupported(segmentor: p)
   }
 
   @Test func theSetIsNotEmpty() {
@@ -60,14 +54,15 @@ import Testing
 
   static let classifiers = Fixtures.cases(kinds: ["classifier"]).filter { fixture in
     guard let json = try? fixture.json() else { return true }
-    return families[json["params"]["type"].text ?? ""] != nil
+    return Golden.families[json["params"]["type"].text ?? ""] != nil
   }
 
   @Test(arguments: classifiers) func classifierAgrees(with fixture: FixtureCase) throws {
     let golden = try Golden(fixture)
     let p = golden.parameters
-    let family = try #require(Self.families[p["type"].text ?? ""])
-    let text = p.replacing(["type": .string(family), "num_classes": Optional<JSONValue>.none]).configText
+    let family = try #require(Golden.families[p["type"].text ?? ""])
+    let text = p.replacing(["type": .string(family), "num_classes": Optional<JSONValue>.none])
+      .configText
     let configuration = try BackboneConfiguration(ConfigNode.parse(text, name: fixture.id))
     let tree = try golden.weights()
     let backbone: any ClassifyingBackbone =
@@ -83,7 +78,8 @@ import Testing
     if golden.expected["features"]?.shape == features.shape {
       #expect(golden.mismatch("features", features) == nil)
     } else {
-      Issue.record("features are \(features.shape), expected \(golden.expected["features"]?.shape ?? [])")
+      Issue.record(
+        "features are \(features.shape), expected \(golden.expected["features"]?.shape ?? [])")
     }
     #expect(golden.mismatch("logits", logits) == nil)
   }
@@ -92,13 +88,7 @@ import Testing
 extension SegmentorConfiguration {
   /// Reads a golden case's `params` through the config reader.
   init(_ p: JSONValue, name: String) throws {
-    let family = GoldenModelTests.families[p["backbone"]["type"].text ?? ""] ?? "unknown"
-    let model = JSONValue.object([
-      "backbone": p["backbone"].replacing(["type": .string(family)]),
-      "neck": p["neck"],
-      "decode_head": p["decode_head"].replacing(["type": .string("fpn_head")]),
-    ])
-    try self.init(ConfigNode.parse(model.configText, name: name))
+    try self.init(ConfigNode.parse(Golden.modelText(p), name: name))
   }
 }
 

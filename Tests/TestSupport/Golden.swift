@@ -18,6 +18,28 @@ package struct Golden {
 
   package var parameters: JSONValue { json["params"] }
 
+  /// The reference's class names of the families that are built here, and their names in our configs.
+  package static let families = [
+    "FlattenPVT": "flatten_pvt", "FlattenPVTv2": "flatten_pvt_v2", "DensePVT": "pvt",
+    "DensePVTv2": "pvt_v2", "PVT": "pvt", "PVTv2": "pvt_v2",
+  ]
+
+  /// Whether a segmentor's parameters name a backbone and a head that are built here.
+  package static func isSupported(segmentor p: JSONValue) -> Bool {
+    families[p["backbone"]["type"].text ?? ""] != nil
+      && p["decode_head"]["type"].text == "FPNHead"
+  }
+
+  /// A segmentor's parameters as the `model` section of a config.
+  package static func modelText(_ p: JSONValue) -> String {
+    let family = families[p["backbone"]["type"].text ?? ""] ?? "unknown"
+    return JSONValue.object([
+      "backbone": p["backbone"].replacing(["type": .string(family)]),
+      "neck": p["neck"],
+      "decode_head": p["decode_head"].replacing(["type": .string("fpn_head")]),
+    ]).configText
+  }
+
   package struct Missing: Error, CustomStringConvertible {
     package let description: String
   }

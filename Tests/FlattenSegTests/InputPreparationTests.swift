@@ -1,0 +1,36 @@
+import FlattenImage
+import FlattenTensor
+import Testing
+
+@testable import FlattenSeg
+
+@Suite struct InputPreparationTests {
+  private func rule(
+    scale: (long: Int, short: Int)? = nil, multiple: Int = 1, padding: Int = 1
+  ) -> InputRule {
+    InputRule(
+      mean: [10, 20, 30], std: [2, 4, 8], scale: scale, multiple: multiple, padding: padding)
+  }
+
+  @Test(arguments: [
+    // ADE20K's rule: the short side to 512 unless the long one would pass 2048.
+    (height: 683, width: 512, sizes: [683, 512, 704, 512]),
+    (height: 256, width: 512, sizes: [512, 1024, 512, 1024]),
+    (height: 100, width: 1000, sizes: [205, 2048, 224, 2048]),
+    (height: 1, width: 1, sizes: [512, 512, 512, 512]),
+  ])
+  func sizesFollowTheRule(height: Int, width: Int, sizes: [Int]) {
+    let got = rule(scale: (2048, 512), multiple: 32)
+      .sizes(of: PixelSize(height: height, width: width), factor: nil)
+    #expect(got.flatMap { [$0.height, $0.width] } == sizes)
+  }
+
+  @Test func valuesAreNormalisedAndThePaddingIsZero() {
+    let image = Image(width: 1, height: 2, pixels: [12, 20, 38, 10, 28, 30])
+    let input = rule(padding: 3).normalised(image, minimum: 1, pool: BufferPool())
+    #expect(input.shape == [1, 3, 3, 3])
+    let zeros = [Float](repeating: 0, count: 6)
+    #expect(
+      input.elements == [1, 0, 1] + zeros + [0, 2, 0] + zeros + [Float](repeating: 0, count: 9))
+  }
+}
