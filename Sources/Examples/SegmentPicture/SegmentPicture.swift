@@ -1,20 +1,17 @@
 import FlattenImage
 import FlattenSeg
 
-/// Segments a picture with the built-in model.
+/// Segments a picture with the built-in model: segment-picture-example <picture> <mask.png>
 @main
 struct SegmentPicture {
   static func main() throws {
-    guard CommandLine.arguments.count == 3 else {
-      print("usage: segment-picture-example <picture> <mask.png>")
-      return
-    }
-    let picture = try Image.decode(path: CommandLine.arguments[1]).value
+    let paths = Array(CommandLine.arguments.dropFirst())
+    guard paths.count == 2 else { return print("give a picture and the mask to write") }
+    let picture = try Image.decode(path: paths[0]).value
     let segmentation = try Segmenter.builtIn().segment(picture)
     for share in segmentation.shares {
-      print(share.segmentationClass.name, "\((share.share * 1000).rounded() / 10) %")
+      print(share.segmentationClass.name, share.share)
     }
-    try segmentation.labels.write(
-      to: CommandLine.arguments[2], as: .palette8(segmentation.palette))
+    try segmentation.labels.write(to: paths[1], as: .palette8(segmentation.palette))
   }
 }
