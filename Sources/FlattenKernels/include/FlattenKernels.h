@@ -43,7 +43,7 @@ struct fk_table {
   // x = softmax(x * scale) for each row, in place. Row stride ldx. exp is within 2 ulp.
   void (*softmax)(float *x, ptrdiff_t ldx, size_t rows, size_t cols, float scale);
 
-  // sums[j] = sum over rows of x[r][j], added up in blocks of 64 rows.
+  // sums[j] = sum over rows of x[r][j], added up in blocks of 64 rows; 0 where there are none.
   void (*column_sums)(const float *x, ptrdiff_t ldx, size_t rows, size_t cols, float *sums);
 
   // y[r][j] *= 1 / (q[r] . k_mean + eps), in place: the normaliser of linear attention.
@@ -66,7 +66,8 @@ struct fk_table {
                        const int32_t *x0, const int32_t *x1, const float *wx0, const float *wx1,
                        size_t pixels, size_t channels, float *out);
 
-  // index[r] = the first column that holds the row's maximum. Rows contiguous. A NaN never wins.
+  // index[r] = the first column that holds the row's maximum. Rows contiguous, of at most
+  // 65536 columns. A NaN never wins; a row of nothing else, or of nothing, gives 0.
   void (*argmax)(const float *x, size_t rows, size_t cols, uint16_t *index);
 
   // y[i] += a * x[i].
