@@ -1,8 +1,8 @@
 // The kernels behind FlattenTensor's operators.
 //
-// Every entry has three or four bodies: a plain reference (`_ref`, obvious loops, the definition and
-// the judge of the others), one over generic vectors for any CPU (SSE2, NEON), and the same loops
-// compiled for AVX2+FMA and AVX-512. The entry without a suffix calls the best this CPU has;
+// Every entry of the table has three or four bodies: a plain reference (`_ref`, obvious loops, the
+// definition and the judge of the others), one over generic vectors for any CPU (SSE2, NEON), and the
+// same loops compiled for AVX2+FMA and AVX-512. `fk_active` gives the best table this CPU has;
 // `FLATTEN_ISA=ref|generic|avx2|avx512` lowers the choice, never raises it.
 //
 // Contract of all: strides are in elements; buffers need only the alignment of float; outputs do not
@@ -18,7 +18,7 @@ enum fk_activation { FK_NONE = 0, FK_RELU = 1, FK_GELU = 2 };
 // The instruction set in use: "ref", "generic", "avx2" or "avx512".
 const char *fk_isa(void);
 
-// Every entry, by instruction set. Tests compare the tables; layers call the functions below.
+// Every kernel of one instruction set. Operators call those of the active table; tests compare tables.
 struct fk_table {
   const char *isa;
 
