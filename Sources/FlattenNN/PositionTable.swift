@@ -1,6 +1,5 @@
 import FlattenCheckpoint
 import FlattenTensor
-import Synchronization
 
 /// A learned vector per position, resized bilinearly (align_corners false) to any other grid.
 ///
@@ -8,7 +7,7 @@ import Synchronization
 /// table is kept, so that pictures of one size pay once.
 package final class PositionTable: Sendable {
   private let table: Tensor  // [1, H0, W0, C]
-  private let resized = Mutex<[Grid: Tensor]>([:])
+  private let resized = Locked<[Grid: Tensor]>([:])
 
   /// Sizes kept; a batch of pictures of ever new sizes must not fill the memory.
   private static let kept = 16

@@ -1,13 +1,3 @@
-import Synchronization
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#else
-  import Darwin
-#endif
-
 /// The memory behind a tensor: 64-byte aligned, given back to its pool when the last tensor goes.
 ///
 /// Unchecked: the contents are written by one operator before the tensor is handed on and only read
@@ -52,7 +42,7 @@ struct MemoryBlock: @unchecked Sendable {
 /// Blocks are reused for requests that fill at least half of them; what lies idle beyond that is
 /// freed when the pool goes. Safe to use from several threads.
 package final class BufferPool: Sendable {
-  private let idle = Mutex<[MemoryBlock]>([])
+  private let idle = Locked<[MemoryBlock]>([])
 
   package init() {}
 

@@ -26,7 +26,7 @@ package final class ThreadPool: Sendable {
   deinit { board.close() }
 
   /// Calls `body` once for each of `0..<count`, on any thread and in any order; returns when all are
-  /// done.
+  /// done. A body may call again: the inner call's thread works on its pieces itself, so it ends.
   package func run(_ count: Int, _ body: @escaping (Int) -> Void) {
     if threads == 1 || count <= 1 {
       for index in 0..<max(count, 0) { body(index) }

@@ -1,6 +1,7 @@
 import FlattenCheckpoint
 import FlattenNN
 import FlattenTensor
+import Foundation
 import TestSupport
 import Testing
 
@@ -56,6 +57,20 @@ import Testing
     // Many other sizes push it out; it comes back the same.
     for side in 1...40 { _ = table(Grid(side, side + 1), pass()) }
     #expect(table(Grid(6, 10), pass()).elements == first.elements)
+  }
+
+  @Test func severalThreadsResizeATable() throws {
+    let table = try table(.noise([1, 15, 4], seed: 1), native: Grid(3, 5))
+    let wanted = (1...8).map { table(Grid($0, 7), pass()).elements }
+    let fresh = try self.table(.noise([1, 15, 4], seed: 1), native: Grid(3, 5))
+    let failures = Locked(0)
+    DispatchQueue.concurrentPerform(iterations: 32) { caller in
+      let side = caller % 8 + 1
+      if fresh(Grid(side, 7), pass()).elements != wanted[side - 1] {
+        failures.withLock { $0 += 1 }
+      }
+    }
+    #expect(failures.withLock { $0 } == 0)
   }
 
   @Test func aDryRunKeepsNothing() throws {

@@ -16,9 +16,11 @@ package enum Comparison {
     var worst = 0.0
     var worstIndex = -1
     var out = 0
+    var compared = 0
     for index in got.indices {
       let wanted = expected[index]
       if !wanted.isFinite {
+        if !finiteOnly { compared += 1 }
         let same = wanted.isNaN ? got[index].isNaN : Double(got[index]) == wanted
         if !finiteOnly, !same {
           out += 1
@@ -27,6 +29,7 @@ package enum Comparison {
         }
         continue
       }
+      compared += 1
       let error = abs(Double(got[index]) - wanted)
       if !(error <= atol + rtol * abs(wanted)) {
         out += 1
@@ -36,6 +39,7 @@ package enum Comparison {
         }
       }
     }
+    guard compared > 0 else { return "nothing to compare: no expected element is finite" }
     guard out > 0 else { return nil }
     return "\(out) of \(got.count) elements out of tolerance \(atol); worst at "
       + "\(position(worstIndex, in: shape)): got \(got[worstIndex]), expected "

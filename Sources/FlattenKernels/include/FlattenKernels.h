@@ -1,8 +1,8 @@
 // The kernels behind FlattenTensor's operators.
 //
-// Every entry has three or four bodies: a plain reference (`_ref`, obvious loops, the definition and
-// the judge of the others), one over generic vectors for any CPU (SSE2, NEON), and the same loops
-// compiled for AVX2+FMA and AVX-512. The entry without a suffix calls the best this CPU has;
+// Every entry of the table has three or four bodies: a plain reference (`_ref`, obvious loops, the
+// definition and the judge of the others), one over generic vectors for any CPU (SSE2, NEON), and the
+// same loops compiled for AVX2+FMA and AVX-512. `fk_active` gives the best table this CPU has;
 // `FLATTEN_ISA=ref|generic|avx2|avx512` lowers the choice, never raises it.
 //
 // Contract of all: strides are in elements; buffers need only the alignment of float; outputs do not
@@ -18,7 +18,7 @@ enum fk_activation { FK_NONE = 0, FK_RELU = 1, FK_GELU = 2 };
 // The instruction set in use: "ref", "generic", "avx2" or "avx512".
 const char *fk_isa(void);
 
-// Every entry, by instruction set. Tests compare the tables; layers call the functions below.
+// Every kernel of one instruction set. Operators call those of the active table; tests compare tables.
 struct fk_table {
   const char *isa;
 
@@ -43,7 +43,7 @@ struct fk_table {
   // x = softmax(x * scale) for each row, in place. Row stride ldx. exp is within 2 ulp.
   void (*softmax)(float *x, ptrdiff_t ldx, size_t rows, size_t cols, float scale);
 
-  // sums[j] = sum over rows of x[r][j], added up in blocks of 64 rows.
+  // sums[j] = sum over rows of x[r][j], added up in blocks of 64 rows; 0 where there are none.
   void (*column_sums)(const float *x, ptrdiff_t ldx, size_t rows, size_t cols, float *sums);
 
   // y[r][j] *= 1 / (q[r] . k_mean + eps), in place: the normaliser of linear attention.
@@ -66,7 +66,8 @@ struct fk_table {
                        const int32_t *x0, const int32_t *x1, const float *wx0, const float *wx1,
                        size_t pixels, size_t channels, float *out);
 
-  // index[r] = the first column that holds the row's maximum. Rows contiguous. A NaN never wins.
+  // index[r] = the first column that holds the row's maximum. Rows contiguous, of at most
+  // 65536 columns. A NaN never wins; a row of nothing else, or of nothing, gives 0.
   void (*argmax)(const float *x, size_t rows, size_t cols, uint16_t *index);
 
   // y[i] += a * x[i].
