@@ -19,12 +19,19 @@ as_root() {
   fi
 }
 
+# Brings the lists of packages up to date, once.
+apt_update() {
+  [ -z "${apt_is_updated-}" ] || return 0
+  apt_is_updated=yes
+  # Without a network the lists at hand may do.
+  as_root apt-get update -qq < /dev/null >&2 || say "warning: apt-get update failed"
+}
+
 # Installs packages of Debian or Ubuntu.
 apt_install() {
   command -v apt-get > /dev/null || fail "install these first, under this system's names: $*"
   say "installing $*"
-  # Without a network the lists at hand may do.
-  as_root apt-get update -qq < /dev/null >&2 || say "warning: apt-get update failed"
+  apt_update
   as_root env DEBIAN_FRONTEND=noninteractive \
     apt-get install -y -qq --no-install-recommends "$@" < /dev/null >&2 \
     || fail "apt-get could not install: $*"
@@ -56,6 +63,7 @@ need_swift() {
     done
   fi
   if ! command -v swift > /dev/null; then
+    if command -v apt-get > /dev/null; then apt_update; fi
     offered=$(LC_ALL=C apt-cache policy swiftlang 2> /dev/null | sed -n 's/^ *Candidate: *//p')
     case ${offered:-none} in
       [0-9]*) ;;
@@ -66,7 +74,7 @@ need_swift() {
     apt_install swiftlang
   fi
   found=$(swift --version 2> /dev/null | sed -n 's/.*Swift version \([0-9.]*\).*/\1/p' | head -n 1)
-  [ -n "$found" ] || fail "'swift --version' does not work: $(command -v swift)"
+  [ -n "$found" ] || fail "'swift --version' gives no version. $where"
   is_at_least "$found" "$wanted" || fail "Swift $wanted or later is needed, this is $found. $where"
 }
 
