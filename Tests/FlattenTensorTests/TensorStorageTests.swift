@@ -33,7 +33,8 @@ import Testing
 
   @Test func theSmallestThatFitsIsTaken() {
     let pool = BufferPool()
-    for bytes in [4000, 2400, 3000] { pool.put(MemoryBlock(bytes: bytes)) }
+    let blocks = [4000, 2400, 3000].map { pool.take(bytes: $0) }
+    blocks.forEach { pool.put($0) }
     #expect(taken(from: pool, [2200, 2200, 2200, 2200]) == [2400, 3000, 4000, 2200])
   }
 
@@ -67,6 +68,18 @@ import Testing
     #expect(pool.idleBytes == 0)
     #expect(inUse.elements.allSatisfy { $0 == 3 })
     pool.trim()
+  }
+
+  /// A folder of pictures of ever new sizes must not pile up memory.
+  @Test func whatLiesIdleStaysBelowWhatWasOnceInUse() {
+    let pool = BufferPool()
+    for side in 1...60 {
+      let first = Tensor(uninitialized: [side * side * 16], pool: pool)
+      let second = Tensor(uninitialized: [side * side * 16], pool: pool)
+      withExtendedLifetime((first, second)) {}
+    }
+    #expect(pool.idleBytes <= 2 * 60 * 60 * 16 * 4)
+    #expect(pool.idleBytes > 0)
   }
 
   @Test func aTensorOutlivesItsPassAndPool() {
