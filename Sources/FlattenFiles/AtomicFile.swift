@@ -115,6 +115,41 @@ package final class AtomicFile {
     try file.commit()
   }
 
+  /// A file that holds `bytes` and appears when it is committed.
+  package convenience init(path: String, holding bytes: [UInt8]) throws {
+    try self.init(path: path)
+    try write(bytes)
+  }
+
+  /// Refuses a path that cannot be written, before the work is done whose result goes there.
+  ///
+  /// - Throws: ``FileError`` of kind `.unwritable`.
+  package static func requireWritable(_ path: String) throws {
+    _ = try AtomicFile(path: path)
+  }
+
+  /// The same for a folder that is made when it is needed: nothing is made now.
+  package static func requireWritableFolder(_ path: String) throws {
+    var status = stat()
+    var nearest = path
+    while stat(nearest, &status) != 0 {
+      let code = errno
+      let parent = parentFolder(of: nearest)
+      guard code == ENOENT, parent != nearest else {
+        throw FileError(path: path, kind: .unwritable, errno: code)
+      }
+      nearest = parent
+    }
+    guard status.st_mode & S_IFMT == S_IFDIR else {
+      let what = nearest == path ? "is" : "cannot be made: '\(printable(nearest))' is"
+      throw FileError(
+        path: path, kind: .unwritable, reason: "\(what) a file, a folder is wanted here")
+    }
+    guard access(nearest, W_OK | X_OK) == 0 else {
+      throw FileError(path: path, kind: .unwritable, errno: errno)
+    }
+  }
+
   /// Writes a whole text file in UTF-8.
   package static func write(_ text: String, to path: String) throws {
     try write(Array(text.utf8), to: path)

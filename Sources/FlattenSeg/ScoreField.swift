@@ -113,7 +113,8 @@ package struct ScoreField: Sendable {
 extension ScoreField {
   /// Where the windows of a sliding inference begin along one axis: as many as are needed, the last
   /// one moved back inside.
-  package static func windowStarts(extent: Int, crop: Int, stride: Int) -> [(start: Int, size: Int)] {
+  package static func windowStarts(extent: Int, crop: Int, stride: Int) -> [(start: Int, size: Int)]
+  {
     let count = max(extent - crop + stride - 1, 0) / stride + 1
     return (0..<count).map { index in
       let end = min(index * stride + crop, extent)

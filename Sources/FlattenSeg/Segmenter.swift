@@ -185,7 +185,9 @@ extension Segmenter {
   public var summary: String {
     let input = configuration.input
     var rule: [String] = []
-    if let scale = input.scale { rule.append("long side <= \(scale.long), short side <= \(scale.short)") }
+    if let scale = input.scale {
+      rule.append("long side <= \(scale.long), short side <= \(scale.short)")
+    }
     if input.multiple > 1 { rule.append("sides up to a multiple of \(input.multiple)") }
     if input.padding > 1 { rule.append("padded to a multiple of \(input.padding)") }
     return """
