@@ -107,6 +107,9 @@ struct EvalCommand: ParsableCommand {
         try dataset.map {
           try DatasetDescription.load(nameOrPath: $0)
         } ?? segmenter.configuration.dataset
+      if let classes = datasetOptions.classes ?? description.knownClassCount {
+        try Evaluation.requireClasses(classes, of: description, segmenter)
+      }
       let labelled = try open(description)
       if verbose { Output.error(segmenter.summary) }
       Progress.shared.begin(quiet: quiet)
@@ -198,6 +201,11 @@ struct EvalCommand: ParsableCommand {
     }
     if isMissed { throw ExitStatus.gate }
   }
+}
+
+extension DatasetDescription {
+  /// The number of classes, `nil` where the user has to give it.
+  fileprivate var knownClassCount: Int? { classes.isEmpty ? nil : classes.count }
 }
 
 /// A figure and the least value it must reach: `mIoU=36`.

@@ -1,4 +1,5 @@
 import ArgumentParser
+import FlattenCheckpoint
 import FlattenFiles
 import FlattenSeg
 import Foundation
@@ -67,7 +68,7 @@ struct FlattenSegCommand: ParsableCommand {
       return ExitStatus.usage.rawValue
     }
     if let failure = ExitStatus(of: error) {
-      Output.error("error: \(error)")
+      Output.error("error: \((error as? ParameterError)?.summary ?? "\(error)")")
       return failure.rawValue
     }
     if exitCode(for: error).isSuccess {
