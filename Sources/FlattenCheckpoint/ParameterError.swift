@@ -64,9 +64,11 @@ public struct ParameterError: Error, CustomStringConvertible, Sendable {
     let missing = problems.compactMap { if case .missing(let name, _) = $0 { name } else { nil } }
     let integers = problems.compactMap { if case .type(let name) = $0 { name } else { nil } }
     let left = problems.compactMap { if case .leftOver(let name, _) = $0 { name } else { nil } }
-    if let first = integers.first { middle.append("\(integers.count) hold integers: \(quoted(first))") }
-    if let first = missing.first { middle.append("\(missing.count) are missing: \(quoted(first))") }
-    if let first = left.first { middle.append("\(left.count) are too many: \(quoted(first))") }
+    for (names, what) in [
+      (integers, "hold integers"), (missing, "are missing"), (left, "are too many"),
+    ] {
+      if let first = names.first { middle.append("\(names.count) \(what): \(quoted(first))") }
+    }
     let likeness = looksLike.map { " The file looks like \(printable($0, limit: 140))." } ?? ""
     let tail = ".\(likeness) \(remedy)"
     let details = middle.map { "; " + $0 }.joined()

@@ -51,7 +51,8 @@ public enum Evaluation {
     guard count == segmenter.classes.count else {
       throw DatasetError(
         "the data set '\(description.name)' has \(count) classes, the model "
-          + "\(segmenter.classes.count). Choose the data set the model was trained on with --dataset.")
+          + "\(segmenter.classes.count). Choose the data set the model was trained on with --dataset."
+      )
     }
   }
 

@@ -122,7 +122,8 @@ struct EvalCommand: ParsableCommand {
     Progress.shared.clear()
     if Interrupt.wasSignalled {
       Output.error(
-        "interrupted after \(counted(report.pictures, "picture")): no scores, they would not be the set's")
+        "interrupted after \(counted(report.pictures, "picture")): no scores, they would not be the set's"
+      )
       throw ExitStatus.interrupted
     }
     try write(report)

@@ -111,7 +111,9 @@ struct PredictCommand: ParsableCommand {
     let named = pictures.sources.count + pictures.failures.count
     guard !pictures.sources.isEmpty else {
       if pictures.failures.isEmpty {
-        Output.error("error: no pictures (.jpg, .jpeg, .png) in \(printable(inputs.joined(separator: ", "), limit: 400))")
+        Output.error(
+          "error: no pictures (.jpg, .jpeg, .png) in \(printable(inputs.joined(separator: ", "), limit: 400))"
+        )
       }
       throw ExitStatus.input
     }
@@ -147,6 +149,12 @@ struct PredictCommand: ParsableCommand {
 
   /// Where the results go, checked against the number of pictures.
   private func target(for pictures: PictureList, named: Int) throws -> PredictionOutputs.Target {
+    let isFolder = output.hasSuffix("/") || isDirectory(output)
+    let isFile = !isFolder && (output == "-" || output.lowercased().hasSuffix(".png"))
+    if isFile && named > 1 {
+      throw RequestError(
+        "--output '\(printable(output))' is one file, but \(named) pictures are named.")
+    }
     if let (first, second) = pictures.collision {
       guard first.path != second.path else {
         throw RequestError("'\(printable(first.path, limit: 400))' is named twice.")
@@ -154,12 +162,6 @@ struct PredictCommand: ParsableCommand {
       throw RequestError(
         "'\(printable(first.path))' and '\(printable(second.path))' would both become "
           + "'\(printable(first.name)).png'. Predict them into different folders.")
-    }
-    let isFolder = output.hasSuffix("/") || isDirectory(output)
-    let isFile = !isFolder && (output == "-" || output.lowercased().hasSuffix(".png"))
-    if isFile && named > 1 {
-      throw RequestError(
-        "--output '\(printable(output))' is one file, but \(named) pictures are named.")
     }
     if output == "-" { return .standardOutput }
     if isFile { return .file(output) }
@@ -216,7 +218,8 @@ struct PredictCommand: ParsableCommand {
   private func finish(_ tally: BatchTally, _ pictures: PictureList) throws {
     let failed = tally.failures.count + pictures.failures.count
     if Interrupt.wasSignalled {
-      Output.error("interrupted after \(tally.done) of \(counted(pictures.sources.count, "picture"))")
+      Output.error(
+        "interrupted after \(tally.done) of \(counted(pictures.sources.count, "picture"))")
       throw ExitStatus.interrupted
     }
     guard failed > 0 else { return }

@@ -419,7 +419,7 @@ extension CommandLineTests {
         says: "b.png: is damaged")
       expectFailure(
         try Tool.run(["predict", "gone.png", "also-gone.jpg"], in: folder), status: 3,
-        says: "2 of 2", "no such file")
+        says: "gone.png: no such file", "also-gone.jpg: no such file")
       expectFailure(
         try Tool.run(["predict", "a.png", "--max-pixels", "1919", "-o", "alone"], in: folder),
         status: 3, says: "a.png: is too large")

@@ -8,14 +8,14 @@ import Testing
 
 /// The built binary, run as a user would.
 enum Tool {
-  /// `flatten-seg` beside the test bundle in the build folder.
+  /// `flatten-seg` beside the test bundle in the build folder, or FLATTEN_SEG_BINARY: any other build.
   static let path: String = {
+    if let path = ProcessInfo.processInfo.environment["FLATTEN_SEG_BINARY"] { return path }
     let bundle =
       CommandLine.arguments.first { $0.hasSuffix(".xctest") } ?? CommandLine.arguments[0]
     let beside = URL(filePath: bundle).deletingLastPathComponent()
     let candidates = [
       beside, Bundle.main.bundleURL,
-      Fixtures.repository.appending(path: isOptimised ? ".build/release" : ".build/debug"),
     ].map { $0.appending(path: "flatten-seg").path }
     return candidates.first(where: FileManager.default.isExecutableFile(atPath:))
       ?? "flatten-seg is not beside the tests"
@@ -23,6 +23,7 @@ enum Tool {
 
   /// Whether this is a release build, which alone is quick enough for some tests.
   static let isOptimised: Bool = {
+    if path.contains("/release/") { return true }
     var result = true
     // The condition of an assertion is evaluated in debug builds only.
     assert(
@@ -106,7 +107,17 @@ final class Run {
     process.standardOutput = try Self.file(streams.appending(path: "out"))
     process.standardError = try Self.file(streams.appending(path: "err"))
     process.terminationHandler = { [ended] _ in ended.signal() }
-    try process.run()
+    try Self.withoutBlockedSignals { try process.run() }
+  }
+
+  /// Threads that tests run on may block signals, and a child inherits that.
+  private static func withoutBlockedSignals(_ body: () throws -> Void) rethrows {
+    var nothing = sigset_t()
+    var before = sigset_t()
+    sigemptyset(&nothing)
+    pthread_sigmask(SIG_SETMASK, &nothing, &before)
+    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+    try body()
   }
 
   private static func file(_ url: URL) throws -> FileHandle {
