@@ -47,11 +47,9 @@ func codecError(_ error: fc_error, name: String, kind: FileError.Kind = .refused
 ///
 /// Growing an array beyond the memory there is ends the process; asking first makes it an error.
 func requireMemory(_ bytes: Int, name: String) throws {
-  guard bytes > 1 << 20 else { return }
-  guard let probe = malloc(bytes) else {
+  guard bytes <= 1 << 20 || isMemoryAvailable(bytes) else {
     throw FileError(path: name, kind: .refused, reason: "needs \(bytes) bytes of memory")
   }
-  free(probe)
 }
 
 /// A whole file and its kind, which is one of those that are read.

@@ -1,4 +1,4 @@
-import Foundation
+import FlattenFiles
 
 /// Asks for memory before it is needed: running out of it later would end the process, or, inside
 /// the matrix library, wait forever.
@@ -27,9 +27,6 @@ enum MemoryCheck {
   }
 
   private static func isAvailable(_ bytes: Int) -> Bool {
-    guard bytes > 32 << 20 else { return true }
-    guard let probe = malloc(bytes) else { return false }
-    free(probe)
-    return true
+    bytes <= 32 << 20 || isMemoryAvailable(bytes)
   }
 }

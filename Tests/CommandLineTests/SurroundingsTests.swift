@@ -215,7 +215,7 @@ extension CommandLineTests {
       for kilobytes in [2_000_000, 600_000, 450_000, 300_000] {
         let outcome = try Tool.shell(
           "ulimit -v \(kilobytes); exec \"$tool\" predict a.png -o v\(kilobytes)", in: folder,
-          timeout: 60)
+          timeout: 20)
         #expect(!outcome.isSignalled && outcome.status < 128, "\(kilobytes): \(outcome.errors)")
         if outcome.status != 0 {
           expectFailure(outcome, status: 1, says: "memory")
