@@ -50,6 +50,32 @@ public struct ParameterError: Error, CustomStringConvertible, Sendable {
       + "\(likeness) \(remedy)"
   }
 
+  /// The same in one line of at most 490 characters: the first key of each sort, and how many more.
+  package var summary: String {
+    var head = "\(printable(path, limit: 120)): "
+    var middle: [String] = []
+    if case .shape(let name, let found, let expected) = problems.first {
+      let more = problems.count { if case .shape = $0 { true } else { false } } - 1
+      head += "\(quoted(name)) is \(found), the config wants \(expected)"
+      if more > 0 { head += ", and \(more) more have another shape" }
+    } else {
+      head += "does not fit the config"
+    }
+    let missing = problems.compactMap { if case .missing(let name, _) = $0 { name } else { nil } }
+    let integers = problems.compactMap { if case .type(let name) = $0 { name } else { nil } }
+    let left = problems.compactMap { if case .leftOver(let name, _) = $0 { name } else { nil } }
+    for (names, what) in [
+      (integers, "hold integers"), (missing, "are missing"), (left, "are too many"),
+    ] {
+      if let first = names.first { middle.append("\(names.count) \(what): \(quoted(first))") }
+    }
+    let likeness = looksLike.map { " The file looks like \(printable($0, limit: 140))." } ?? ""
+    let tail = ".\(likeness) \(remedy)"
+    let details = middle.map { "; " + $0 }.joined()
+    let room = max(0, 490 - head.count - tail.count)
+    return printable(head + printable(details, limit: room) + tail, limit: 493)
+  }
+
   /// A sort of problem told in whole clauses.
   private func sort(_ clause: (Problem) -> String?) -> [String] {
     let clauses = problems.compactMap(clause)

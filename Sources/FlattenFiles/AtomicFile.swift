@@ -8,35 +8,43 @@
 
 /// A file that appears whole or not at all: written beside its name, renamed at ``commit()``.
 ///
-/// A value that is dropped without a commit leaves nothing behind.
+/// A value that is dropped without a commit leaves nothing behind. Where the system can write a file
+/// that has no name yet, neither does a process that is killed.
 package final class AtomicFile {
   package let path: String
-  private let temporaryPath: String
+  /// The name before the commit; `nil` while the file has none.
+  private var temporaryPath: String?
   private var descriptor: Int32
 
   /// Creates the temporary file in the target's folder, which must exist.
   ///
-  /// - Throws: ``FileError`` of kind `.unwritable`.
+  /// - Throws: ``FileError`` of kind `.unwritable`, also where the path is a device, a pipe or a
+  ///   socket: renaming would put a file in its place.
   package init(path: String) throws {
     var status = stat()
     if path.isEmpty || path.utf8.contains(0) {
       throw FileError(path: path, kind: .unwritable, reason: "not a file name")
     }
-    if stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
+    if stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
+      let isFolder = status.st_mode & S_IFMT == S_IFDIR
       throw FileError(
-        path: path, kind: .unwritable, reason: "is a folder, cannot write a file there")
+        path: path, kind: .unwritable,
+        reason: isFolder
+          ? "is a folder, cannot write a file there" : "is not a regular file, cannot replace it")
     }
     self.path = path
     let folder = parentFolder(of: path)
+    descriptor = Self.openNameless(in: folder)
+    guard descriptor < 0 else { return }
     var template = Array("\(folder)/.flatten-seg.\(getpid()).XXXXXX".utf8CString)
     descriptor = mkstemp(&template)
-    temporaryPath = template.withUnsafeBufferPointer { buffer in
-      buffer.baseAddress.map { String(cString: $0) } ?? ""
-    }
     guard descriptor >= 0 else {
       let code = errno
       let reason = code == ENOENT ? "its folder does not exist" : systemReason(code)
       throw FileError(path: path, kind: .unwritable, reason: reason)
+    }
+    temporaryPath = template.withUnsafeBufferPointer { buffer in
+      buffer.baseAddress.map { String(cString: $0) }
     }
     let mask = umask(0)
     umask(mask)
@@ -44,10 +52,31 @@ package final class AtomicFile {
   }
 
   deinit {
-    if descriptor >= 0 {
-      close(descriptor)
-      unlink(temporaryPath)
-    }
+    if descriptor >= 0 { close(descriptor) }
+    if let temporaryPath { unlink(temporaryPath) }
+  }
+
+  /// A file without a name, or a negative number where the system has none.
+  private static func openNameless(in folder: String) -> Int32 {
+    #if os(Linux)
+      // O_TMPFILE, a macro that Swift does not see; giving the file its name needs /proc.
+      let nameless = Int32(0o20_000_000) | O_DIRECTORY
+      guard access("/proc/self/fd", X_OK) == 0 else { return -1 }
+      return open(folder, nameless | O_WRONLY | O_CLOEXEC, 0o666)
+    #else
+      return -1
+    #endif
+  }
+
+  /// Gives a nameless file a temporary name.
+  private func name() throws {
+    #if os(Linux)
+      let name =
+        "\(parentFolder(of: path))/.flatten-seg.\(getpid()).\(UInt64.random(in: 0...UInt64.max))"
+      guard linkat(AT_FDCWD, "/proc/self/fd/\(descriptor)", AT_FDCWD, name, AT_SYMLINK_FOLLOW) == 0
+      else { throw FileError(path: path, kind: .unwritable, errno: errno) }
+      temporaryPath = name
+    #endif
   }
 
   /// Appends bytes.
@@ -94,13 +123,13 @@ package final class AtomicFile {
     guard fsync(descriptor) == 0 else {
       throw FileError(path: path, kind: .unwritable, errno: errno)
     }
+    if temporaryPath == nil { try name() }
     let closed = close(descriptor)
     descriptor = -1
-    guard closed == 0, rename(temporaryPath, path) == 0 else {
-      let code = errno
-      unlink(temporaryPath)
-      throw FileError(path: path, kind: .unwritable, errno: code)
+    guard closed == 0, let name = temporaryPath, rename(name, path) == 0 else {
+      throw FileError(path: path, kind: .unwritable, errno: errno)
     }
+    temporaryPath = nil
     let folder = open(parentFolder(of: path), O_RDONLY | O_CLOEXEC)
     if folder >= 0 {
       fsync(folder)
@@ -113,6 +142,41 @@ package final class AtomicFile {
     let file = try AtomicFile(path: path)
     try file.write(bytes)
     try file.commit()
+  }
+
+  /// A file that holds `bytes` and appears when it is committed.
+  package convenience init(path: String, holding bytes: [UInt8]) throws {
+    try self.init(path: path)
+    try write(bytes)
+  }
+
+  /// Refuses a path that cannot be written, before the work is done whose result goes there.
+  ///
+  /// - Throws: ``FileError`` of kind `.unwritable`.
+  package static func requireWritable(_ path: String) throws {
+    _ = try AtomicFile(path: path)
+  }
+
+  /// The same for a folder that is made when it is needed: nothing is made now.
+  package static func requireWritableFolder(_ path: String) throws {
+    var status = stat()
+    var nearest = path
+    while stat(nearest, &status) != 0 {
+      let code = errno
+      let parent = parentFolder(of: nearest)
+      guard code == ENOENT, parent != nearest else {
+        throw FileError(path: path, kind: .unwritable, errno: code)
+      }
+      nearest = parent
+    }
+    guard status.st_mode & S_IFMT == S_IFDIR else {
+      let what = nearest == path ? "is" : "cannot be made: '\(printable(nearest))' is"
+      throw FileError(
+        path: path, kind: .unwritable, reason: "\(what) a file, a folder is wanted here")
+    }
+    guard access(nearest, W_OK | X_OK) == 0 else {
+      throw FileError(path: path, kind: .unwritable, errno: errno)
+    }
   }
 
   /// Writes a whole text file in UTF-8.

@@ -47,13 +47,9 @@ func codecError(_ error: fc_error, name: String, kind: FileError.Kind = .refused
 ///
 /// Growing an array beyond the memory there is ends the process; asking first makes it an error.
 func requireMemory(_ bytes: Int, name: String) throws {
-  guard bytes > 1 << 20 else { return }
-  // Not malloc: an optimiser may take out one whose memory is not used.
-  let probe = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-  guard probe != MAP_FAILED else {
+  guard bytes <= 1 << 20 || isMemoryAvailable(bytes) else {
     throw FileError(path: name, kind: .refused, reason: "needs \(bytes) bytes of memory")
   }
-  munmap(probe, bytes)
 }
 
 /// A whole file and its kind, which is one of those that are read.

@@ -22,11 +22,21 @@ extension Image {
   public static func decode(
     _ bytes: [UInt8], name: String, limits: DecodingLimits = DecodingLimits()
   ) throws -> Decoded<Image> {
+    let kind = try requireKind(firstBytes: bytes, name: name)
+    return try decode(bytes, kind: kind, name: name, limits: limits)
+  }
+
+  /// Refuses what is no picture by its first bytes, so that the rest need not be read.
+  package static func requirePicture(firstBytes bytes: [UInt8], name: String) throws {
+    _ = try requireKind(firstBytes: bytes, name: name)
+  }
+
+  private static func requireKind(firstBytes bytes: [UInt8], name: String) throws -> PictureKind {
     let kind = PictureKind(firstBytes: bytes)
     if let refusal = kind.refusal(isEmpty: bytes.isEmpty) {
       throw FileError(path: name, kind: .refused, reason: refusal)
     }
-    return try decode(bytes, kind: kind, name: name, limits: limits)
+    return kind
   }
 
   private static func decode(

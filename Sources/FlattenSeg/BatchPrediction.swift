@@ -88,30 +88,24 @@ public struct BatchPrediction: Sendable {
     _ source: PictureSource, _ outputs: PredictionOutputs, _ limits: DecodingLimits
   ) throws -> Loaded {
     if let files = outputs.files(for: source) {
-      if try isSameFile(files.mask, source) {
-        throw FileError(
-          path: files.mask, kind: .unwritable,
-          reason: "is the picture itself; choose another output")
+      if outputs.existing == .skip, FileIdentity(path: files.mask) != nil {
+        return .exists(files.mask)
       }
-      if outputs.existing != .replace, FileManager.default.fileExists(atPath: files.mask) {
-        if outputs.existing == .skip { return .exists(files.mask) }
+      if outputs.existing == .refuse,
+        let existing = outputs.paths(files).first(where: { FileIdentity(path: $0) != nil })
+      {
         throw FileError(
-          path: files.mask, kind: .unwritable,
+          path: existing, kind: .unwritable,
           reason: "exists already; give --overwrite to replace it or --skip-existing to keep it")
       }
     }
     if source.isStandardInput {
-      let bytes = try readStandardInput(limit: limits.fileBytes)
+      let bytes = try readStandardInput(limit: limits.fileBytes) {
+        try Image.requirePicture(firstBytes: $0, name: "standard input")
+      }
       return .picture(try Image.decode(bytes, name: "standard input", limits: limits))
     }
     return .picture(try Image.decode(path: source.path, limits: limits))
-  }
-
-  private static func isSameFile(_ mask: String, _ source: PictureSource) throws -> Bool {
-    func resolved(_ path: String) -> String {
-      URL(filePath: path).resolvingSymlinksInPath().standardizedFileURL.path
-    }
-    return !source.isStandardInput && resolved(mask) == resolved(source.path)
   }
 
   private func compute(_ source: PictureSource, _ loaded: Loaded) throws -> Made {

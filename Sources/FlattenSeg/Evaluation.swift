@@ -27,12 +27,7 @@ public enum Evaluation {
     onWarning: @escaping @Sendable (String) -> Void = { _ in },
     onProgress: @escaping @Sendable (Progress) -> Void = { _ in }
   ) throws -> EvaluationReport {
-    guard dataset.description.classes.count == segmenter.classes.count else {
-      throw DatasetError(
-        "the data set '\(dataset.description.name)' has \(dataset.description.classes.count) "
-          + "classes, the model \(segmenter.classes.count). Choose the data set the model was "
-          + "trained on with --dataset.")
-    }
+    try requireClasses(dataset.description.classes.count, of: dataset.description, segmenter)
     let items = Array(dataset.items.prefix(limit ?? .max))
     let tally = Tally(dataset.description, total: items.count)
     OverlappedPipeline.run(
@@ -47,6 +42,18 @@ public enum Evaluation {
       },
       write: { _, result in tally.add(result, onProgress) })
     return try tally.report(dataset.description.classes)
+  }
+
+  /// Refuses a data set of another number of classes than the model's, before its files are looked at.
+  package static func requireClasses(
+    _ count: Int, of description: DatasetDescription, _ segmenter: Segmenter
+  ) throws {
+    guard count == segmenter.classes.count else {
+      throw DatasetError(
+        "the data set '\(description.name)' has \(count) classes, the model "
+          + "\(segmenter.classes.count). Choose the data set the model was trained on with --dataset."
+      )
+    }
   }
 
   /// Scores masks made elsewhere: PNG files of class ids under the pictures' names.

@@ -17,6 +17,13 @@ package enum NumpyFile {
   ///
   /// - Throws: `FileError` of kind `.unwritable`.
   package static func write(_ values: [Float], shape: [Int], to path: String) throws {
+    try staged(values, shape: shape, path: path).commit()
+  }
+
+  /// Writes an array into a file that appears when it is committed.
+  ///
+  /// - Throws: `FileError` of kind `.unwritable`.
+  static func staged(_ values: [Float], shape: [Int], path: String) throws -> AtomicFile {
     let file = try AtomicFile(path: path)
     try file.write(header(shape: shape))
     #if _endian(little)
@@ -24,7 +31,7 @@ package enum NumpyFile {
     #else
       try file.write(values.flatMap { Self.bytes(of: $0) })
     #endif
-    try file.commit()
+    return file
   }
 
   static func bytes(of value: Float) -> [UInt8] {
@@ -36,6 +43,7 @@ package enum NumpyFile {
 /// Scores of all classes for all pixels, `[classes, height, width]`, written band by band as they are
 /// made, so that they are never in memory at once.
 package final class NumpyScoreFile: Sendable {
+  package let path: String
   private let file: Mutex<AtomicFile?>
   private let failure = Mutex<(any Error)?>(nil)
   private let headerCount: Int
@@ -48,6 +56,7 @@ package final class NumpyScoreFile: Sendable {
     let file = try AtomicFile(path: path)
     let header = NumpyFile.header(shape: [classes, height, width])
     try file.write(header)
+    self.path = path
     self.file = Mutex(file)
     headerCount = header.count
     self.classes = classes

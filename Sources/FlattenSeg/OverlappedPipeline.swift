@@ -12,9 +12,10 @@ package enum OverlappedPipeline {
   /// Runs all items through the stages.
   ///
   /// - Parameters:
-  ///   - shouldStop: asked before each item is read; the items already under way are finished.
+  ///   - shouldStop: asked before each item is read and before it is computed; what is being
+  ///     computed or written then is finished, what was only read ahead is left undone.
   ///   - read, compute: an error they throw reaches `write` as the item's result.
-  ///   - write: called for every item that was read, in order, on one thread.
+  ///   - write: called for every item that was not left undone, in order, on one thread.
   package static func run<Item: Sendable, Loaded: Sendable, Computed: Sendable>(
     _ items: [Item],
     shouldStop: @escaping @Sendable () -> Bool = { false },
@@ -37,6 +38,7 @@ package enum OverlappedPipeline {
       written.signal()
     }
     while let (item, result) = loaded.pop() {
+      if shouldStop() { continue }
       computed.push((item, result.flatMap { value in Result { try compute(item, value) } }))
     }
     computed.finish()

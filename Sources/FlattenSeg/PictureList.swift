@@ -35,7 +35,7 @@ public struct PictureList: Sendable {
   ///   - isRecursive: whether folders inside folders count.
   public init(_ inputs: [String], lists: [String], isRecursive: Bool) {
     for input in inputs { add(input, isRecursive: isRecursive) }
-    for list in lists { add(list: list) }
+    for list in lists { add(list: list, isRecursive: isRecursive) }
   }
 
   private mutating func add(_ path: String, isRecursive: Bool) {
@@ -69,7 +69,7 @@ public struct PictureList: Sendable {
     }
   }
 
-  private mutating func add(list path: String) {
+  private mutating func add(list path: String, isRecursive: Bool) {
     do {
       let bytes =
         path == "-"
@@ -80,7 +80,10 @@ public struct PictureList: Sendable {
       }
       for line in text.split(whereSeparator: \.isNewline) {
         let name = line.trimmingCharacters(in: .whitespaces)
-        if !name.isEmpty && !name.hasPrefix("#") { add(name, isRecursive: false) }
+        // In a list `-` is a file of that name.
+        if !name.isEmpty && !name.hasPrefix("#") {
+          add(name == "-" ? "./-" : name, isRecursive: isRecursive)
+        }
       }
     } catch let error as FileError {
       failures.append(error)
@@ -91,9 +94,12 @@ public struct PictureList: Sendable {
 
   /// Two pictures whose results would have one name, or `nil`.
   public var collision: (PictureSource, PictureSource)? {
-    var seen: [String: PictureSource] = [:]
+    // By bytes: names that differ in their Unicode form alone are different files.
+    var seen: [[UInt8]: PictureSource] = [:]
     for source in sources {
-      if let other = seen.updateValue(source, forKey: source.name) { return (other, source) }
+      if let other = seen.updateValue(source, forKey: Array(source.name.utf8)) {
+        return (other, source)
+      }
     }
     return nil
   }
@@ -101,17 +107,33 @@ public struct PictureList: Sendable {
 
 /// Everything on standard input.
 ///
+/// - Parameter check: sees the first bytes and may refuse the rest.
 /// - Throws: `FileError` beyond `limit` bytes.
-func readStandardInput(limit: Int) throws -> [UInt8] {
+func readStandardInput(
+  limit: Int, check: ([UInt8]) throws -> Void = { _ in }
+) throws -> [UInt8] {
+  let name = "standard input"
   var bytes: [UInt8] = []
-  while let piece = try FileHandle.standardInput.read(upToCount: 1 << 20), !piece.isEmpty {
+  var isChecked = false
+  while true {
+    var code: Int32 = 0
+    let piece = [UInt8](unsafeUninitializedCapacity: 1 << 18) { buffer, count in
+      let got = Foundation.read(STDIN_FILENO, buffer.baseAddress, buffer.count)
+      code = got < 0 ? errno : 0
+      count = max(got, 0)
+    }
+    if code == EINTR { continue }
+    if code != 0 { throw FileError(path: name, kind: .unreadable, errno: code) }
     bytes += piece
     if bytes.count > limit {
-      throw FileError(
-        path: "standard input", kind: .refused, reason: "is more than \(limit) bytes")
+      throw FileError(path: name, kind: .refused, reason: "is more than \(limit) bytes")
     }
+    if !isChecked && (piece.isEmpty || bytes.count >= 64) {
+      try check(bytes)
+      isChecked = true
+    }
+    if piece.isEmpty { return bytes }
   }
-  return bytes
 }
 
 private func lastComponent(_ path: String) -> String {

@@ -67,8 +67,46 @@ public struct PredictionOutputs: Sendable {
     }
   }
 
-  /// Whether anything beside the mask is asked for.
-  var hasExtras: Bool { overlayOpacity != nil || hasConfidence || hasLogits || hasProbabilities }
+  /// What is written of a picture, the mask first.
+  func paths(_ files: Files) -> [String] {
+    var paths = [files.mask]
+    if hasLogits { paths.append(files.logits) }
+    if hasProbabilities { paths.append(files.probabilities) }
+    if hasConfidence { paths += [files.confidencePicture, files.confidenceArray] }
+    if overlayOpacity != nil { paths.append(files.overlay) }
+    return paths
+  }
+
+  /// Refuses what would lose data or could not be written, before anything is computed.
+  ///
+  /// - Throws: `FileError` of kind `.unwritable` where two results share a name, a result would
+  ///   replace one of the pictures, or the target cannot be written to.
+  public func check(_ sources: [PictureSource]) throws {
+    switch target {
+    case .standardOutput: return
+    case .file(let path): try AtomicFile.requireWritable(path)
+    case .folder(let path): try AtomicFile.requireWritableFolder(path)
+    }
+    let pictures = Set(
+      sources.compactMap { $0.isStandardInput ? nil : FileIdentity(path: $0.path) })
+    var writers: [[UInt8]: PictureSource] = [:]
+    for source in sources {
+      guard let files = files(for: source) else { continue }
+      for path in paths(files) {
+        if let other = writers.updateValue(source, forKey: Array(path.utf8)) {
+          throw FileError(
+            path: path, kind: .unwritable,
+            reason: "would hold the result of both '\(printable(other.path))' and "
+              + "'\(printable(source.path))'. Predict them into different folders")
+        }
+        if let identity = FileIdentity(path: path), pictures.contains(identity) {
+          throw FileError(
+            path: path, kind: .unwritable,
+            reason: "is one of the pictures itself. Choose another output")
+        }
+      }
+    }
+  }
 }
 
 /// A picture's segmentation on its way to the disk.
@@ -107,7 +145,9 @@ extension PredictionOutputs {
 
   /// Makes the folder that a picture's files go to.
   func makeFolder(for files: Files) throws {
-    guard let slash = files.mask.lastIndex(of: "/"), slash != files.mask.startIndex else { return }
+    guard case .folder = target, let slash = files.mask.lastIndex(of: "/"),
+      slash != files.mask.startIndex
+    else { return }
     let folder = String(files.mask[..<slash])
     do {
       try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -116,7 +156,8 @@ extension PredictionOutputs {
     }
   }
 
-  /// Writes everything of one picture; the mask last, so that a mask means the rest is there.
+  /// Writes everything of one picture, or nothing; the mask appears last, so that a mask means the
+  /// rest is there.
   ///
   /// - Returns: the paths written, the mask first.
   func write(_ picture: PredictedPicture, _ files: Files?) throws -> [String] {
@@ -124,26 +165,60 @@ extension PredictionOutputs {
     let format: LabelFormat =
       segmentation.classes.count <= 256 ? .palette8(segmentation.palette) : .grey16
     guard let files else {
-      FileHandle.standardOutput.write(Data(try segmentation.labels.encoded(as: format)))
+      try writeStandardOutput(try segmentation.labels.encoded(as: format))
       return []
     }
-    var written: [String] = []
-    for file in picture.scoreFiles { try file.commit() }
-    if hasLogits { written.append(files.logits) }
-    if hasProbabilities { written.append(files.probabilities) }
+    var staged: [AtomicFile] = []
     if hasConfidence, let map = segmentation.confidenceMap, let values = segmentation.confidence {
-      try map.write(to: files.confidencePicture, as: .grey8)
-      try NumpyFile.write(
-        values, shape: [segmentation.labels.height, segmentation.labels.width],
-        to: files.confidenceArray)
-      written += [files.confidencePicture, files.confidenceArray]
+      staged.append(
+        try AtomicFile(
+          path: files.confidencePicture,
+          holding: try map.encoded(as: .grey8, name: files.confidencePicture)))
+      staged.append(
+        try NumpyFile.staged(
+          values, shape: [segmentation.labels.height, segmentation.labels.width],
+          path: files.confidenceArray))
     }
     if let opacity = overlayOpacity {
-      try segmentation.overlay(on: picture.image, opacity: opacity, withLegend: hasLegend)
-        .writeJPEG(to: files.overlay)
-      written.append(files.overlay)
+      let overlay = segmentation.overlay(
+        on: picture.image, opacity: opacity, withLegend: hasLegend)
+      staged.append(
+        try AtomicFile(
+          path: files.overlay, holding: try overlay.encodedAsJPEG(name: files.overlay)))
     }
-    try segmentation.labels.write(to: files.mask, as: format)
-    return [files.mask] + written
+    staged.append(
+      try AtomicFile(
+        path: files.mask,
+        holding: try segmentation.labels.encoded(as: format, name: files.mask)))
+
+    var written: [String] = []
+    do {
+      for file in picture.scoreFiles {
+        try file.commit()
+        written.append(file.path)
+      }
+      for file in staged {
+        try file.commit()
+        written.append(file.path)
+      }
+    } catch {
+      for path in written { try? FileManager.default.removeItem(atPath: path) }
+      throw error
+    }
+    return paths(files)
+  }
+}
+
+/// Writes bytes to standard output. A reader that left is no error.
+private func writeStandardOutput(_ bytes: [UInt8]) throws {
+  var rest = bytes[...]
+  while !rest.isEmpty {
+    let wrote = rest.withUnsafeBytes { Foundation.write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+    if wrote > 0 {
+      rest = rest.dropFirst(wrote)
+    } else if errno != EINTR {
+      if errno == EPIPE { return }
+      throw FileError(path: "standard output", kind: .unwritable, errno: errno)
+    }
   }
 }

@@ -27,6 +27,7 @@ public struct InputRule: Sendable, Equatable {
     self.padding = padding
   }
 
+  /// Whether two rules prepare every picture alike.
   public static func == (a: InputRule, b: InputRule) -> Bool {
     a.mean == b.mean && a.std == b.std && a.scale?.long == b.scale?.long
       && a.scale?.short == b.scale?.short && a.multiple == b.multiple && a.padding == b.padding

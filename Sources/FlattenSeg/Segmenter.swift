@@ -80,12 +80,14 @@ public struct Segmenter: Sendable {
     _ configuration: SegmentationConfiguration, _ tree: ParameterTree, threads: Int?,
     looksLike: ((Set<String>) -> String?)?, warnings: () -> [String] = { [] }
   ) throws {
+    let count = max(1, threads ?? ThreadPool.availableProcessors)
+    try MemoryCheck.requireMemory(threads: count)
     self.configuration = configuration
     model = try SemanticSegmentor(configuration.model, from: tree.root)
     try tree.finish(
       ignoring: SemanticSegmentor.ignoredKeys(configuration.model), looksLike: looksLike)
     self.warnings = warnings()
-    self.threads = ThreadPool(threads: max(1, threads ?? ThreadPool.availableProcessors))
+    self.threads = ThreadPool(threads: count)
     let dataset = configuration.dataset
     classes = dataset.classes.enumerated().map { id, name in
       SegmentationClass(
@@ -160,6 +162,7 @@ public struct Segmenter: Sendable {
 
   /// Coarse logits of an input `[1, H, W, 3]`.
   package func logits(_ input: Tensor) throws -> Tensor {
+    try MemoryCheck.requireMemory(height: input.shape[1], width: input.shape[2])
     let logits = model(input, ForwardPass(threads: threads, memory: memory))
     guard logits.isFinite else { throw SegmentationError.scoresNotFinite }
     return logits
@@ -170,12 +173,22 @@ public struct Segmenter: Sendable {
 public enum SegmentationError: Error, CustomStringConvertible, Sendable {
   /// The network gave NaN or infinity.
   case scoresNotFinite
+  /// Threads and the bytes that they need and cannot have.
+  case noMemory(threads: Int, Int)
+  /// Size of the network's input and the bytes that it needs and cannot have.
+  case pictureTooLarge(PixelSize, Int)
 
   /// One sentence.
   public var description: String {
     switch self {
     case .scoresNotFinite:
       "the network's scores are not finite; the weights are damaged or belong to another config"
+    case .noMemory(let threads, let bytes):
+      "\(threads) threads need \(bytes >> 20) MB of memory, which the system or a limit refuses. "
+        + "Give fewer --threads or raise the limit."
+    case .pictureTooLarge(let size, let bytes):
+      "a network input of \(size.width)x\(size.height) pixels needs at least \(bytes >> 20) MB of "
+        + "memory, which the system or a limit refuses. Use --mode slide or a smaller picture."
     }
   }
 }

@@ -13,7 +13,8 @@ struct DatasetsCommand: ParsableCommand {
         flatten-seg datasets ade20k
         flatten-seg datasets check ade20k ADEChallengeData2016
 
-      A data set of your own is a YAML file; 'flatten-seg datasets ade20k' shows what one holds.
+      A data set of your own is a YAML file; 'flatten-seg datasets ade20k' shows
+      what one holds.
       """,
     subcommands: [DatasetsShowCommand.self, DatasetsCheckCommand.self],
     defaultSubcommand: DatasetsShowCommand.self)
@@ -126,8 +127,8 @@ struct DatasetsCheckCommand: ParsableCommand {
     for problem in check.problems { Output.line("\(problem)") }
     if !quiet {
       Output.line(
-        "\(check.pictures) pictures, \(check.problems.count) problems; skipped \(check.hiddenFiles) "
-          + "hidden and \(check.otherFiles) other files, \(check.orphanLabels.count) labels have no "
+        "\(counted(check.pictures, "picture")), \(counted(check.problems.count, "problem")); "
+          + "skipped \(check.hiddenFiles) hidden and \(check.otherFiles) other files, \(check.orphanLabels.count) labels have no "
           + "picture")
       let total = Double(check.classPixels.reduce(0, +) + check.ignoredPixels)
       for (name, pixels) in zip(description.classes, check.classPixels) where total > 0 {
@@ -135,7 +136,11 @@ struct DatasetsCheckCommand: ParsableCommand {
       }
       if total > 0 { Output.line("  not scored: \(percent(Double(check.ignoredPixels) / total))") }
     }
-    if !check.isClean { throw ExitStatus.input }
+    if !check.isClean {
+      Output.error(
+        "error: \(printable(folder, limit: 400)): \(counted(check.problems.count, "problem"))")
+      throw ExitStatus.input
+    }
   }
 
   private func percent(_ share: Double) -> String {

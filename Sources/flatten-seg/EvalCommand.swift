@@ -12,11 +12,11 @@ struct EvalCommand: ParsableCommand {
     abstract: "Score a model, or masks made elsewhere, on a data set.",
     discussion: """
       Examples:
-        flatten-seg eval --config model.yaml --weights model.pth --data ADEChallengeData2016
-        flatten-seg eval --dataset camvid --data CamVid --predictions masks/ --format json
+        flatten-seg eval --config model.yaml --weights model.pth --data ADE20K
+        flatten-seg eval --dataset camvid --data CamVid --predictions masks/
 
-      Scores follow mmsegmentation's IoUMetric: a class that is neither in the labels nor predicted
-      stays out of the means.
+      Scores follow mmsegmentation's IoUMetric: a class that is neither in the labels
+      nor predicted stays out of the means.
       """)
 
   enum Format: String, ExpressibleByArgument, CaseIterable { case table, json, csv, markdown }
@@ -27,13 +27,15 @@ struct EvalCommand: ParsableCommand {
   @Option(help: ArgumentHelp("The data set's folder.", valueName: "folder"))
   var data: String
 
-  @Option(help: ArgumentHelp(
-    "Score the masks in this folder instead of running a model.", valueName: "folder"))
+  @Option(
+    help: ArgumentHelp(
+      "Score the masks in this folder instead of running a model.", valueName: "folder"))
   var predictions: String?
 
-  @Option(help: ArgumentHelp(
-    "Name of a data set (see 'flatten-seg datasets') or a description; default: the config's.",
-    valueName: "name|file.yaml"))
+  @Option(
+    help: ArgumentHelp(
+      "Name of a data set (see 'flatten-seg datasets') or a description; default: the config's.",
+      valueName: "name|file.yaml"))
   var dataset: String?
 
   @OptionGroup(title: "Data set") var datasetOptions: DatasetArguments
@@ -44,20 +46,25 @@ struct EvalCommand: ParsableCommand {
   @Option(help: "How the scores are printed.")
   var format = Format.table
 
-  @Option(name: .shortAndLong, help: ArgumentHelp(
-    "Write the scores to this file instead of standard output.", valueName: "file"))
+  @Option(
+    name: .shortAndLong,
+    help: ArgumentHelp(
+      "Write the scores to this file instead of standard output.", valueName: "file"))
   var output: String?
 
-  @Option(help: ArgumentHelp(
-    "Write the confusion matrix as CSV: rows are the truth, columns the prediction.",
-    valueName: "file.csv"))
+  @Option(
+    help: ArgumentHelp(
+      "Write the confusion matrix as CSV: rows are the truth, columns the prediction.",
+      valueName: "file.csv"))
   var confusion: String?
 
   @Option(help: ArgumentHelp("Draw the confusion matrix.", valueName: "file.png"))
   var confusionPicture: String?
 
-  @Option(help: ArgumentHelp(
-    "End with status 6 where a figure, in percent, is lower, e.g. mIoU=36.", valueName: "name=value"))
+  @Option(
+    help: ArgumentHelp(
+      "End with status 6 where a figure, in percent, is lower, e.g. mIoU=36.",
+      valueName: "name=value"))
   var failUnder: [GateArgument] = []
 
   @Flag(name: .shortAndLong, help: "Print the scores and errors only.")
@@ -80,6 +87,7 @@ struct EvalCommand: ParsableCommand {
 
   func run() throws {
     let start = ContinuousClock.now
+    try checkOutputs()
     let report: EvaluationReport
     Interrupt.watch()
     let progress: @Sendable (Evaluation.Progress) -> Void = {
@@ -95,9 +103,13 @@ struct EvalCommand: ParsableCommand {
         shouldStop: { Interrupt.isRequested }, onProgress: progress)
     } else {
       let segmenter = try model.load()
-      let description = try dataset.map {
-        try DatasetDescription.load(nameOrPath: $0)
-      } ?? segmenter.configuration.dataset
+      let description =
+        try dataset.map {
+          try DatasetDescription.load(nameOrPath: $0)
+        } ?? segmenter.configuration.dataset
+      if let classes = datasetOptions.classes ?? description.knownClassCount {
+        try Evaluation.requireClasses(classes, of: description, segmenter)
+      }
       let labelled = try open(description)
       if verbose { Output.error(segmenter.summary) }
       Progress.shared.begin(quiet: quiet)
@@ -109,7 +121,9 @@ struct EvalCommand: ParsableCommand {
     }
     Progress.shared.clear()
     if Interrupt.wasSignalled {
-      Output.error("interrupted after \(report.pictures) pictures: no scores, they would not be the set's")
+      Output.error(
+        "interrupted after \(counted(report.pictures, "picture")): no scores, they would not be the set's"
+      )
       throw ExitStatus.interrupted
     }
     try write(report)
@@ -117,7 +131,7 @@ struct EvalCommand: ParsableCommand {
       let seconds = (ContinuousClock.now - start).seconds
       Output.error(
         String(
-          format: "%d pictures in %.1f s, %.2f a second", report.pictures, seconds,
+          format: "%@ in %.1f s, %.2f a second", counted(report.pictures, "picture"), seconds,
           Double(report.pictures) / seconds))
     }
     try checkGates(report)
@@ -134,6 +148,17 @@ struct EvalCommand: ParsableCommand {
     return dataset
   }
 
+  /// Refuses outputs that cannot be written, before hours are spent.
+  private func checkOutputs() throws {
+    var seen: Set<String> = []
+    for path in [output, confusion, confusionPicture].compactMap({ $0 }) {
+      guard seen.insert(path).inserted else {
+        throw RequestError("Two results would be written to '\(printable(path, limit: 200))'.")
+      }
+      try AtomicFile.requireWritable(path)
+    }
+  }
+
   private func write(_ report: EvaluationReport) throws {
     let text =
       switch format {
@@ -143,11 +168,6 @@ struct EvalCommand: ParsableCommand {
       case .markdown: report.markdown()
       }
     let whole = text.hasSuffix("\n") ? text : text + "\n"
-    if let output {
-      try AtomicFile.write(whole, to: output)
-    } else {
-      Output.text(whole)
-    }
     if let confusion { try AtomicFile.write(report.confusionCSV(), to: confusion) }
     if let confusionPicture {
       let classes = 0..<report.matrix.classes
@@ -156,6 +176,11 @@ struct EvalCommand: ParsableCommand {
       }
       try ConfusionPicture.draw(names: report.classNames, counts: counts)
         .writePNG(to: confusionPicture)
+    }
+    if let output {
+      try AtomicFile.write(whole, to: output)
+    } else {
+      Output.text(whole)
     }
   }
 
@@ -170,12 +195,18 @@ struct EvalCommand: ParsableCommand {
       let figure = (figures[gate.name] ?? .nan) * 100
       if !(figure >= gate.least) {
         Output.error(
-          "error: \(gate.name) is \(String(format: "%.4f", figure)), at least \(gate.least) is demanded")
+          "error: \(gate.name) is \(String(format: "%.4f", figure)), at least \(gate.least) is demanded"
+        )
         isMissed = true
       }
     }
     if isMissed { throw ExitStatus.gate }
   }
+}
+
+extension DatasetDescription {
+  /// The number of classes, `nil` where the user has to give it.
+  fileprivate var knownClassCount: Int? { classes.isEmpty ? nil : classes.count }
 }
 
 /// A figure and the least value it must reach: `mIoU=36`.

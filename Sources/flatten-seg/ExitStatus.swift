@@ -26,3 +26,10 @@ enum ExitStatus: Int32, Error {
     }
   }
 }
+
+/// A request that makes no sense once the inputs are known: one sentence that says what to do.
+struct RequestError: Error, CustomStringConvertible {
+  let description: String
+
+  init(_ sentence: String) { description = sentence }
+}

@@ -1,4 +1,6 @@
 import ArgumentParser
+import FlattenCheckpoint
+import FlattenFiles
 import FlattenSeg
 import Foundation
 
@@ -11,12 +13,18 @@ struct FlattenSegCommand: ParsableCommand {
     discussion: """
       Examples:
         flatten-seg predict street.jpg --overlay
-        flatten-seg predict photos/ --config model.yaml --weights model.pth --output masks
-        flatten-seg eval --config model.yaml --weights model.pth --data ADEChallengeData2016
+        flatten-seg predict photos/ --config model.yaml --weights model.pth
+        flatten-seg eval --config model.yaml --weights model.pth --data ADE20K
 
-      Exit status: 0 done, 1 failed, 2 wrong usage, 3 input missing or unreadable, 4 weights refused or
-      of another model, 5 some pictures failed and the rest is done, 6 a demanded figure was missed,
-      130 interrupted.
+      Exit status:
+        0    done
+        1    failed, for instance because a result could not be written
+        2    wrong usage
+        3    an input is missing, unreadable or refused
+        4    the weights are refused or belong to another model
+        5    some pictures failed, the rest is done
+        6    a demanded figure was missed
+        130  interrupted
       """,
     version: Version.text,
     subcommands: [
@@ -26,31 +34,55 @@ struct FlattenSegCommand: ParsableCommand {
 
   /// Parses, runs and ends the process with the status that the failure's kind asks for.
   static func main() {
+    // A reader that left and a limit on file sizes are errors of a write, not ends of the process.
     signal(SIGPIPE, SIG_IGN)
+    signal(SIGXFSZ, SIG_IGN)
+    occupyStandardStreams()
+    var status = ExitStatus.done.rawValue
     do {
       var command = try parseAsRoot()
       try command.run()
-      Output.finish()
     } catch {
-      Output.finish()
-      Foundation.exit(report(error))
+      status = report(error)
+    }
+    if let failure = Output.finish() {
+      Output.error("error: \(failure)")
+      if status == ExitStatus.done.rawValue { status = ExitStatus.failed.rawValue }
+    }
+    Foundation.exit(status)
+  }
+
+  /// Opens closed standard streams on nothing, so that no file of ours gets their numbers.
+  private static func occupyStandardStreams() {
+    for descriptor in STDIN_FILENO...STDERR_FILENO
+    where fcntl(descriptor, F_GETFD) == -1 && errno == EBADF {
+      _ = open("/dev/null", O_RDWR)
     }
   }
 
   /// Prints what a failure has to say and gives its exit status.
   private static func report(_ error: any Error) -> Int32 {
     if let status = error as? ExitStatus { return status.rawValue }
+    if let error = error as? RequestError {
+      Output.error("error: \(printable(error.description, limit: 490))")
+      return ExitStatus.usage.rawValue
+    }
     if let failure = ExitStatus(of: error) {
-      Output.error("error: \(error)")
+      Output.error("error: \((error as? ParameterError)?.summary ?? "\(error)")")
       return failure.rawValue
     }
-    let text = fullMessage(for: error)
     if exitCode(for: error).isSuccess {
-      Output.line(text)
+      Output.line(fullMessage(for: error))
       return ExitStatus.done.rawValue
     }
-    Output.error(text)
-    return exitCode(for: error) == .validationFailure
-      ? ExitStatus.usage.rawValue : ExitStatus.failed.rawValue
+    guard exitCode(for: error) == .validationFailure else {
+      Output.error("error: \(printable(message(for: error), limit: 490))")
+      return ExitStatus.failed.rawValue
+    }
+    Output.error("error: \(printable(message(for: error), limit: 490))")
+    // The parser's text is the message, help on the option, and how the command is called.
+    let usage = fullMessage(for: error).split(separator: "\n").drop { !$0.hasPrefix("Usage:") }
+    if !usage.isEmpty { Output.error(usage.joined(separator: "\n")) }
+    return ExitStatus.usage.rawValue
   }
 }

@@ -11,12 +11,14 @@ struct InfoCommand: ParsableCommand {
       Example:
         flatten-seg info --config Configs/ade20k/flatten_pvt_t_semantic_fpn.yaml --size 512x2048
 
-      Nothing is computed and no weights are read. One multiply-accumulate is one multiplication and
-      one addition; what papers call FLOPs is mostly this number.
+      Nothing is computed and no weights are read. One multiply-accumulate is one
+      multiplication and one addition; what papers call FLOPs is mostly this number.
       """)
 
-  @Option(help: ArgumentHelp("Config of the model; default: the built-in street model.",
-    valueName: "file.yaml"))
+  @Option(
+    help: ArgumentHelp(
+      "Config of the model; default: the built-in street model.",
+      valueName: "file.yaml"))
   var config: String?
 
   @Option(help: ArgumentHelp("Size of the network's input, height first.", valueName: "HxW"))
@@ -30,7 +32,7 @@ struct InfoCommand: ParsableCommand {
       try config.map { try SegmentationConfiguration.load(path: $0) } ?? .builtIn()
     let size = size.size
     guard size.height >= 32, size.width >= 32 else {
-      throw ValidationError("--size is \(size.height)x\(size.width), at least 32x32 is wanted.")
+      throw RequestError("--size is \(size.height)x\(size.width), at least 32x32 is wanted.")
     }
     let profile = try ModelProfile(of: configuration, size: size)
     if json {

@@ -57,9 +57,10 @@ struct InspectCommand: ParsableCommand {
 
 /// How a checkpoint is read; shared by the commands that show or convert one.
 struct CheckpointArguments: ParsableArguments {
-  @Option(help: ArgumentHelp(
-    "Read the weights under this key instead of state_dict or model, e.g. state_dict_ema.",
-    valueName: "key"))
+  @Option(
+    help: ArgumentHelp(
+      "Read the weights under this key instead of state_dict or model, e.g. state_dict_ema.",
+      valueName: "key"))
   var container: String?
 
   @Flag(help: "Leave out objects of unknown classes beside the weights; for files you trust.")
@@ -93,14 +94,24 @@ struct ConvertCommand: ParsableCommand {
   @OptionGroup var reading: CheckpointArguments
 
   func run() throws {
+    try requireOther(output, than: input)
     let checkpoint = try reading.open(input)
     let texts = checkpoint.metadata
     try WeightsError.telling {
       try SafetensorsWriter(precision: dtype, metadata: texts).write(checkpoint, to: output)
     }
     checkpoint.warnings.forEach(Output.warning)
-    Output.line(output)
+    Output.line(printable(output, limit: .max))
   }
+}
+
+/// Refuses an output that is the input, and one that cannot be written.
+private func requireOther(_ output: String, than input: String) throws {
+  if let identity = FileIdentity(path: output), identity == FileIdentity(path: input) {
+    throw FileError(
+      path: output, kind: .unwritable, reason: "is the input itself. Choose another output")
+  }
+  try AtomicFile.requireWritable(output)
 }
 
 extension SafetensorsWriter.Precision: ExpressibleByArgument {}
@@ -124,8 +135,9 @@ struct InitCommand: ParsableCommand {
   var seed: UInt64 = 0
 
   func run() throws {
+    try requireOther(output, than: config)
     let configuration = try SegmentationConfiguration.load(path: config)
     try WeightsInitialiser.write(for: configuration, seed: seed, to: output)
-    Output.line(output)
+    Output.line(printable(output, limit: .max))
   }
 }

@@ -4,8 +4,10 @@ import Foundation
 
 /// Which model, and how it computes; shared by the commands that run one.
 struct ModelOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("Config of the model; default: the built-in street model.",
-    valueName: "file.yaml"))
+  @Option(
+    help: ArgumentHelp(
+      "Config of the model; default: the built-in street model.",
+      valueName: "file.yaml"))
   var config: String?
 
   @Option(help: ArgumentHelp("Weights of the model, .pth or .safetensors.", valueName: "file"))
@@ -50,20 +52,27 @@ struct ModelOptions: ParsableArguments {
 struct InferenceOptions: ParsableArguments {
   enum Mode: String, ExpressibleByArgument, CaseIterable { case whole, slide }
 
-  @Option(help: "Apply the network to the whole picture or to sliding windows; default: the config's.")
+  @Option(
+    help: "Apply the network to the whole picture or to sliding windows; default: the config's.")
   var mode: Mode?
 
-  @Option(help: ArgumentHelp("Window of --mode slide, in pixels of the network's input.",
-    valueName: "HxW"))
+  @Option(
+    help: ArgumentHelp(
+      "Window of --mode slide, in pixels of the network's input.",
+      valueName: "HxW"))
   var crop: SizeArgument?
 
-  @Option(help: ArgumentHelp("Step of --mode slide; default: two thirds of the window.",
-    valueName: "HxW"))
+  @Option(
+    help: ArgumentHelp(
+      "Step of --mode slide; default: two thirds of the window.",
+      valueName: "HxW"))
   var stride: SizeArgument?
 
-  @Option(parsing: .upToNextOption, help: ArgumentHelp(
-    "Average the probabilities over these sizes, relative to the picture, e.g. 0.75 1.0 1.25.",
-    valueName: "factor"))
+  @Option(
+    parsing: .upToNextOption,
+    help: ArgumentHelp(
+      "Average the probabilities over these sizes, relative to the picture, e.g. 0.75 1.0 1.25.",
+      valueName: "factor"))
   var scales: [Double] = []
 
   @Flag(help: "Average over the picture and its mirror image, at each scale.")
@@ -82,7 +91,8 @@ struct InferenceOptions: ParsableArguments {
     if let crop, let stride,
       stride.size.height > crop.size.height || stride.size.width > crop.size.width
     {
-      throw ValidationError("--stride \(stride) is larger than --crop \(crop): pixels would be missed.")
+      throw ValidationError(
+        "--stride \(stride) is larger than --crop \(crop): pixels would be missed.")
     }
   }
 
@@ -102,7 +112,7 @@ struct InferenceOptions: ParsableArguments {
       } else if case .slide(let crop, let configured) = segmenter.configuration.mode {
         options.mode = .slide(crop: crop, stride: stride?.size ?? configured)
       } else {
-        throw ValidationError("--mode slide needs --crop HxW: the config names no window.")
+        throw RequestError("--mode slide needs --crop HxW: the config names no window.")
       }
     }
     return options

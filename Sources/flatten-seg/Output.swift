@@ -1,12 +1,14 @@
+import FlattenFiles
 import Foundation
 import Synchronization
 
 /// The two streams: results on standard output, everything else on standard error.
 enum Output {
-  private static let isClosed = Mutex(false)
+  /// Why standard output takes no more: the C library's error number.
+  private static let failure = Mutex<Int32?>(nil)
 
-  /// Whether nobody reads standard output any more.
-  static var readerIsGone: Bool { isClosed.withLock { $0 } }
+  /// Whether results can go nowhere any more.
+  static var isLost: Bool { failure.withLock { $0 != nil } }
 
   /// Writes a line of results.
   static func line(_ text: String) { write(text + "\n", to: STDOUT_FILENO) }
@@ -23,7 +25,17 @@ enum Output {
   static func warning(_ text: String) { error("warning: \(text)") }
 
   /// Called once before the process ends.
-  static func finish() { Progress.shared.clear() }
+  ///
+  /// - Returns: what was wrong with standard output. A closed pipe is nothing wrong: whoever was
+  ///   reading has seen enough.
+  static func finish() -> FileError? {
+    Progress.shared.clear()
+    guard let code = failure.withLock({ $0 }), code != EPIPE else { return nil }
+    return FileError(path: "standard output", kind: .unwritable, errno: code)
+  }
+
+  /// Writes on the terminal's last line.
+  static func overwriteLine(_ text: String) { write("\r\u{1B}[K" + text, to: STDERR_FILENO) }
 
   private static func write(_ text: String, to descriptor: Int32) {
     var bytes = Array(text.utf8)[...]
@@ -32,8 +44,8 @@ enum Output {
       if wrote > 0 {
         bytes = bytes.dropFirst(wrote)
       } else if errno != EINTR {
-        // A closed pipe is no failure: whoever was reading has seen enough.
-        if descriptor == STDOUT_FILENO { isClosed.withLock { $0 = true } }
+        let code = errno
+        if descriptor == STDOUT_FILENO { failure.withLock { $0 = $0 ?? code } }
         return
       }
     }
@@ -55,7 +67,8 @@ final class Progress: Sendable {
 
   /// Begins a batch.
   func begin(quiet: Bool) {
-    let terminal = isatty(STDERR_FILENO) == 1
+    let terminal =
+      isatty(STDERR_FILENO) == 1
       && ProcessInfo.processInfo.environment["TERM"] != "dumb"
     state.withLock {
       $0.isOn = terminal && !quiet
@@ -75,10 +88,10 @@ final class Progress: Sendable {
       let rate = Double(done) / max(time, 1e-9)
       let left = rate > 0 ? Int((Double(total - done) / rate).rounded(.up)) : 0
       return String(
-        format: "\r\u{1B}[K%d of %d, %.1f pictures a second, %d:%02d left", done, total, rate,
+        format: "%d of %d, %.1f pictures a second, %d:%02d left", done, total, rate,
         left / 60, left % 60)
     }
-    if let line { FileHandle.standardError.write(Data(line.utf8)) }
+    if let line { Output.overwriteLine(line) }
   }
 
   /// Removes the line, before something else is printed.
@@ -87,7 +100,7 @@ final class Progress: Sendable {
       defer { state.isShown = false }
       return state.isShown
     }
-    if wasShown { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
+    if wasShown { Output.overwriteLine("") }
   }
 }
 
@@ -103,7 +116,7 @@ extension Duration {
 enum Interrupt {
   private static let count = Atomic<Int>(0)
 
-  static var isRequested: Bool { count.load(ordering: .relaxed) > 0 || Output.readerIsGone }
+  static var isRequested: Bool { count.load(ordering: .relaxed) > 0 || Output.isLost }
 
   static var wasSignalled: Bool { count.load(ordering: .relaxed) > 0 }
 
@@ -112,4 +125,9 @@ enum Interrupt {
       if Interrupt.count.add(1, ordering: .relaxed).newValue > 1 { _exit(130) }
     }
   }
+}
+
+/// `1 picture`, `2 pictures`.
+func counted(_ number: Int, _ noun: String) -> String {
+  "\(number) \(noun)\(number == 1 ? "" : "s")"
 }

@@ -15,20 +15,23 @@ struct PredictCommand: ParsableCommand {
         flatten-seg predict photos/ --recursive --overlay --output masks
         flatten-seg predict photo.jpg --config model.yaml --weights model.pth --json
 
-      A mask is an 8-bit palette PNG: it shows in the classes' colours and reads as class ids. Paths of
-      what was written go to standard output, the mask first.
+      A mask is an 8-bit palette PNG: it shows in the classes' colours and reads as
+      class ids. Paths of what was written go to standard output, the mask first.
       """)
 
-  @Argument(help: ArgumentHelp("Pictures (JPEG, PNG), folders, or - for standard input.",
-    valueName: "input"))
+  @Argument(
+    help: ArgumentHelp(
+      "Pictures (JPEG, PNG), folders, or - for standard input.",
+      valueName: "input"))
   var inputs: [String] = []
 
   @OptionGroup(title: "Model") var model: ModelOptions
   @OptionGroup(title: "Inference") var inference: InferenceOptions
 
-  @Option(help: ArgumentHelp(
-    "A text file that names one picture a line; - reads the names from standard input.",
-    valueName: "file"))
+  @Option(
+    help: ArgumentHelp(
+      "A text file that names one picture a line, # begins a comment; - is standard input.",
+      valueName: "file"))
   var list: [String] = []
 
   @Flag(name: .shortAndLong, help: "Enter folders inside folders.")
@@ -50,16 +53,19 @@ struct PredictCommand: ParsableCommand {
   @Flag(inversion: .prefixedNo, help: "Draw the legend of the classes present below overlays.")
   var legend = true
 
-  @Flag(help: "Write the winning class's probability: <name>.confidence.png (0-255) and .npy (0-1).")
+  @Flag(
+    help: "Write the winning class's probability: <name>.confidence.png (0-255) and .npy (0-1).")
   var confidence = false
 
-  @Flag(help: "Write the scores of all classes: <name>.logits.npy, float32 [classes, height, width].")
+  @Flag(
+    help: "Write the scores of all classes: <name>.logits.npy, float32 [classes, height, width].")
   var logits = false
 
   @Flag(help: "Write the probabilities of all classes: <name>.probs.npy, as --logits.")
   var probabilities = false
 
-  @Flag(help: "Print one JSON object a picture: size, time, classes with their share of the pixels.")
+  @Flag(
+    help: "Print one JSON object a picture: size, time, classes with their share of the pixels.")
   var json = false
 
   @Flag(help: "Replace results that exist.")
@@ -87,7 +93,9 @@ struct PredictCommand: ParsableCommand {
     if !(0...1).contains(opacity) {
       throw ValidationError("--opacity is \(opacity), a number from 0 to 1 is wanted.")
     }
-    if maxPixels < 1 { throw ValidationError("--max-pixels is \(maxPixels), at least 1 is wanted.") }
+    if maxPixels < 1 {
+      throw ValidationError("--max-pixels is \(maxPixels), at least 1 is wanted.")
+    }
     if inputs.contains("-") && list.contains("-") {
       throw ValidationError("Standard input holds either a picture or a list, not both.")
     }
@@ -103,20 +111,22 @@ struct PredictCommand: ParsableCommand {
     let named = pictures.sources.count + pictures.failures.count
     guard !pictures.sources.isEmpty else {
       if pictures.failures.isEmpty {
-        Output.error("error: no pictures (.jpg, .jpeg, .png) in \(inputs.joined(separator: ", "))")
+        Output.error(
+          "error: no pictures (.jpg, .jpeg, .png) in \(printable(inputs.joined(separator: ", "), limit: 400))"
+        )
       }
       throw ExitStatus.input
     }
-    let target = try target(for: pictures, named: named)
-
-    let segmenter = try model.load()
-    var outputs = PredictionOutputs(target: target)
+    var outputs = PredictionOutputs(target: try target(for: pictures, named: named))
     outputs.existing = overwrite ? .replace : skipExisting ? .skip : .refuse
     outputs.overlayOpacity = overlay ? opacity : nil
     outputs.hasLegend = legend
     outputs.hasConfidence = confidence
     outputs.hasLogits = logits
     outputs.hasProbabilities = probabilities
+    try outputs.check(pictures.sources)
+
+    let segmenter = try model.load()
     var batch = BatchPrediction(
       segmenter, options: try inference.options(for: segmenter), outputs: outputs)
     batch.limits.pixels = maxPixels
@@ -139,15 +149,19 @@ struct PredictCommand: ParsableCommand {
 
   /// Where the results go, checked against the number of pictures.
   private func target(for pictures: PictureList, named: Int) throws -> PredictionOutputs.Target {
-    if let (first, second) = pictures.collision {
-      throw ValidationError(
-        "'\(printable(first.path))' and '\(printable(second.path))' would both become "
-          + "'\(printable(first.name)).png'. Predict them into different folders.")
-    }
     let isFolder = output.hasSuffix("/") || isDirectory(output)
     let isFile = !isFolder && (output == "-" || output.lowercased().hasSuffix(".png"))
     if isFile && named > 1 {
-      throw ValidationError("--output '\(printable(output))' is one file, but \(named) pictures are named.")
+      throw RequestError(
+        "--output '\(printable(output))' is one file, but \(named) pictures are named.")
+    }
+    if let (first, second) = pictures.collision {
+      guard first.path != second.path else {
+        throw RequestError("'\(printable(first.path, limit: 400))' is named twice.")
+      }
+      throw RequestError(
+        "'\(printable(first.path))' and '\(printable(second.path))' would both become "
+          + "'\(printable(first.name)).png'. Predict them into different folders.")
     }
     if output == "-" { return .standardOutput }
     if isFile { return .file(output) }
@@ -170,7 +184,7 @@ struct PredictCommand: ParsableCommand {
       if json {
         Output.line(document(outcome.source, paths, summary).line)
       } else {
-        paths.forEach { Output.line($0) }
+        paths.forEach { Output.line(printable($0, limit: .max)) }
       }
     }
   }
@@ -204,21 +218,24 @@ struct PredictCommand: ParsableCommand {
   private func finish(_ tally: BatchTally, _ pictures: PictureList) throws {
     let failed = tally.failures.count + pictures.failures.count
     if Interrupt.wasSignalled {
-      Output.error("interrupted after \(tally.done) of \(pictures.sources.count) pictures")
+      Output.error(
+        "interrupted after \(tally.done) of \(counted(pictures.sources.count, "picture"))")
       throw ExitStatus.interrupted
     }
     guard failed > 0 else { return }
     let total = pictures.sources.count + pictures.failures.count
     guard total > 1 else {
-      let kind = tally.failures.first?.kind ?? .unreadable
+      let kind = tally.failures.first?.error.kind ?? .unreadable
       throw kind == .unwritable ? ExitStatus.failed : ExitStatus.input
     }
-    let all = pictures.failures + tally.failures
+    let names = pictures.failures.map(\.path) + tally.failures.map(\.source.path)
     Output.error("\(failed) of \(total) pictures failed:")
-    for failure in all.prefix(20) { Output.error("  \(printable(failure.path, limit: 200))") }
-    if all.count > 20 { Output.error("  and \(all.count - 20) more") }
+    for name in names.prefix(20) { Output.error("  \(printable(name, limit: 200))") }
+    if names.count > 20 { Output.error("  and \(names.count - 20) more") }
     if tally.succeeded > 0 { throw ExitStatus.partial }
-    throw all.allSatisfy { $0.kind == .unwritable } ? ExitStatus.failed : ExitStatus.input
+    let isUnwritable =
+      pictures.failures.isEmpty && tally.failures.allSatisfy { $0.error.kind == .unwritable }
+    throw isUnwritable ? ExitStatus.failed : ExitStatus.input
   }
 }
 
@@ -226,12 +243,12 @@ struct PredictCommand: ParsableCommand {
 private struct BatchTally {
   var done = 0
   var succeeded = 0
-  var failures: [FileError] = []
+  var failures: [(source: PictureSource, error: FileError)] = []
 
   mutating func add(_ outcome: BatchPrediction.Outcome) {
     done += 1
     if case .failed(let error) = outcome.result {
-      failures.append(error)
+      failures.append((outcome.source, error))
     } else {
       succeeded += 1
     }

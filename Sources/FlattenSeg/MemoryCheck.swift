@@ -1,0 +1,32 @@
+import FlattenFiles
+
+/// Asks for memory before it is needed: running out of it later would end the process, or, inside
+/// the matrix library, wait forever.
+enum MemoryCheck {
+  /// What the matrix library reserves for each thread that multiplies: OpenBLAS's BUFFER_SIZE on
+  /// processors with AVX-512, the largest.
+  private static let bytesPerThread = 128 << 20
+  /// The model's weights, packed, and the buffers of reading and writing.
+  private static let bytesBeside = 96 << 20
+  /// What the smallest model here needs for a pixel of the network's input; others need up to twice
+  /// as much. Low, so that nothing is refused that would have worked.
+  private static let bytesPerPixel = 320
+
+  /// - Throws: ``SegmentationError`` where so many threads cannot have what they need.
+  static func requireMemory(threads: Int) throws {
+    let bytes = threads * bytesPerThread + bytesBeside
+    guard isAvailable(bytes) else { throw SegmentationError.noMemory(threads: threads, bytes) }
+  }
+
+  /// - Throws: ``SegmentationError`` where the network's input is too large.
+  static func requireMemory(height: Int, width: Int) throws {
+    let bytes = height * width * bytesPerPixel
+    guard isAvailable(bytes) else {
+      throw SegmentationError.pictureTooLarge(PixelSize(height: height, width: width), bytes)
+    }
+  }
+
+  private static func isAvailable(_ bytes: Int) -> Bool {
+    bytes <= 32 << 20 || isMemoryAvailable(bytes)
+  }
+}
