@@ -35,7 +35,7 @@ let package = Package(
     // The rooms, from the cellar up.
     .target(name: "FlattenFiles"),
     .target(name: "FlattenTensor", dependencies: ["FlattenKernels", "COpenBLAS"]),
-    .target(name: "FlattenCheckpoint", dependencies: ["FlattenTensor", "FlattenFiles", logging]),
+    .target(name: "FlattenCheckpoint", dependencies: ["FlattenTensor", "FlattenFiles"]),
     .target(name: "FlattenNN", dependencies: ["FlattenTensor", "FlattenCheckpoint"]),
     .target(name: "FlattenConfig", dependencies: ["FlattenFiles", yams]),
     .target(name: "FlattenBackbones", dependencies: ["FlattenNN", "FlattenConfig"]),
@@ -49,12 +49,13 @@ let package = Package(
       name: "FlattenSeg",
       dependencies: [
         "FlattenModels", "FlattenData", "FlattenMetrics", "FlattenImage", "FlattenDefaults",
+        logging,
       ]),
     .executableTarget(
       name: "flatten-seg",
       dependencies: [
         "FlattenSeg", "FlattenData", "FlattenMetrics", "FlattenImage", "FlattenCheckpoint",
-        "FlattenFiles", argumentParser,
+        "FlattenTensor", "FlattenFiles", argumentParser, logging,
       ]),
     .executableTarget(
       name: "segment-picture-example", dependencies: ["FlattenSeg", "FlattenImage"],

@@ -126,11 +126,11 @@ public struct BatchPrediction: Sendable {
       sinks: scoreFiles.map { kind, file in
         (kind, { file.write(firstRow: $0, rows: $1, $2) })
       })
-    let time = (ContinuousClock.now - start).components
+    let seconds = (ContinuousClock.now - start).seconds
     return .picture(
       PredictedPicture(
         image: image, segmentation: segmentation, scoreFiles: scoreFiles.map(\.1),
-        seconds: Double(time.seconds) + Double(time.attoseconds) * 1e-18,
+        seconds: seconds,
         warnings: decoded.warnings))
   }
 

@@ -42,6 +42,8 @@ public struct Segmenter: Sendable {
   package let threads: ThreadPool
   package let memory = BufferPool()
 
+  private static let log = Logger(label: "flatten-seg")
+
   /// The smallest network input: below it the coarsest level would be empty.
   static let leastSide = 32
 
@@ -71,9 +73,16 @@ public struct Segmenter: Sendable {
     let likeness = { (_: Set<String>) in
       ModelLikeness(checkpoint.entries.map { ($0.name, $0.shape) }).description
     }
+    let start = ContinuousClock.now
+    let tree = ParameterTree(source: checkpoint)
     try self.init(
-      configuration, ParameterTree(source: checkpoint), threads: threads, looksLike: likeness,
+      configuration, tree, threads: threads, looksLike: likeness,
       warnings: { checkpoint.warnings })
+    Self.log.debug(
+      "loaded \(tree.parameterCount) parameters of \(configuration.name)",
+      metadata: [
+        "weights": "\(checkpoint.name)", "seconds": "\((ContinuousClock.now - start).seconds)",
+      ])
   }
 
   package init(

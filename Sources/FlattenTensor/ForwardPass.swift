@@ -62,8 +62,7 @@ package final class ForwardPass {
       if onOperator == nil {
         body(result.mutablePointer)
       } else {
-        let time = ContinuousClock().measure { body(result.mutablePointer) }
-        seconds = Double(time.components.attoseconds) * 1e-18 + Double(time.components.seconds)
+        seconds = ContinuousClock().measure { body(result.mutablePointer) }.seconds
       }
     }
     onOperator?(

@@ -4,6 +4,7 @@ import FlattenFiles
 import FlattenImage
 import FlattenMetrics
 import FlattenSeg
+import FlattenTensor
 import Foundation
 
 struct EvalCommand: ParsableCommand {

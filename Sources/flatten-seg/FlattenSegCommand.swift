@@ -3,6 +3,7 @@ import FlattenCheckpoint
 import FlattenFiles
 import FlattenSeg
 import Foundation
+import Logging
 
 /// The command line's root.
 @main
@@ -38,6 +39,7 @@ struct FlattenSegCommand: ParsableCommand {
     signal(SIGPIPE, SIG_IGN)
     signal(SIGXFSZ, SIG_IGN)
     occupyStandardStreams()
+    startLogging()
     var status = ExitStatus.done.rawValue
     do {
       var command = try parseAsRoot()
@@ -50,6 +52,16 @@ struct FlattenSegCommand: ParsableCommand {
       if status == ExitStatus.done.rawValue { status = ExitStatus.failed.rawValue }
     }
     Foundation.exit(status)
+  }
+
+  /// The libraries' log goes to standard error, its details with --verbose only.
+  private static func startLogging() {
+    let isVerbose = CommandLine.arguments.contains { $0 == "-v" || $0 == "--verbose" }
+    LoggingSystem.bootstrap { label in
+      var handler = StreamLogHandler.standardError(label: label)
+      handler.logLevel = isVerbose ? .debug : .warning
+      return handler
+    }
   }
 
   /// Opens closed standard streams on nothing, so that no file of ours gets their numbers.

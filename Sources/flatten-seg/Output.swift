@@ -1,4 +1,5 @@
 import FlattenFiles
+import FlattenTensor
 import Foundation
 import Synchronization
 
@@ -101,13 +102,6 @@ final class Progress: Sendable {
       return state.isShown
     }
     if wasShown { Output.overwriteLine("") }
-  }
-}
-
-extension Duration {
-  /// In seconds.
-  var seconds: Double {
-    Double(components.seconds) + Double(components.attoseconds) * 1e-18
   }
 }
 
