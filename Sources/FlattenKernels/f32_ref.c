@@ -131,6 +131,101 @@ static void add_scaled_ref(float *y, const float *x, float a, size_t count) {
   for (size_t i = 0; i < count; i++) y[i] += a * x[i];
 }
 
+// Panels of one column: packed is b transposed.
+static void gemm_pack_ref(const float *b, ptrdiff_t depth_stride, ptrdiff_t column_stride,
+                          size_t depth, size_t columns, float *packed) {
+  for (size_t j = 0; j < columns; j++) {
+    for (size_t p = 0; p < depth; p++) {
+      packed[j * depth + p] = b[(ptrdiff_t)p * depth_stride + (ptrdiff_t)j * column_stride];
+    }
+  }
+}
+
+static void gemm_ref(const float *a, ptrdiff_t row_stride, ptrdiff_t depth_stride, size_t rows,
+                     size_t depth, const float *packed, float *c, ptrdiff_t ldc, size_t columns,
+                     const struct fk_epilogue *epilogue) {
+  for (size_t r = 0; r < rows; r++) {
+    for (size_t j = 0; j < columns; j++) {
+      double sum = 0;
+      for (size_t p = 0; p < depth; p++) {
+        sum += (double)a[(ptrdiff_t)r * row_stride + (ptrdiff_t)p * depth_stride] *
+               packed[j * depth + p];
+      }
+      c[(ptrdiff_t)r * ldc + (ptrdiff_t)j] = (float)sum;
+    }
+  }
+  if (epilogue) {
+    epilogue_ref(c, ldc, rows, columns, epilogue->bias, epilogue->activation, epilogue->residual,
+                 epilogue->ldr);
+  }
+}
+
+// The matrices of F(4x4, 3x3) for the points 0, 1, -1, 1/2, -2 and infinity.
+static const double winograd_at[4][6] = {{1, 1, 1, 1, 1, 0},
+                                         {0, 1, -1, 0.5, -2, 0},
+                                         {0, 1, 1, 0.25, 4, 0},
+                                         {0, 1, -1, 0.125, -8, 1}};
+static const double winograd_g[6][3] = {{1, 0, 0},
+                                        {1 / 3.0, 1 / 3.0, 1 / 3.0},
+                                        {-1 / 3.0, 1 / 3.0, -1 / 3.0},
+                                        {-16 / 15.0, -8 / 15.0, -4 / 15.0},
+                                        {1 / 15.0, -2 / 15.0, 4 / 15.0},
+                                        {0, 0, 1}};
+static const double winograd_bt[6][6] = {{1, -1.5, -2, 1.5, 1, 0}, {0, -1, 0.5, 2.5, 1, 0},
+                                         {0, 1, -2.5, 0.5, 1, 0},  {0, -2, -1, 2, 1, 0},
+                                         {0, 0.5, -1, -0.5, 1, 0}, {0, 1, -1.5, -2, 1.5, 1}};
+
+void fk_winograd_weights(const float *g, float *u, size_t stride) {
+  double half[6][3];
+  for (int i = 0; i < 6; i++) {
+    for (int j = 0; j < 3; j++) {
+      half[i][j] = winograd_g[i][0] * g[j] + winograd_g[i][1] * g[3 + j] + winograd_g[i][2] * g[6 + j];
+    }
+  }
+  for (size_t i = 0; i < 6; i++) {
+    for (size_t j = 0; j < 6; j++) {
+      u[(i * 6 + j) * stride] = (float)(half[i][0] * winograd_g[j][0] +
+                                        half[i][1] * winograd_g[j][1] +
+                                        half[i][2] * winograd_g[j][2]);
+    }
+  }
+}
+
+static void winograd_input_ref(const float *x, ptrdiff_t height, ptrdiff_t width, size_t channels,
+                               ptrdiff_t top, ptrdiff_t left, float *v, size_t position_stride) {
+  for (size_t c = 0; c < channels; c++) {
+    for (size_t position = 0; position < 36; position++) {
+      double sum = 0;
+      for (ptrdiff_t i = 0; i < 6; i++) {
+        for (ptrdiff_t j = 0; j < 6; j++) {
+          const ptrdiff_t sy = top + i, sx = left + j;
+          if (sy < 0 || sy >= height || sx < 0 || sx >= width) continue;
+          sum += winograd_bt[position / 6][i] * winograd_bt[position % 6][j] *
+                 x[(sy * width + sx) * (ptrdiff_t)channels + (ptrdiff_t)c];
+        }
+      }
+      v[position * position_stride + c] = (float)sum;
+    }
+  }
+}
+
+static void winograd_output_ref(const float *m, size_t position_stride, size_t channels,
+                                const float *bias, enum fk_activation activation, float *y,
+                                size_t row_stride, size_t rows, size_t columns) {
+  for (size_t c = 0; c < channels; c++) {
+    for (size_t row = 0; row < rows; row++) {
+      for (size_t column = 0; column < columns; column++) {
+        double sum = bias ? bias[c] : 0;
+        for (size_t position = 0; position < 36; position++) {
+          sum += winograd_at[row][position / 6] * winograd_at[column][position % 6] *
+                 m[position * position_stride + c];
+        }
+        y[row * row_stride + column * channels + c] = activate((float)sum, activation);
+      }
+    }
+  }
+}
+
 const struct fk_table fk_table_ref = {
     .isa = "ref",
     .epilogue = epilogue_ref,
@@ -143,4 +238,10 @@ const struct fk_table fk_table_ref = {
     .bilinear_row = bilinear_row_ref,
     .argmax = argmax_ref,
     .add_scaled = add_scaled_ref,
+    .gemm_panel = 1,
+    .gemm_rows = 1,
+    .gemm_pack = gemm_pack_ref,
+    .gemm = gemm_ref,
+    .winograd_input = winograd_input_ref,
+    .winograd_output = winograd_output_ref,
 };

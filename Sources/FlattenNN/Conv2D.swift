@@ -12,9 +12,8 @@ package struct Conv2D: Sendable {
     case batchNorm(epsilon: Float, key: String)
   }
 
-  private let weight: PackedMatrix
+  private let weight: PackedConvolution
   private let bias: Tensor?
-  private let geometry: ConvolutionGeometry
   private let activation: Activation
   private let path: String
 
@@ -39,32 +38,13 @@ package struct Conv2D: Sendable {
       scale = norm.scale
       bias = norm.shift
     }
-    weight = PackedMatrix(windowMajor(stored, scale: scale))
-    self.geometry = geometry
+    weight = PackedConvolution(stored, scale: scale, geometry)
     self.activation = activation
     path = tree.path
   }
 
   package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> Tensor {
-    pass.convolution(x, weight, bias: bias, geometry, activation: activation, layer: path)
-  }
-}
-
-/// PyTorch's `[outputs, inputs, kernel, kernel]` as `[outputs, kernel * kernel * inputs]`, each output
-/// multiplied by its scale.
-private func windowMajor(_ weight: Tensor, scale: Tensor?) -> Tensor {
-  let (outputs, inputs) = (weight.shape[0], weight.shape[1])
-  let window = weight.shape[2] * weight.shape[3]
-  return Tensor([outputs, window * inputs]) { packed in
-    for output in 0..<outputs {
-      let factor = scale.map { $0.pointer[output] } ?? 1
-      for input in 0..<inputs {
-        let source = weight.pointer + (output * inputs + input) * window
-        for position in 0..<window {
-          packed[(output * window + position) * inputs + input] = source[position] * factor
-        }
-      }
-    }
+    pass.convolution(x, weight, bias: bias, activation: activation, layer: path)
   }
 }
 

@@ -3,8 +3,8 @@ import FlattenTensor
 
 /// A fully connected layer over the last axis, `x w^T + b`.
 package struct Linear: Sendable {
-  private let weight: PackedMatrix
-  private let bias: Tensor?
+  let weight: PackedMatrix
+  let bias: Tensor?
   private let path: String
 
   /// Reads `weight` `[outputs, inputs]` and, where there is one, `bias` `[outputs]`.

@@ -5,14 +5,18 @@ import FlattenTensor
 package struct MLP: Sendable {
   private let expand: Linear
   private let contract: Linear
+  private let path: String
 
   package init(_ channels: Int, hidden: Int, from tree: ParameterScope) throws {
     expand = try Linear(in: channels, out: hidden, bias: true, from: tree.scope("fc1"))
     contract = try Linear(in: hidden, out: channels, bias: true, from: tree.scope("fc2"))
+    path = tree.path
   }
 
   package func callAsFunction(_ x: Tensor, residual: Tensor?, _ pass: ForwardPass) -> Tensor {
-    contract(expand(x, activation: .gelu, pass), residual: residual, pass)
+    pass.mlp(
+      x, expand: (expand.weight, expand.bias), contract: (contract.weight, contract.bias),
+      residual: residual, layer: path)
   }
 }
 

@@ -66,11 +66,6 @@ extension InputRule {
   }
 }
 
-extension Int {
-  /// The least multiple of `step` that is not smaller.
-  func rounded(up step: Int) -> Int { (self + step - 1) / step * step }
-}
-
 extension PixelSize {
   /// The largest size of the same proportions whose sides stay within the two.
   func fitted(long: Int, short: Int) -> PixelSize {

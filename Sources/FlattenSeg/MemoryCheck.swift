@@ -1,11 +1,9 @@
 import FlattenFiles
+import FlattenTensor
 
 /// Asks for memory before it is needed: running out of it later would end the process, or, inside
 /// the matrix library, wait forever.
 enum MemoryCheck {
-  /// What the matrix library reserves for each thread that multiplies: OpenBLAS's BUFFER_SIZE on
-  /// processors with AVX-512, the largest.
-  private static let bytesPerThread = 128 << 20
   /// The model's weights, packed, and the buffers of reading and writing.
   private static let bytesBeside = 96 << 20
   /// What the smallest model here needs for a pixel of the network's input; others need up to twice
@@ -14,7 +12,7 @@ enum MemoryCheck {
 
   /// - Throws: ``SegmentationError`` where so many threads cannot have what they need.
   static func requireMemory(threads: Int) throws {
-    let bytes = threads * bytesPerThread + bytesBeside
+    let bytes = threads * Engine.bytesPerThread + bytesBeside
     guard isAvailable(bytes) else { throw SegmentationError.noMemory(threads: threads, bytes) }
   }
 

@@ -16,8 +16,6 @@ public struct ModelProfile: Sendable {
     public let parameters: Int
     /// Multiply-accumulate operations.
     public let macs: Int
-    /// Wall-clock time; 0 where nothing was run.
-    public let seconds: Double
   }
 
   /// The operators in the order they run.
@@ -49,8 +47,7 @@ public struct ModelProfile: Sendable {
       let isFirst = counted.insert(record.layer).inserted
       return Layer(
         name: record.layer, kind: record.kind.rawValue, shape: record.shape,
-        parameters: isFirst ? owners[record.layer] ?? 0 : 0, macs: record.macs,
-        seconds: record.seconds)
+        parameters: isFirst ? owners[record.layer] ?? 0 : 0, macs: record.macs)
     }
     parameters = tree.parameterCount
     self.size = size

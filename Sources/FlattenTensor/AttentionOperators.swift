@@ -20,7 +20,8 @@ extension ForwardPass {
       position.map { $0.shape == [tokens, channels] } ?? true,
       "\(layer): position is \(position?.shape ?? []), keys [\(tokens), \(channels)]")
     let kernels = kernels
-    return output([batch, tokens, channels], .focus, layer: layer) { y in
+    let reading = batch * tokens * channels + (position?.count ?? 0)
+    return output([batch, tokens, channels], .focus, layer: layer, reading: reading) { y in
       for item in 0..<batch {
         chunks(tokens, of: 128) { rows in
           let row = item * tokens + rows.lowerBound
@@ -54,50 +55,71 @@ extension ForwardPass {
       "\(layer): q \(q.shape), k \(k.shape), kv \(kv.shape), \(heads) heads")
     let kernels = kernels
     let macs = batch * heads * width * width * (keys + queries)
-    return output(q.shape, .linearAttention, layer: layer, macs: macs) { y in
-      let states = scratch(batch * channels * width)  // [B, heads, d, d]
-      let means = scratch(batch * channels)
-      // One task makes some columns of one head's k^T v: outputs are split, the sum is not.
-      let part = width % 32 == 0 ? 32 : width
-      let parts = width / part
-      threads.run(batch * heads * parts) { task in
-        let item = task / (heads * parts)
-        let head = task / parts % heads
-        let column = task % parts * part
-        BLAS.multiply(
-          rows: width, columns: part, depth: keys,
-          BLAS.Operand(
-            k.pointer + item * keys * channels + head * width, stride: channels, transposed: true),
-          BLAS.Operand(
-            kv.pointer + item * keys * 2 * channels + channels + head * width + column,
-            stride: 2 * channels),
-          scale: 1 / Float(keys),
-          into: states.mutablePointer + (item * heads + head) * width * width + column,
-          stride: width)
+    let reading = q.count + 2 * k.count
+    return output(q.shape, .linearAttention, layer: layer, macs: macs, reading: reading) { y in
+      let stateCount = Engine.packedCount(depth: width, columns: width)
+      withScratch(batch * heads * (stateCount + width)) { states in
+        let means = states + batch * heads * stateCount
+        keyValueStates(k, kv: kv, heads: heads, states: states, means: means)
+        let block = 256 / Engine.rows * Engine.rows
+        let blocks = (queries + block - 1) / block
+        threads.run(batch * blocks * heads) { task in
+          let item = task / (blocks * heads)
+          let head = task % heads
+          let first = task / heads % blocks * block
+          let count = min(block, queries - first)
+          let offset = (item * queries + first) * channels + head * width
+          Engine.multiply(
+            q.pointer + offset, rowStride: channels, depthStride: 1, rows: count, depth: width,
+            packed: states + (item * heads + head) * stateCount, columns: 0..<width, of: width,
+            into: y + offset, stride: channels)
+          kernels.divide_by_dot(
+            y + offset, channels, q.pointer + offset, channels,
+            means + (item * heads + head) * width, count, width, 1e-6)
+        }
       }
-      threads.run(batch * heads) { task in
-        let mean = means.mutablePointer + task * width
-        let item = task / heads
-        kernels.column_sums(
-          k.pointer + item * keys * channels + task % heads * width, channels, keys, width, mean)
-        for index in 0..<width { mean[index] /= Float(keys) }
+    }
+  }
+
+  /// `k^T v / n` of every head, packed as the right side of a product, and the mean of k.
+  ///
+  /// - Parameters:
+  ///   - states: one packed `[d, d]` per item and head.
+  ///   - means: `[B, heads, d]`.
+  private func keyValueStates(
+    _ k: Tensor, kv: Tensor, heads: Int, states: UnsafeMutablePointer<Float>,
+    means: UnsafeMutablePointer<Float>
+  ) {
+    let (batch, keys, channels) = (k.shape[0], k.shape[1], k.shape[2])
+    let width = channels / heads
+    let stateCount = Engine.packedCount(depth: width, columns: width)
+    let kernels = kernels
+    let scale = 1 / Float(keys)
+    // One task makes some columns of one head's state: outputs are split, the sum is not.
+    let part = min(width, Engine.usesKernels ? Engine.panel : width)
+    let parts = (width + part - 1) / part
+    threads.run(batch * heads * parts) { [self] task in
+      let (item, head) = (task / (heads * parts), task / parts % heads)
+      let first = task % parts * part
+      let columns = min(part, width - first)
+      let key = k.pointer + item * keys * channels + head * width
+      withScratch(Engine.packedCount(depth: keys, columns: columns) + width * columns) { values in
+        let state = values + Engine.packedCount(depth: keys, columns: columns)
+        Engine.pack(
+          kv.pointer + item * keys * 2 * channels + channels + head * width + first,
+          depthStride: 2 * channels, columnStride: 1, depth: keys, columns: columns, into: values)
+        Engine.multiply(
+          key, rowStride: 1, depthStride: channels, rows: width, depth: keys, packed: values,
+          columns: 0..<columns, of: columns, into: state, stride: columns)
+        for index in 0..<width * columns { state[index] *= scale }
+        Engine.pack(
+          state, depthStride: columns, columnStride: 1, depth: width, columns: columns,
+          into: states + (item * heads + head) * stateCount + width * first)
       }
-      let block = 256
-      let blocks = (queries + block - 1) / block
-      threads.run(batch * blocks * heads) { task in
-        let item = task / (blocks * heads)
-        let head = task % heads
-        let first = task / heads % blocks * block
-        let count = min(block, queries - first)
-        let offset = (item * queries + first) * channels + head * width
-        BLAS.multiply(
-          rows: count, columns: width, depth: width,
-          BLAS.Operand(q.pointer + offset, stride: channels),
-          BLAS.Operand(states.pointer + (item * heads + head) * width * width, stride: width),
-          into: y + offset, stride: channels)
-        kernels.divide_by_dot(
-          y + offset, channels, q.pointer + offset, channels,
-          means.pointer + (item * heads + head) * width, count, width, 1e-6)
+      if first == 0 {
+        let mean = means + (item * heads + head) * width
+        kernels.column_sums(key, channels, keys, width, mean)
+        for index in 0..<width { mean[index] *= scale }
       }
     }
   }
@@ -119,28 +141,42 @@ extension ForwardPass {
     let kernels = kernels
     let scale = 1 / Float(width).squareRoot()
     let macs = 2 * batch * queries * keys * channels
-    return output(q.shape, .softmaxAttention, layer: layer, macs: macs) { y in
-      let block = 64
-      let blocks = (queries + block - 1) / block
-      threads.run(batch * blocks * heads) { [self] task in
-        let item = task / (blocks * heads)
-        let head = task % heads
-        let first = task / heads % blocks * block
-        let count = min(block, queries - first)
-        let offset = (item * queries + first) * channels + head * width
-        let source = kv.pointer + item * keys * 2 * channels + head * width
-        let scores = scratch(count * keys)
-        BLAS.multiply(
-          rows: count, columns: keys, depth: width,
-          BLAS.Operand(q.pointer + offset, stride: channels),
-          BLAS.Operand(source, stride: 2 * channels, transposed: true),
-          into: scores.mutablePointer, stride: keys)
-        kernels.softmax(scores.mutablePointer, keys, count, keys, scale)
-        BLAS.multiply(
-          rows: count, columns: width, depth: keys,
-          BLAS.Operand(scores.pointer, stride: keys),
-          BLAS.Operand(source + channels, stride: 2 * channels),
-          into: y + offset, stride: channels)
+    let reading = q.count + kv.count
+    return output(q.shape, .softmaxAttention, layer: layer, macs: macs, reading: reading) { y in
+      let keyCount = Engine.packedCount(depth: width, columns: keys)
+      let valueCount = Engine.packedCount(depth: keys, columns: width)
+      let packedCount = keyCount + valueCount
+      withScratch(batch * heads * packedCount) { packed in
+        threads.run(batch * heads) { task in
+          let source = kv.pointer + task / heads * keys * 2 * channels + task % heads * width
+          let target = packed + task * packedCount
+          Engine.pack(
+            source, depthStride: 1, columnStride: 2 * channels, depth: width, columns: keys,
+            into: target)
+          Engine.pack(
+            source + channels, depthStride: 2 * channels, columnStride: 1, depth: keys,
+            columns: width, into: target + keyCount)
+        }
+        let block = (64 / Engine.rows + 1) * Engine.rows
+        let blocks = (queries + block - 1) / block
+        threads.run(batch * blocks * heads) { [self] task in
+          let item = task / (blocks * heads)
+          let head = task % heads
+          let first = task / heads % blocks * block
+          let count = min(block, queries - first)
+          let offset = (item * queries + first) * channels + head * width
+          let source = packed + (item * heads + head) * packedCount
+          withScratch(count * keys) { scores in
+            Engine.multiply(
+              q.pointer + offset, rowStride: channels, depthStride: 1, rows: count, depth: width,
+              packed: source, columns: 0..<keys, of: keys, into: scores, stride: keys)
+            kernels.softmax(scores, keys, count, keys, scale)
+            Engine.multiply(
+              scores, rowStride: keys, depthStride: 1, rows: count, depth: keys,
+              packed: source + keyCount, columns: 0..<width, of: width, into: y + offset,
+              stride: channels)
+          }
+        }
       }
     }
   }

@@ -30,42 +30,53 @@ extension ForwardPass {
   ///
   /// - Parameters:
   ///   - x: `[B, H, W, C]`.
-  ///   - weight: `[outputs, kernel * kernel * C]`, window positions row by row, channels last.
   ///   - bias: `[outputs]`.
   /// - Returns: `[B, H', W', outputs]`.
   package func convolution(
-    _ x: Tensor, _ weight: PackedMatrix, bias: Tensor?, _ geometry: ConvolutionGeometry,
-    activation: Activation = .none, layer: String
+    _ x: Tensor, _ weight: PackedConvolution, bias: Tensor?, activation: Activation = .none,
+    layer: String
   ) -> Tensor {
     let (batch, height, width, channels) = x.mapShape(layer)
+    let geometry = weight.geometry
     precondition(
-      weight.inputs == geometry.kernel * geometry.kernel * channels,
-      "\(layer): \(channels) channels and kernel \(geometry.kernel), weight \(weight.inputs)")
-    let (outHeight, outWidth) = (geometry.outputSize(height), geometry.outputSize(width))
-    let shape = [batch, outHeight, outWidth, weight.outputs]
-    let pixels = batch * outHeight * outWidth
-    let macs = pixels * weight.inputs * weight.outputs
-    return output(shape, .convolution, layer: layer, macs: macs) { y in
-      if geometry == ConvolutionGeometry(kernel: 1) {
+      weight.inputs == channels, "\(layer): x is \(x.shape), the weight takes \(weight.inputs)")
+    let shape = [
+      batch, geometry.outputSize(height), geometry.outputSize(width), weight.outputs,
+    ]
+    let macs = shape.reduce(1, *) * geometry.kernel * geometry.kernel * channels
+    let reading = x.count + weight.count
+    return output(shape, .convolution, layer: layer, macs: macs, reading: reading) { y in
+      switch weight.method {
+      case .winograd(let weight):
+        winograd(x, weight, bias: bias, activation: activation, into: y)
+      case .gathered(let weight) where geometry == ConvolutionGeometry(kernel: 1):
         multiply(
-          x.pointer, stride: channels, rows: pixels, weight, bias: bias, activation: activation,
-          residual: nil, into: y)
-        return
+          x.pointer, stride: channels, rows: batch * height * width, weight, bias: bias,
+          activation: activation, residual: nil, into: y)
+      case .gathered(let weight):
+        gathered(
+          x, weight, bias: bias, geometry, activation: activation, outHeight: shape[1],
+          outWidth: shape[2], into: y)
       }
-      // A block of output pixels at a time is gathered into rows and multiplied while it is cached.
-      let block = max(32, min(256, pixels / 8))
-      let kernels = kernels
-      chunks(pixels, of: block) { [self] range in
-        let gathered = scratch(range.count * weight.inputs)
-        gather(
-          x, geometry, pixels: range, outHeight: outHeight, outWidth: outWidth,
-          into: gathered.mutablePointer)
-        let out = y + range.lowerBound * weight.outputs
+    }
+  }
+
+  /// A block of output pixels at a time is gathered into rows and multiplied while it is cached.
+  private func gathered(
+    _ x: Tensor, _ weight: PackedMatrix, bias: Tensor?, _ geometry: ConvolutionGeometry,
+    activation: Activation, outHeight: Int, outWidth: Int,
+    into y: UnsafeMutablePointer<Float>
+  ) {
+    let pixels = x.shape[0] * outHeight * outWidth
+    let block = max(32, min(256, pixels / 8)).rounded(up: Engine.rows)
+    let epilogue = fk_epilogue(
+      bias: bias?.pointer, activation: activation.code, residual: nil, ldr: 0)
+    chunks(pixels, of: block) { [self] range in
+      withScratch(range.count * weight.inputs) { rows in
+        gather(x, geometry, pixels: range, outHeight: outHeight, outWidth: outWidth, into: rows)
         weight.multiply(
-          gathered.pointer, stride: weight.inputs, rows: range.count, columns: 0..<weight.outputs,
-          into: out, stride: weight.outputs)
-        kernels.epilogue(
-          out, weight.outputs, range.count, weight.outputs, bias?.pointer, activation.code, nil, 0)
+          rows, stride: weight.inputs, rows: range.count, columns: 0..<weight.outputs,
+          epilogue: epilogue, into: y + range.lowerBound * weight.outputs, stride: weight.outputs)
       }
     }
   }
@@ -130,7 +141,8 @@ extension ForwardPass {
       "\(layer): residual is \(residual?.shape ?? []), output \(shape)")
     let kernels = kernels
     let macs = shape.reduce(1, *) * kernel * kernel
-    return output(shape, .depthwiseConvolution, layer: layer, macs: macs) { y in
+    let reading = shape.reduce(1, *) + weight.count + (residual?.count ?? 0)
+    return output(shape, .depthwiseConvolution, layer: layer, macs: macs, reading: reading) { y in
       let rowLength = width * channels
       threads.run(batch * height) { task in
         let image = x.pointer + task / height * height * width * stride + offset

@@ -23,6 +23,8 @@ package struct OperatorRecord: Sendable {
   package let shape: [Int]
   /// Multiply-accumulate operations; 0 where an operator has none worth counting.
   package let macs: Int
+  /// Bytes of the inputs, the weights and the output, each counted once.
+  package let bytes: Int
   /// Wall-clock time; 0 in a dry run.
   package let seconds: Double
 }
@@ -52,8 +54,9 @@ package final class ForwardPass {
   /// - Parameters:
   ///   - layer: path of the layer in the checkpoint.
   ///   - macs: multiply-accumulate operations.
+  ///   - reading: elements of the inputs and weights.
   package func output(
-    _ shape: [Int], _ kind: OperatorKind, layer: String, macs: Int = 0,
+    _ shape: [Int], _ kind: OperatorKind, layer: String, macs: Int = 0, reading: Int,
     _ body: (UnsafeMutablePointer<Float>) -> Void
   ) -> Tensor {
     let result = Tensor(uninitialized: shape, pool: memory)
@@ -66,13 +69,18 @@ package final class ForwardPass {
       }
     }
     onOperator?(
-      OperatorRecord(layer: layer, kind: kind, shape: shape, macs: macs, seconds: seconds))
+      OperatorRecord(
+        layer: layer, kind: kind, shape: shape, macs: macs,
+        bytes: (reading + result.count) * MemoryLayout<Float>.stride, seconds: seconds))
     if !isDryRun { onOutput?(layer, result) }
     return result
   }
 
-  /// Memory for one piece of an operator's work, given back when the result goes.
-  func scratch(_ count: Int) -> Tensor { Tensor(uninitialized: [count], pool: memory) }
+  /// Lends memory for one piece of an operator's work; what it holds at first is anything.
+  func withScratch(_ count: Int, _ body: (UnsafeMutablePointer<Float>) -> Void) {
+    let memory = Tensor(uninitialized: [count], pool: memory)
+    withExtendedLifetime(memory) { body(memory.mutablePointer) }
+  }
 
   /// The kernels of this CPU.
   var kernels: fk_table { fk_active().pointee }

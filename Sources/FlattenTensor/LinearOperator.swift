@@ -35,12 +35,74 @@ extension ForwardPass {
     precondition(
       residual.map { $0.shape == shape } ?? true,
       "\(layer): residual is \(residual?.shape ?? []), output \(shape)")
-    return output(shape, .linear, layer: layer, macs: rows * weight.inputs * weight.outputs) { y in
+    let macs = rows * weight.inputs * weight.outputs
+    let reading = x.count + weight.inputs * weight.outputs + (residual?.count ?? 0)
+    return output(shape, .linear, layer: layer, macs: macs, reading: reading) { y in
       multiply(
         x.pointer, stride: weight.inputs, rows: rows, weight, bias: bias, activation: activation,
         residual: residual, into: y)
     }
   }
+
+  /// `contract(GELU(expand(x))) + residual`, the feed-forward part of a transformer block.
+  ///
+  /// With many rows the hidden values of a block of rows stay in the cache and never reach memory.
+  ///
+  /// - Parameters:
+  ///   - x: `[..., C]`.
+  ///   - expand: from C to the hidden width, with its bias.
+  ///   - contract: from the hidden width back to C, with its bias.
+  ///   - residual: shape of x.
+  package func mlp(
+    _ x: Tensor, expand: (weight: PackedMatrix, bias: Tensor?),
+    contract: (weight: PackedMatrix, bias: Tensor?), residual: Tensor?, layer: String
+  ) -> Tensor {
+    let (channels, hidden) = (expand.weight.inputs, expand.weight.outputs)
+    precondition(
+      x.shape.last == channels && contract.weight.inputs == hidden
+        && contract.weight.outputs == channels && residual.map { $0.count == x.count } ?? true,
+      "\(layer): x is \(x.shape), \(channels) to \(hidden), back to \(contract.weight.outputs)")
+    let rows = x.count / channels
+    let macs = 2 * rows * channels * hidden
+    let reading = x.count + 2 * channels * hidden + (residual?.count ?? 0)
+    return output(x.shape, .linear, layer: layer, macs: macs, reading: reading) { y in
+      if rows < Self.fusedRows {
+        withScratch(rows * hidden) { values in
+          multiply(
+            x.pointer, stride: channels, rows: rows, expand.weight, bias: expand.bias,
+            activation: .gelu, residual: nil, into: values)
+          multiply(
+            values, stride: hidden, rows: rows, contract.weight, bias: contract.bias,
+            activation: .none, residual: residual, into: y)
+        }
+        return
+      }
+      let most = max(Engine.rows, Self.cachedFloats / hidden)
+      let pairs = (rows + 2 * most - 1) / (2 * most)
+      let block = ((rows + 2 * pairs - 1) / (2 * pairs)).rounded(up: Engine.rows)
+      chunks(rows, of: block) { [self] range in
+        let offset = range.lowerBound * channels
+        withScratch(range.count * hidden) { values in
+          expand.weight.multiply(
+            x.pointer + offset, stride: channels, rows: range.count, columns: 0..<hidden,
+            epilogue: fk_epilogue(
+              bias: expand.bias?.pointer, activation: FK_GELU, residual: nil, ldr: 0),
+            into: values, stride: hidden)
+          contract.weight.multiply(
+            values, stride: hidden, rows: range.count, columns: 0..<channels,
+            epilogue: fk_epilogue(
+              bias: contract.bias?.pointer, activation: FK_NONE,
+              residual: residual.map { $0.pointer + offset }, ldr: channels),
+            into: y + offset, stride: channels)
+        }
+      }
+    }
+  }
+
+  /// Below this many rows there are too few blocks of rows, and columns must be divided as well.
+  private static let fusedRows = 1024
+  /// Hidden values that a block keeps in a second-level cache beside the weights it reads.
+  private static let cachedFloats = 1 << 17
 
   /// The threaded product behind linear layers and 1x1 convolutions; y and residual are contiguous.
   func multiply(
@@ -48,27 +110,33 @@ extension ForwardPass {
     activation: Activation, residual: Tensor?, into y: UnsafeMutablePointer<Float>
   ) {
     let outputs = weight.outputs
-    let kernels = kernels
     // Blocks depend on the shape alone, never on the number of threads: same bits for any of them.
-    let rowBlock = rows >= 2048 ? 256 : 128
+    let rowBlock = max(1, (rows >= 2048 ? 256 : 128) / Engine.rows) * Engine.rows
     let rowBlocks = (rows + rowBlock - 1) / rowBlock
-    var columnBlock = outputs
-    while rowBlocks * ((outputs + columnBlock - 1) / columnBlock) < 8 && columnBlock >= 128 {
-      columnBlock = (columnBlock / 2 + 15) / 16 * 16
+    var columnBlock = outputs.rounded(up: Engine.panel)
+    while rowBlocks * ((outputs + columnBlock - 1) / columnBlock) < 8
+      && columnBlock >= max(2 * Engine.panel, 128)
+    {
+      columnBlock = (columnBlock / 2).rounded(up: max(Engine.panel, 16))
     }
     let columnBlocks = (outputs + columnBlock - 1) / columnBlock
-    threads.run(rowBlocks * columnBlocks) { task in
+    threads.run(rowBlocks * columnBlocks) { [columnBlock] task in
       let firstRow = task / columnBlocks * rowBlock
       let count = min(rowBlock, rows - firstRow)
       let first = task % columnBlocks * columnBlock
-      let columns = first..<min(first + columnBlock, outputs)
-      let block = y + firstRow * outputs + first
+      let offset = firstRow * outputs + first
       weight.multiply(
-        x + firstRow * stride, stride: stride, rows: count, columns: columns, into: block,
-        stride: outputs)
-      kernels.epilogue(
-        block, outputs, count, columns.count, bias.map { $0.pointer + first }, activation.code,
-        residual.map { $0.pointer + firstRow * outputs + first }, outputs)
+        x + firstRow * stride, stride: stride, rows: count,
+        columns: first..<min(first + columnBlock, outputs),
+        epilogue: fk_epilogue(
+          bias: bias.map { $0.pointer + first }, activation: activation.code,
+          residual: residual.map { $0.pointer + offset }, ldr: outputs),
+        into: y + offset, stride: outputs)
     }
   }
+}
+
+extension Int {
+  /// The least multiple of `step` that is not smaller.
+  package func rounded(up step: Int) -> Int { (self + step - 1) / step * step }
 }

@@ -8,7 +8,7 @@ extension ForwardPass {
     func cell(_ index: Int, _ extent: Int) -> Range<Int> {
       index * extent / size..<((index + 1) * extent + size - 1) / size
     }
-    return output([batch, size, size, channels], .pooling, layer: layer) { y in
+    return output([batch, size, size, channels], .pooling, layer: layer, reading: x.count) { y in
       threads.run(batch * size * size) { task in
         let image = x.pointer + task / (size * size) * height * width * channels
         let rows = cell(task / size % size, height)
@@ -31,7 +31,8 @@ extension ForwardPass {
   package func maxPool(_ x: Tensor, _ geometry: ConvolutionGeometry, layer: String) -> Tensor {
     let (batch, height, width, channels) = x.mapShape(layer)
     let (outHeight, outWidth) = (geometry.outputSize(height), geometry.outputSize(width))
-    return output([batch, outHeight, outWidth, channels], .pooling, layer: layer) { y in
+    return output([batch, outHeight, outWidth, channels], .pooling, layer: layer, reading: x.count)
+    { y in
       threads.run(batch * outHeight) { task in
         let image = x.pointer + task / outHeight * height * width * channels
         for column in 0..<outWidth {
@@ -60,7 +61,7 @@ extension ForwardPass {
   package func meanOverTokens(_ x: Tensor, layer: String) -> Tensor {
     let (batch, tokens, channels) = x.tokenShape(layer)
     let kernels = kernels
-    return output([batch, channels], .pooling, layer: layer) { y in
+    return output([batch, channels], .pooling, layer: layer, reading: x.count) { y in
       for item in 0..<batch {
         let out = y + item * channels
         kernels.column_sums(

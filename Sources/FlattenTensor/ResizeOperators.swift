@@ -75,7 +75,8 @@ extension ForwardPass {
     let vertical = LinearTable(from: sourceHeight, to: height, alignCorners: alignCorners)
     let horizontal = LinearTable(from: sourceWidth, to: width, alignCorners: alignCorners)
     let kernels = kernels
-    return output(shape, .resize, layer: layer) { y in
+    let reading = x.count + (base?.count ?? 0)
+    return output(shape, .resize, layer: layer, reading: reading) { y in
       let length = width * channels
       threads.run(batch * height) { task in
         let image = x.pointer + task / height * sourceHeight * sourceWidth * channels
@@ -99,7 +100,8 @@ extension ForwardPass {
     let (batch, sourceTokens, stride) = x.tokenShape(layer)
     let table = LinearTable(from: sourceTokens, to: tokens, alignCorners: false)
     let count = channels.count
-    return output([batch, tokens, count], .resize, layer: layer) { y in
+    let reading = batch * sourceTokens * count
+    return output([batch, tokens, count], .resize, layer: layer, reading: reading) { y in
       chunks(batch * tokens, of: 256) { rows in
         for row in rows {
           let source = x.pointer + row / tokens * sourceTokens * stride + channels.lowerBound
@@ -117,7 +119,9 @@ extension ForwardPass {
   package func slice(_ x: Tensor, channels: Range<Int>, layer: String) -> Tensor {
     let (batch, tokens, stride) = x.tokenShape(layer)
     let count = channels.count
-    return output([batch, tokens, count], .elementwise, layer: layer) { y in
+    return output(
+      [batch, tokens, count], .elementwise, layer: layer, reading: batch * tokens * count
+    ) { y in
       chunks(batch * tokens, of: 256) { rows in
         for row in rows {
           (y + row * count).update(
@@ -138,7 +142,8 @@ extension ForwardPass {
     let rows = nearestTable(from: sourceHeight, to: height)
     let columns = nearestTable(from: sourceWidth, to: width)
     let kernels = kernels
-    return output(shape, .resize, layer: layer) { y in
+    let reading = x.count + (base?.count ?? 0)
+    return output(shape, .resize, layer: layer, reading: reading) { y in
       threads.run(batch * height) { task in
         let row = task / height * sourceHeight + rows[task % height]
         let source = x.pointer + row * sourceWidth * channels

@@ -22,7 +22,7 @@ extension ForwardPass {
     let channels = gamma.count
     precondition(x.shape.last == channels, "\(layer): x is \(x.shape), gamma \(gamma.shape)")
     let kernels = kernels
-    return output(x.shape, .layerNorm, layer: layer) { y in
+    return output(x.shape, .layerNorm, layer: layer, reading: x.count) { y in
       chunks(x.count / channels, of: 128) { rows in
         let offset = rows.lowerBound * channels
         kernels.layer_norm(
@@ -35,7 +35,7 @@ extension ForwardPass {
   /// The exact GELU of every element.
   package func gelu(_ x: Tensor, layer: String) -> Tensor {
     let kernels = kernels
-    return output(x.shape, .elementwise, layer: layer) { y in
+    return output(x.shape, .elementwise, layer: layer, reading: x.count) { y in
       chunks(x.count, of: 1 << 15) { range in
         let out = y + range.lowerBound
         out.update(from: x.pointer + range.lowerBound, count: range.count)
@@ -49,7 +49,7 @@ extension ForwardPass {
     precondition(
       y.count > 0 && x.count % y.count == 0 && x.shape.suffix(2) == y.shape.suffix(2),
       "\(layer): \(x.shape) and \(y.shape) do not add")
-    return output(x.shape, .elementwise, layer: layer) { out in
+    return output(x.shape, .elementwise, layer: layer, reading: x.count + y.count) { out in
       let kernels = kernels
       chunks(x.count / y.count * 8, of: 1) { pieces in
         let item = pieces.lowerBound / 8 * y.count
@@ -67,7 +67,7 @@ extension ForwardPass {
   package func softmax(_ x: Tensor, layer: String = "") -> Tensor {
     let columns = x.shape.last ?? 1
     let kernels = kernels
-    return output(x.shape, .softmaxAttention, layer: layer) { y in
+    return output(x.shape, .softmaxAttention, layer: layer, reading: x.count) { y in
       y.update(from: x.pointer, count: x.count)
       chunks(x.count / max(columns, 1), of: 256) { rows in
         kernels.softmax(y + rows.lowerBound * columns, columns, rows.count, columns, 1)

@@ -24,80 +24,132 @@ package final class TensorStorage: @unchecked Sendable {
   }
 }
 
-/// An aligned piece of memory.
+/// An aligned piece of memory, of its own or of a pool's slab.
 struct MemoryBlock: @unchecked Sendable {
+  static let alignment = 64
+
   let address: UnsafeMutableRawPointer
   let bytes: Int
 
   init(bytes: Int) {
     self.bytes = Self.size(for: bytes)
-    address = UnsafeMutableRawPointer.allocate(byteCount: self.bytes, alignment: 64)
+    address = UnsafeMutableRawPointer.allocate(
+      byteCount: self.bytes, alignment: Self.alignment)
+  }
+
+  init(address: UnsafeMutableRawPointer, bytes: Int) {
+    self.address = address
+    self.bytes = bytes
   }
 
   /// The bytes that a request takes.
-  static func size(for bytes: Int) -> Int { max(bytes, 64) }
+  static func size(for bytes: Int) -> Int { max(bytes, 1).rounded(up: alignment) }
 
   func free() { address.deallocate() }
 }
 
 /// Memory kept between operators, so that a repeated forward pass of one size allocates nothing.
 ///
-/// Blocks are reused for requests that fill at least half of them. What lies idle never exceeds what
-/// was once in use together; beyond that the block that has been idle longest is freed, so that
-/// pictures of ever new sizes do not pile up. Safe to use from several threads.
+/// Blocks are cut from a few large slabs and merged with their free neighbours when they come back, so
+/// what is kept stays close to what was once in use together, whatever sizes come and go. A slab that
+/// was never written to costs address space only. Safe to use from several threads.
 package final class BufferPool: Sendable {
-  private struct State {
-    /// Longest idle first.
-    var idle: [MemoryBlock] = []
-    var idleBytes = 0
-    var usedBytes = 0
-    var mostUsedBytes = 0
-  }
+  private let slabs = Locked<[Slab]>([])
 
-  private let state = Locked(State())
+  /// Slabs are at least this large: small models need one.
+  private static let leastSlab = 8 << 20
 
   package init() {}
 
-  deinit { trim() }
+  deinit {
+    // Every tensor of the pool holds it, so nothing is in use now.
+    slabs.withLock { slabs in slabs.forEach { $0.memory.free() } }
+  }
 
   /// Bytes that lie ready for reuse.
-  var idleBytes: Int { state.withLock { $0.idleBytes } }
+  var idleBytes: Int {
+    slabs.withLock { slabs in slabs.reduce(0) { $0 + $1.gaps.reduce(0) { $0 + $1.count } } }
+  }
 
-  /// Frees every block not in use.
+  /// Bytes of all slabs.
+  var heldBytes: Int { slabs.withLock { slabs in slabs.reduce(0) { $0 + $1.memory.bytes } } }
+
+  /// Frees every slab of which nothing is in use.
   package func trim() {
-    state.withLock { state in
-      state.idle.forEach { $0.free() }
-      state.idle.removeAll()
-      state.idleBytes = 0
+    slabs.withLock { slabs in
+      for slab in slabs where slab.isUnused { slab.memory.free() }
+      slabs.removeAll { $0.isUnused }
     }
   }
 
+  /// The smallest gap that is large enough, or the beginning of a new slab.
   func take(bytes: Int) -> MemoryBlock {
-    let found = state.withLock { state -> MemoryBlock? in
-      var best: Int?
-      for (index, block) in state.idle.enumerated()
-      where block.bytes >= bytes && block.bytes / 2 <= max(bytes, 64) {
-        if best.map({ state.idle[$0].bytes > block.bytes }) ?? true { best = index }
+    let size = MemoryBlock.size(for: bytes)
+    return slabs.withLock { slabs in
+      var best: (slab: Int, gap: Int, count: Int)?
+      for (slabIndex, slab) in slabs.enumerated() {
+        for (gapIndex, gap) in slab.gaps.enumerated()
+        where gap.count >= size && gap.count < best?.count ?? .max {
+          best = (slabIndex, gapIndex, gap.count)
+        }
       }
-      let block = best.map { state.idle.remove(at: $0) }
-      state.idleBytes -= block?.bytes ?? 0
-      state.usedBytes += block?.bytes ?? MemoryBlock.size(for: bytes)
-      state.mostUsedBytes = max(state.mostUsedBytes, state.usedBytes)
-      return block
+      if best == nil {
+        // Doubling keeps the number of slabs, and what is lost at their ends, small.
+        let held = slabs.reduce(0) { $0 + $1.memory.bytes }
+        slabs.append(Slab(bytes: max(size, held, Self.leastSlab)))
+      }
+      return slabs[best?.slab ?? slabs.count - 1].cut(size, from: best?.gap ?? 0)
     }
-    return found ?? MemoryBlock(bytes: bytes)
   }
 
   func put(_ block: MemoryBlock) {
-    state.withLock { state in
-      state.usedBytes -= block.bytes
-      state.idle.append(block)
-      state.idleBytes += block.bytes
-      while state.idleBytes > state.mostUsedBytes {
-        let oldest = state.idle.removeFirst()
-        state.idleBytes -= oldest.bytes
-        oldest.free()
-      }
+    slabs.withLock { slabs in
+      guard let index = slabs.firstIndex(where: { $0.contains(block) }) else { return block.free() }
+      slabs[index].merge(block)
     }
+  }
+}
+
+/// A large piece of memory and the parts of it that are not in use.
+private struct Slab {
+  let memory: MemoryBlock
+  /// Offsets, in ascending order, no two of them adjacent.
+  private(set) var gaps: [Range<Int>]
+
+  init(bytes: Int) {
+    memory = MemoryBlock(bytes: bytes)
+    gaps = [0..<memory.bytes]
+  }
+
+  var isUnused: Bool { gaps == [0..<memory.bytes] }
+
+  func contains(_ block: MemoryBlock) -> Bool {
+    (memory.address..<memory.address + memory.bytes).contains(block.address)
+  }
+
+  /// Takes the beginning of a gap.
+  mutating func cut(_ size: Int, from index: Int) -> MemoryBlock {
+    let gap = gaps[index]
+    if gap.count == size {
+      gaps.remove(at: index)
+    } else {
+      gaps[index] = gap.lowerBound + size..<gap.upperBound
+    }
+    return MemoryBlock(address: memory.address + gap.lowerBound, bytes: size)
+  }
+
+  /// Makes a block a gap again, one with the gaps beside it.
+  mutating func merge(_ block: MemoryBlock) {
+    let start = block.address - memory.address
+    var range = start..<start + block.bytes
+    var index = gaps.firstIndex { $0.lowerBound > start } ?? gaps.count
+    if index < gaps.count, gaps[index].lowerBound == range.upperBound {
+      range = range.lowerBound..<gaps.remove(at: index).upperBound
+    }
+    if index > 0, gaps[index - 1].upperBound == range.lowerBound {
+      index -= 1
+      range = gaps.remove(at: index).lowerBound..<range.upperBound
+    }
+    gaps.insert(range, at: index)
   }
 }

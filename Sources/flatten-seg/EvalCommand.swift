@@ -16,8 +16,8 @@ struct EvalCommand: ParsableCommand {
         flatten-seg eval --config model.yaml --weights model.pth --data ADE20K
         flatten-seg eval --dataset camvid --data CamVid --predictions masks/
 
-      Scores follow mmsegmentation's IoUMetric: a class that is neither in the labels
-      nor predicted stays out of the means.
+      Scores follow mmsegmentation's IoUMetric: a class that is neither in the
+      labels nor predicted stays out of the means.
       """)
 
   enum Format: String, ExpressibleByArgument, CaseIterable { case table, json, csv, markdown }

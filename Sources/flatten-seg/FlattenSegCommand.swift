@@ -29,7 +29,8 @@ struct FlattenSegCommand: ParsableCommand {
       """,
     version: Version.text,
     subcommands: [
-      PredictCommand.self, EvalCommand.self, InfoCommand.self, InspectCommand.self,
+      PredictCommand.self, EvalCommand.self, InfoCommand.self, BenchCommand.self,
+      InspectCommand.self,
       ConvertCommand.self, InitCommand.self, DatasetsCommand.self,
     ])
 

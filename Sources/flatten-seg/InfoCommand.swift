@@ -9,7 +9,7 @@ struct InfoCommand: ParsableCommand {
     abstract: "Show a model's layers: output shapes, parameters, multiply-accumulates.",
     discussion: """
       Example:
-        flatten-seg info --config Configs/ade20k/flatten_pvt_t_semantic_fpn.yaml --size 512x2048
+        flatten-seg info --config model.yaml --size 512x2048
 
       Nothing is computed and no weights are read. One multiply-accumulate is one
       multiplication and one addition; what papers call FLOPs is mostly this number.
@@ -78,18 +78,7 @@ struct InfoCommand: ParsableCommand {
         layer.macs == 0 ? "" : String(format: "%.1f", Double(layer.macs) / 1e6),
       ]
     }
-    let widths = header.indices.map { column in
-      ([header] + rows).map { $0[column].count }.max() ?? 0
-    }
-    func line(_ cells: [String]) -> String {
-      let padded = cells.enumerated().map { column, cell in
-        let space = String(repeating: " ", count: widths[column] - cell.count)
-        return column < 3 ? cell + space : space + cell
-      }
-      return padded.joined(separator: "  ").trimmingTrailingSpaces + "\n"
-    }
-    let rule = String(repeating: "-", count: widths.reduce(0, +) + 2 * (widths.count - 1)) + "\n"
-    return line(header) + rule + rows.map(line).joined() + rule
+    return TextTable.text(header: header, rows: rows, leftColumns: 3)
       + String(
         format: "%@\nparameters %d (%.2f M), %.2f GMAC at %dx%d (height x width), kernels %@\n",
         configuration.name, profile.parameters, Double(profile.parameters) / 1e6,
@@ -101,12 +90,4 @@ struct InfoCommand: ParsableCommand {
 extension ModelProfile.Layer {
   /// Extents joined by x, batch first, channels last.
   fileprivate var shapeText: String { shape.map(String.init).joined(separator: "x") }
-}
-
-extension String {
-  fileprivate var trimmingTrailingSpaces: String {
-    var text = self
-    while text.last == " " { text.removeLast() }
-    return text
-  }
 }

@@ -122,7 +122,7 @@ struct InitCommand: ParsableCommand {
     abstract: "Write randomly initialised weights for a config, for trying it and for measuring.",
     discussion: """
       Example:
-        flatten-seg init --config Configs/ade20k/flatten_pvt_t_semantic_fpn.yaml random.safetensors
+        flatten-seg init --config model.yaml random.safetensors
       """)
 
   @Option(help: ArgumentHelp("Config of the model.", valueName: "file.yaml"))

@@ -10,7 +10,8 @@ extension CommandLineTests {
 
     /// Set FLATTEN_UPDATE_TEXTS=1 to write the files anew; then read what changed.
     @Test(arguments: [
-      "", "predict", "eval", "info", "inspect", "convert", "init", "datasets", "datasets show",
+      "", "predict", "eval", "info", "bench", "inspect", "convert", "init", "datasets",
+      "datasets show",
       "datasets check",
     ])
     func help(command: String) throws {
@@ -69,6 +70,10 @@ extension CommandLineTests {
 
     static let predict = "Usage: flatten-seg predict [<options>] [<input> ...]"
     static let eval = "Usage: flatten-seg eval [<options>] --data <folder>"
+
+    static let bench =
+      "Usage: flatten-seg bench [--config <file.yaml>] [--weights <file>] [--size <HxW>] "
+      + "[--threads <threads>] [--repeat <repeat>] [--json]"
 
     static let badUsages = [
       BadUsage(
@@ -180,6 +185,12 @@ extension CommandLineTests {
       BadUsage(
         "info", "--size", "0x5", says: "The value '0x5' is invalid for '--size <HxW>'",
         usage: "Usage: flatten-seg info [--config <file.yaml>] [--size <HxW>] [--json]"),
+      BadUsage(
+        "bench", "--repeat", "0", says: "--repeat is 0, a number from 1 to 10000 is wanted.",
+        usage: bench),
+      BadUsage(
+        "bench", "--size", "31x64", says: "--size is 31x64, at least 32x32 is wanted.",
+        usage: bench),
       BadUsage(
         "inspect", says: "Missing expected argument '<file>'",
         usage: "Usage: flatten-seg inspect <file> [--container <key>] "

@@ -22,11 +22,26 @@ import Testing
       pass.linear(
         .noise([49, 64], seed: 1), PackedMatrix(.noise([515, 64], seed: 2)), bias: nil, layer: "")
     },
+    Operator(testDescription: "mlp") { pass in
+      pass.mlp(
+        .noise([1500, 20], seed: 1),
+        expand: (PackedMatrix(.noise([75, 20], seed: 2)), .noise([75], seed: 3)),
+        contract: (PackedMatrix(.noise([20, 75], seed: 4)), nil),
+        residual: .noise([1500, 20], seed: 5), layer: "")
+    },
     Operator(testDescription: "convolution") { pass in
       pass.convolution(
-        .noise([2, 19, 23, 3], seed: 1), PackedMatrix(.noise([17, 27], seed: 2)),
-        bias: .noise([17], seed: 3), ConvolutionGeometry(kernel: 3, padding: 1), activation: .relu,
-        layer: "")
+        .noise([2, 19, 23, 3], seed: 1),
+        PackedConvolution(
+          .noise([17, 3, 3, 3], seed: 2), ConvolutionGeometry(kernel: 3, padding: 1)),
+        bias: .noise([17], seed: 3), activation: .relu, layer: "")
+    },
+    Operator(testDescription: "convolution of many channels") { pass in
+      pass.convolution(
+        .noise([2, 33, 41, 35], seed: 1),
+        PackedConvolution(
+          .noise([47, 35, 3, 3], seed: 2), ConvolutionGeometry(kernel: 3, padding: 1)),
+        bias: .noise([47], seed: 3), activation: .relu, layer: "")
     },
     Operator(testDescription: "depthwise convolution") { pass in
       pass.depthwiseConvolution(

@@ -11,8 +11,9 @@ import Testing
     let x = pass.linear(
       .noise([2, 6, 5], seed: 1), PackedMatrix(.noise([4, 5], seed: 2)), bias: nil, layer: "fc")
     let map = pass.convolution(
-      x.reshaped([2, 2, 3, 4]), PackedMatrix(.noise([3, 36], seed: 2)), bias: nil,
-      ConvolutionGeometry(kernel: 3, padding: 1), layer: "conv")
+      x.reshaped([2, 2, 3, 4]),
+      PackedConvolution(.noise([3, 4, 3, 3], seed: 2), ConvolutionGeometry(kernel: 3, padding: 1)),
+      bias: nil, layer: "conv")
     _ = pass.depthwiseConvolution(map, .noise([25, 3], seed: 3), bias: nil, kernel: 5, layer: "dw")
     #expect(records.map { $0.layer } == ["fc", "conv", "dw"])
     #expect(records.map { $0.kind } == [.linear, .convolution, .depthwiseConvolution])

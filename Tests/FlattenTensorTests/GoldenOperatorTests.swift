@@ -94,7 +94,7 @@ import Testing
       dilation: try #require(p["dilation"].int))
     if p["groups"].int == 1 {
       return pass.convolution(
-        try golden.map(), packed(weight), bias: bias, geometry, layer: "conv"
+        try golden.map(), PackedConvolution(weight, geometry), bias: bias, layer: "conv"
       ).channelsFirst()
     }
     #expect(p["groups"].int == weight.shape[0] && p["stride"].int == 1)
@@ -137,17 +137,13 @@ import Testing
     let perOutput = weight.count / scale.count
     let folded = Tensor(
       weight.shape, weight.elements.enumerated().map { $1 * scale[$0 / perOutput] })
+    let geometry = ConvolutionGeometry(
+      kernel: weight.shape[2], stride: try #require(p["stride"].int),
+      padding: try #require(p["padding"].int))
     return pass.convolution(
-      try golden.map(), packed(folded), bias: Tensor([shift.count], shift),
-      ConvolutionGeometry(
-        kernel: weight.shape[2], stride: try #require(p["stride"].int),
-        padding: try #require(p["padding"].int)),
+      try golden.map(), PackedConvolution(folded, geometry), bias: Tensor([shift.count], shift),
       activation: .relu, layer: "conv"
     ).channelsFirst()
-  }
-
-  private func packed(_ weight: Tensor) -> PackedMatrix {
-    PackedMatrix(weight.channelsLast().reshaped([weight.shape[0], weight.count / weight.shape[0]]))
   }
 
   /// Runs a row operator along the last axis or, for maps, along the channels.

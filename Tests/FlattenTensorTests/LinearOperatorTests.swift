@@ -63,4 +63,22 @@ import Testing
         bad.isNaN ? row.allSatisfy { $0.isNaN } : row.allSatisfy { $0 == .infinity || $0 == 0 })
     }
   }
+
+  /// The fused feed-forward part against its two layers, with and without enough rows to be fused.
+  @Test(arguments: [1, 49, 1023, 1024, 2311]) func mlpIsItsTwoLayers(rows: Int) {
+    let pass = pass()
+    let x = Tensor.noise([rows, 24], seed: 1)
+    let expand = (
+      weight: PackedMatrix(.noise([77, 24], seed: 2)), bias: Tensor.noise([77], seed: 3)
+    )
+    let contract = (
+      weight: PackedMatrix(.noise([24, 77], seed: 4)), bias: Tensor.noise([24], seed: 5)
+    )
+    let residual = Tensor.noise([rows, 24], seed: 6)
+    let hidden = pass.linear(x, expand.weight, bias: expand.bias, activation: .gelu, layer: "fc1")
+    let wanted = pass.linear(
+      hidden, contract.weight, bias: contract.bias, residual: residual, layer: "fc2")
+    let got = pass.mlp(x, expand: expand, contract: contract, residual: residual, layer: "mlp")
+    #expect(got.mismatch(wanted.elements.map(Double.init), wanted.shape) == nil)
+  }
 }

@@ -15,6 +15,15 @@
 
 enum fk_activation { FK_NONE = 0, FK_RELU = 1, FK_GELU = 2 };
 
+// What a product does to its result while it is in registers:
+//   c[r][j] = activation(c[r][j] + bias[j]) + residual[r][j]
+struct fk_epilogue {
+  const float *bias;  // columns, or NULL
+  enum fk_activation activation;
+  const float *residual;  // row stride ldr, or NULL
+  ptrdiff_t ldr;
+};
+
 // The instruction set in use: "ref", "generic", "avx2" or "avx512".
 const char *fk_isa(void);
 
@@ -72,7 +81,44 @@ struct fk_table {
 
   // y[i] += a * x[i].
   void (*add_scaled)(float *y, const float *x, float a, size_t count);
+
+  // Products take b packed in panels of `gemm_panel` columns, each panel depth x gemm_panel, the last
+  // one filled up with zeros: packed holds depth * ceil(columns / gemm_panel) * gemm_panel floats.
+  size_t gemm_panel;
+  // Rows that a product works on at once; blocks of rows that are multiples of it have no tails.
+  size_t gemm_rows;
+
+  // Packs b[p][j] = b[p * depth_stride + j * column_stride].
+  void (*gemm_pack)(const float *b, ptrdiff_t depth_stride, ptrdiff_t column_stride, size_t depth,
+                    size_t columns, float *packed);
+
+  // c = a b, then the epilogue; a[r][p] = a[r * row_stride + p * depth_stride] is read in place.
+  // c: rows x columns, row stride ldc. epilogue: or NULL. Each element is a sum in the order of p, so
+  // the bits do not depend on how rows and columns were divided.
+  void (*gemm)(const float *a, ptrdiff_t row_stride, ptrdiff_t depth_stride, size_t rows,
+               size_t depth, const float *packed, float *c, ptrdiff_t ldc, size_t columns,
+               const struct fk_epilogue *epilogue);
+
+  // Winograd's F(4x4, 3x3). A 3x3 window of weights g becomes 36 numbers, G g G^T, for every input and
+  // output channel; a patch of 6x6 pixels becomes 36 vectors of channels; their products, position by
+  // position, become 4x4 pixels.
+  //
+  // The patch of x (height x width pixels of `channels`, contiguous) from row `top` and column `left`
+  // on; what lies outside is zero. v[position * position_stride + channel].
+  void (*winograd_input)(const float *x, ptrdiff_t height, ptrdiff_t width, size_t channels,
+                         ptrdiff_t top, ptrdiff_t left, float *v, size_t position_stride);
+
+  // The first `rows` x `columns` (at most 4 x 4) pixels of a tile: activation(A^T m A + bias).
+  // m[position * position_stride + channel]; y: rows row_stride apart, pixels `channels` apart.
+  // bias: channels, or NULL.
+  void (*winograd_output)(const float *m, size_t position_stride, size_t channels,
+                          const float *bias, enum fk_activation activation, float *y,
+                          size_t row_stride, size_t rows, size_t columns);
 };
+
+// G g G^T of Winograd's F(4x4, 3x3), in double precision, rounded once. g: 3 x 3; u: 36 numbers,
+// `stride` apart.
+void fk_winograd_weights(const float *g, float *u, size_t stride);
 
 // The table of an instruction set, or NULL where this CPU or build does not have it.
 const struct fk_table *fk_table_for(const char *isa);

@@ -1,0 +1,63 @@
+import FlattenKernels
+
+/// A dense convolution's weights prepared once, at load, for the way it is computed.
+///
+/// 3x3 windows with stride 1 go through Winograd's F(4x4, 3x3), a quarter of the multiplications; all
+/// others gather the windows of some pixels into rows and multiply those.
+package struct PackedConvolution: Sendable {
+  enum Method: Sendable {
+    case gathered(PackedMatrix)
+    case winograd(WinogradWeights)
+  }
+
+  let method: Method
+  let geometry: ConvolutionGeometry
+  /// Channels of the input.
+  package let inputs: Int
+  /// Channels of the output.
+  package let outputs: Int
+
+  /// Weights as the checkpoint has them.
+  var count: Int { geometry.kernel * geometry.kernel * inputs * outputs }
+
+  /// Below this many channels the transforms cost more than they save.
+  private static let leastChannels = 32
+
+  /// - Parameters:
+  ///   - weight: as PyTorch stores it, `[outputs, inputs, kernel, kernel]`.
+  ///   - scale: `[outputs]`, multiplied into the weights.
+  package init(_ weight: Tensor, scale: Tensor? = nil, _ geometry: ConvolutionGeometry) {
+    let kernel = geometry.kernel
+    precondition(
+      weight.shape.count == 4 && weight.shape[2] == kernel && weight.shape[3] == kernel,
+      "weight \(weight.shape) for kernel \(kernel)")
+    outputs = weight.shape[0]
+    inputs = weight.shape[1]
+    self.geometry = geometry
+    let isWinograd =
+      geometry == ConvolutionGeometry(kernel: 3, padding: 1)
+      && min(inputs, outputs) >= Self.leastChannels && Engine.usesKernels
+    method =
+      isWinograd
+      ? .winograd(WinogradWeights(weight, scale: scale))
+      : .gathered(PackedMatrix(windowMajor(weight, scale: scale)))
+  }
+}
+
+/// PyTorch's `[outputs, inputs, kernel, kernel]` as `[outputs, kernel * kernel * inputs]`, each output
+/// multiplied by its scale.
+private func windowMajor(_ weight: Tensor, scale: Tensor?) -> Tensor {
+  let (outputs, inputs) = (weight.shape[0], weight.shape[1])
+  let window = weight.shape[2] * weight.shape[3]
+  return Tensor([outputs, window * inputs]) { packed in
+    for output in 0..<outputs {
+      let factor = scale.map { $0.pointer[output] } ?? 1
+      for input in 0..<inputs {
+        let source = weight.pointer + (output * inputs + input) * window
+        for position in 0..<window {
+          packed[(output * window + position) * inputs + input] = source[position] * factor
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,140 @@
+import ArgumentParser
+import FlattenFiles
+import FlattenSeg
+import FlattenTensor
+import Foundation
+
+struct BenchCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "bench",
+    abstract: "Time a model on this machine: per kind of operator and per layer.",
+    discussion: """
+      Example:
+        flatten-seg bench --config model.yaml --size 512x512
+
+      The time is that of the network, from its input to the coarse logits; times do
+      not depend on the weights, which are random unless --weights names some.
+      GFLOP/s count the operations of the definition, two a multiply-accumulate:
+      where a method needs fewer, the share of the peak passes 100 %. Compare ratios
+      between machines, not times.
+      """)
+
+  @Option(
+    help: ArgumentHelp(
+      "Config of the model; default: the built-in street model.", valueName: "file.yaml"))
+  var config: String?
+
+  @Option(help: ArgumentHelp("Weights of the model; default: random ones.", valueName: "file"))
+  var weights: String?
+
+  @Option(help: ArgumentHelp("Size of the network's input, height first.", valueName: "HxW"))
+  var size = SizeArgument(PixelSize(height: 512, width: 512))
+
+  @Option(
+    name: [.customShort("j"), .long],
+    help: "Threads that compute; default: all available processors.")
+  var threads: Int?
+
+  @Option(name: .customLong("repeat"), help: "Counted runs.")
+  var repeats = 20
+
+  @Flag(help: "Print one JSON object: median_ms, min_ms, operators, ...")
+  var json = false
+
+  func validate() throws {
+    if let threads, !(1...1024).contains(threads) {
+      throw ValidationError("--threads is \(threads), a number from 1 to 1024 is wanted.")
+    }
+    if !(1...10000).contains(repeats) {
+      throw ValidationError("--repeat is \(repeats), a number from 1 to 10000 is wanted.")
+    }
+    if size.size.height < 32 || size.size.width < 32 {
+      throw ValidationError("--size is \(size), at least 32x32 is wanted.")
+    }
+  }
+
+  func run() throws {
+    let configuration =
+      try config.map { try SegmentationConfiguration.load(path: $0) } ?? .builtIn()
+    let benchmark = try Benchmark.run(
+      configuration, weights: weights, size: size.size,
+      threads: threads ?? ThreadPool.availableProcessors, repeats: repeats)
+    if json {
+      Output.line(document(configuration, benchmark).text())
+    } else {
+      Output.text(table(configuration, benchmark))
+    }
+  }
+
+  private func document(
+    _ configuration: SegmentationConfiguration, _ benchmark: Benchmark
+  ) -> OrderedJSON {
+    .object([
+      ("name", .string(configuration.name)),
+      ("median_ms", .number(benchmark.medianSeconds * 1e3)),
+      ("min_ms", .number(benchmark.minSeconds * 1e3)),
+      ("precision", .string("f32")),
+      ("threads", .integer(benchmark.threads)),
+      ("height", .integer(benchmark.size.height)),
+      ("width", .integer(benchmark.size.width)),
+      ("instruction_set", .string(Version.instructionSet)),
+      ("peak_gflops", .number(benchmark.peak * 2e-9)),
+      ("peak_rss_mb", .number(Double(benchmark.peakResidentBytes) / 1e6)),
+      (
+        "operators",
+        .array(
+          benchmark.layers.map { layer in
+            .object([
+              ("name", .string(layer.name)),
+              ("kind", .string(layer.kind)),
+              ("shape", .string(layer.shape.map(String.init).joined(separator: "x"))),
+              ("ms", .number(layer.seconds * 1e3)),
+              ("macs", .integer(layer.macs)),
+              ("bytes", .integer(layer.bytes)),
+            ])
+          })
+      ),
+    ])
+  }
+
+  private func table(
+    _ configuration: SegmentationConfiguration, _ benchmark: Benchmark
+  ) -> String {
+    func row(_ name: String, _ seconds: Double, _ macs: Int, _ bytes: Int) -> [String] {
+      let rate = Double(macs) / max(seconds, 1e-9)
+      return [
+        name, String(format: "%.2f", seconds * 1e3),
+        String(format: "%.1f", seconds / benchmark.medianSeconds * 100),
+        macs == 0 ? "" : String(format: "%.0f", rate * 2e-9),
+        macs == 0 ? "" : String(format: "%.0f", rate / benchmark.peak * 100),
+        String(format: "%.1f", Double(bytes) / 1e6),
+      ]
+    }
+    var kinds: [(name: String, seconds: Double, macs: Int, bytes: Int)] = []
+    for layer in benchmark.layers {
+      let index = kinds.firstIndex { $0.name == layer.kind } ?? kinds.count
+      if index == kinds.count { kinds.append((layer.kind, 0, 0, 0)) }
+      kinds[index].seconds += layer.seconds
+      kinds[index].macs += layer.macs
+      kinds[index].bytes += layer.bytes
+    }
+    kinds.sort { $0.seconds > $1.seconds }
+    let header = ["ms", "% of time", "GFLOP/s", "% of peak", "MB moved"]
+    let macs = benchmark.layers.reduce(0) { $0 + $1.macs }
+    return TextTable.text(
+      header: ["kind"] + header,
+      rows: kinds.map { row($0.name, $0.seconds, $0.macs, $0.bytes) }, leftColumns: 1)
+      + "\n"
+      + TextTable.text(
+        header: ["layer"] + header,
+        rows: benchmark.layers.map { row($0.name, $0.seconds, $0.macs, $0.bytes) }, leftColumns: 1)
+      + String(
+        format: "%@\n%dx%d (height x width), f32, %d %@, %@: median %.1f ms, fastest %.1f ms, "
+          + "%.0f GFLOP/s of %.0f, %.0f MB\n",
+        configuration.name, benchmark.size.height, benchmark.size.width, benchmark.threads,
+        benchmark.threads == 1 ? "thread" : "threads", Version.instructionSet,
+        benchmark.medianSeconds * 1e3, benchmark.minSeconds * 1e3,
+        Double(macs) * 2e-9 / benchmark.medianSeconds, benchmark.peak * 2e-9,
+        Double(benchmark.peakResidentBytes) / 1e6)
+  }
+}
