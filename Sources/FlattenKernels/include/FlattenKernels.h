@@ -33,7 +33,7 @@ struct fk_table {
 
   // c[r][j] = activation(c[r][j] + bias[j]) + residual[r][j], in place.
   // c: rows x cols with row stride ldc. bias: cols, or NULL. residual: row stride ldr, or NULL.
-  // GELU is the exact form 0.5 x (1 + erf(x / sqrt 2)); its erf is within 2.5e-7 of the true value.
+  // GELU is the exact form 0.5 x (1 + erf(x / sqrt 2)), within 5e-7 of the true value.
   void (*epilogue)(float *c, ptrdiff_t ldc, size_t rows, size_t cols, const float *bias,
                    enum fk_activation activation, const float *residual, ptrdiff_t ldr);
 
