@@ -96,7 +96,8 @@ package enum Engine {
   /// OpenBLAS would start threads of its own; the operators above do the threading.
   private static let isSingleThreaded: Void = openblas_set_num_threads(1)
 
-  /// How many floats ``pack`` writes.
+  /// How many floats ``pack`` writes. With our kernels `b[p, j]` lies at
+  /// `(j / panel * depth + p) * panel + j % panel`, and places without a column are zero.
   static func packedCount(depth: Int, columns: Int) -> Int {
     depth * ((columns + panel - 1) / panel * panel)
   }

@@ -1,3 +1,4 @@
+import Dispatch
 import FlattenKernels
 
 /// Weights of a 3x3 convolution transformed for Winograd's F(4x4, 3x3): 36 packed matrices.
@@ -20,26 +21,27 @@ struct WinogradWeights: Sendable {
     self.inputs = inputs
     let count = Engine.packedCount(depth: inputs, columns: outputs)
     matrixCount = count
-    // Position by position, [inputs, outputs].
-    let area = inputs * outputs
-    let transformed = Tensor([Self.positions, inputs, outputs]) { target in
-      guard let target = target.baseAddress else { return }
-      var window = [Float](repeating: 0, count: 9)
-      for output in 0..<outputs {
-        let factor = scale.map { $0.pointer[output] } ?? 1
-        for input in 0..<inputs {
-          let source = weight.pointer + (output * inputs + input) * 9
-          for index in 0..<9 { window[index] = source[index] * factor }
-          fk_winograd_weights(window, target + input * outputs + output, area)
-        }
-      }
-    }
     packed = Tensor([Self.positions, count]) { target in
       guard let target = target.baseAddress else { return }
-      for position in 0..<Self.positions {
-        Engine.pack(
-          transformed.pointer + position * area, depthStride: outputs, columnStride: 1,
-          depth: inputs, columns: outputs, into: target + position * count)
+      // Written where packing would put them; panels are independent of each other.
+      let panel = Engine.panel
+      nonisolated(unsafe) let packed = target
+      DispatchQueue.concurrentPerform(iterations: (outputs + panel - 1) / panel) { index in
+        var window = [Float](repeating: 0, count: 9)
+        for input in 0..<inputs {
+          let place = packed + (index * inputs + input) * panel
+          for lane in 0..<panel {
+            let output = index * panel + lane
+            if output < outputs {
+              let factor = scale.map { $0.pointer[output] } ?? 1
+              let source = weight.pointer + (output * inputs + input) * 9
+              for tap in 0..<9 { window[tap] = source[tap] * factor }
+              fk_winograd_weights(window, place + lane, count)
+            } else {
+              for position in 0..<Self.positions { place[position * count + lane] = 0 }
+            }
+          }
+        }
       }
     }
   }
