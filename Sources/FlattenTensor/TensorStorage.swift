@@ -1,3 +1,11 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
 /// The memory behind a tensor: 64-byte aligned, given back to its pool when the last tensor goes.
 ///
 /// Unchecked: the contents are written by one operator before the tensor is handed on and only read
@@ -31,10 +39,19 @@ struct MemoryBlock: @unchecked Sendable {
   let address: UnsafeMutableRawPointer
   let bytes: Int
 
+  /// The size of a large page, and how large a block must be to be worth some.
+  private static let largePage = 2 << 20
+
   init(bytes: Int) {
     self.bytes = Self.size(for: bytes)
+    let isLarge = self.bytes >= 2 * Self.largePage
     address = UnsafeMutableRawPointer.allocate(
-      byteCount: self.bytes, alignment: Self.alignment)
+      byteCount: self.bytes, alignment: isLarge ? Self.largePage : Self.alignment)
+    #if os(Linux)
+      // Advice only: fewer page faults when weights are loaded, fewer address look-ups when they are
+      // read. A system that gives none changes nothing but time.
+      if isLarge { madvise(address, self.bytes, MADV_HUGEPAGE) }
+    #endif
   }
 
   init(address: UnsafeMutableRawPointer, bytes: Int) {
