@@ -115,22 +115,6 @@ extension ForwardPass {
     }
   }
 
-  /// Copies some channels of every token: `[B, N, channels.count]`.
-  package func slice(_ x: Tensor, channels: Range<Int>, layer: String) -> Tensor {
-    let (batch, tokens, stride) = x.tokenShape(layer)
-    let count = channels.count
-    return output(
-      [batch, tokens, count], .elementwise, layer: layer, reading: batch * tokens * count
-    ) { y in
-      chunks(batch * tokens, of: 256) { rows in
-        for row in rows {
-          (y + row * count).update(
-            from: x.pointer + row * stride + channels.lowerBound, count: count)
-        }
-      }
-    }
-  }
-
   /// Nearest resize of a feature map, added to `base` where given.
   package func resizeNearest(
     _ x: Tensor, height: Int, width: Int, addedTo base: Tensor? = nil, layer: String

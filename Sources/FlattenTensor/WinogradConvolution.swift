@@ -1,4 +1,3 @@
-import Dispatch
 import FlattenKernels
 
 /// Weights of a 3x3 convolution transformed for Winograd's F(4x4, 3x3): 36 packed matrices.
@@ -25,11 +24,11 @@ struct WinogradWeights: Sendable {
       guard let target = target.baseAddress else { return }
       // Written where packing would put them; panels are independent of each other.
       let panel = Engine.panel
-      nonisolated(unsafe) let packed = target
-      DispatchQueue.concurrentPerform(iterations: (outputs + panel - 1) / panel) { index in
+      let threads = ThreadPool(threads: ThreadPool.availableProcessors)
+      threads.run((outputs + panel - 1) / panel) { index in
         var window = [Float](repeating: 0, count: 9)
         for input in 0..<inputs {
-          let place = packed + (index * inputs + input) * panel
+          let place = target + (index * inputs + input) * panel
           for lane in 0..<panel {
             let output = index * panel + lane
             if output < outputs {

@@ -92,17 +92,6 @@ import Testing
     #expect(y.mismatch(wanted, [2, tokens, channels.count], tolerance: 1e-5) == nil)
   }
 
-  /// A slice copies: what is no number stays at its token, and a negative zero stays one.
-  @Test func aSliceCopies() {
-    var elements = Noise.floats(2 * 5 * 7, seed: 1)
-    elements[7 + 3] = .nan
-    elements[4 * 7 + 4] = .infinity
-    elements[6 * 7 + 2] = -0.0
-    let y = pass().slice(Tensor([2, 5, 7], elements), channels: 2..<6, layer: "v")
-    let wanted = (0..<10).flatMap { token in (2..<6).map { elements[token * 7 + $0].bitPattern } }
-    #expect(y.shape == [2, 5, 4] && y.bits == wanted)
-  }
-
   /// Weights are never negative nor above 1, and the two neighbours exist.
   @Test(arguments: [true, false]) func tablesStayInside(alignCorners: Bool) {
     for input in [1, 2, 3, 7, 49, 64] {
