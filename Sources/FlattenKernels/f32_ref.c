@@ -35,12 +35,12 @@ static void layer_norm_ref(const float *x, float *y, size_t rows, size_t cols, c
 }
 
 static void focus_ref(const float *x, ptrdiff_t ldx, const float *add, float *y, size_t rows,
-                      size_t cols, const float *scale, int power) {
+                      size_t cols, const float *inverse_scale, int power) {
   for (size_t r = 0; r < rows; r++, x += ldx, y += cols) {
     double largest = 0, norm = 0, power_norm = 0;
     for (size_t j = 0; j < cols; j++) {
       float sum = x[j] + (add ? add[r * cols + j] : 0);
-      y[j] = ((sum < 0 ? 0 : sum) + 1e-6f) / scale[j];
+      y[j] = ((sum < 0 ? 0 : sum) + 1e-6f) * inverse_scale[j];
       if (!(y[j] <= largest)) largest = y[j];
     }
     for (size_t j = 0; j < cols; j++) {
@@ -105,13 +105,14 @@ static void depthwise_row_ref(const float *x, ptrdiff_t ldx, size_t height, size
 
 static void bilinear_row_ref(const float *upper, const float *lower, float wy0, float wy1,
                              const int32_t *x0, const int32_t *x1, const float *wx0,
-                             const float *wx1, size_t pixels, size_t channels, float *out) {
+                             const float *wx1, size_t pixels, size_t channels,
+                             const float *base, float *out) {
   for (size_t p = 0; p < pixels; p++) {
     const size_t left = (size_t)x0[p] * channels, right = (size_t)x1[p] * channels;
     for (size_t c = 0; c < channels; c++) {
-      out[p * channels + c] =
-          wy0 * (wx0[p] * upper[left + c] + wx1[p] * upper[right + c]) +
-          wy1 * (wx0[p] * lower[left + c] + wx1[p] * lower[right + c]);
+      const float value = wy0 * (wx0[p] * upper[left + c] + wx1[p] * upper[right + c]) +
+                          wy1 * (wx0[p] * lower[left + c] + wx1[p] * lower[right + c]);
+      out[p * channels + c] = base ? base[p * channels + c] + value : value;
     }
   }
 }
@@ -211,7 +212,8 @@ static void winograd_input_ref(const float *x, ptrdiff_t height, ptrdiff_t width
 
 static void winograd_output_ref(const float *m, size_t position_stride, size_t channels,
                                 const float *bias, enum fk_activation activation, float *y,
-                                size_t row_stride, size_t rows, size_t columns) {
+                                size_t row_stride, size_t pixel_stride, size_t rows,
+                                size_t columns) {
   for (size_t c = 0; c < channels; c++) {
     for (size_t row = 0; row < rows; row++) {
       for (size_t column = 0; column < columns; column++) {
@@ -220,7 +222,7 @@ static void winograd_output_ref(const float *m, size_t position_stride, size_t c
           sum += winograd_at[row][position / 6] * winograd_at[column][position % 6] *
                  m[position * position_stride + c];
         }
-        y[row * row_stride + column * channels + c] = activate((float)sum, activation);
+        y[row * row_stride + column * pixel_stride + c] = activate((float)sum, activation);
       }
     }
   }

@@ -117,7 +117,7 @@ package struct FocusedLinearAttention: TokenAttention {
   private let keySource: KeySource
   private let keyValue: Linear
   private let position: PositionTable
-  private let scale: Tensor  // [C], after softplus
+  private let inverseScale: Tensor  // [C], of the scale after softplus
   private let depthwise: DepthwiseConv2D
   private let projection: Linear
   private let path: String
@@ -132,7 +132,8 @@ package struct FocusedLinearAttention: TokenAttention {
       in: c.channels, out: 2 * c.channels, bias: c.qkvBias, from: tree.scope("kv"))
     position = try PositionTable(
       "positional_encoding", native: c.reduction(c.nativeGrid), channels: c.channels, from: tree)
-    scale = try tree.tensor("scale", [1, 1, c.channels]).softplus().reshaped([c.channels])
+    let scale = try tree.tensor("scale", [1, 1, c.channels]).softplus().elements
+    inverseScale = Tensor([c.channels], scale.map { 1 / $0 })
     depthwise = try DepthwiseConv2D(
       width, kernel: c.kernel, repeated: c.heads, from: tree.scope("dwc"))
     projection = try Linear(
@@ -147,9 +148,10 @@ package struct FocusedLinearAttention: TokenAttention {
     let keyGrid = c.reduction(grid)
     let kv = keyValue(keySource(x, grid: grid, pass), pass)  // [B, n, 2C]
     let q = pass.focus(
-      query(x, pass), scale: scale, power: c.focusingFactor, layer: "\(path).focus_q")  // [B, N, C]
+      query(x, pass), inverseScale: inverseScale, power: c.focusingFactor,
+      layer: "\(path).focus_q")  // [B, N, C]
     let k = pass.focus(
-      kv, position: position(keyGrid, pass), scale: scale, power: c.focusingFactor,
+      kv, position: position(keyGrid, pass), inverseScale: inverseScale, power: c.focusingFactor,
       layer: "\(path).focus_k")  // [B, n, C]
     let mixed = pass.linearAttention(q, k, kv: kv, heads: c.heads, layer: "\(path).attention")
 

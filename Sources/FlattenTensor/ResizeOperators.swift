@@ -40,13 +40,16 @@ package struct LinearTable: Sendable {
   ///
   /// - Parameters:
   ///   - rows: the address of a source row, by its index.
+  ///   - base: a row that the result is added to; it may be `out`.
   package func write(
     _ row: Int, of vertical: LinearTable, channels: Int,
-    rows: (Int) -> UnsafePointer<Float>, into out: UnsafeMutablePointer<Float>
+    rows: (Int) -> UnsafePointer<Float>, addedTo base: UnsafePointer<Float>? = nil,
+    into out: UnsafeMutablePointer<Float>
   ) {
     fk_active().pointee.bilinear_row(
       rows(Int(vertical.first[row])), rows(Int(vertical.second[row])), vertical.firstWeight[row],
-      vertical.secondWeight[row], first, second, firstWeight, secondWeight, count, channels, out)
+      vertical.secondWeight[row], first, second, firstWeight, secondWeight, count, channels, base,
+      out)
   }
 }
 
@@ -62,29 +65,47 @@ extension ForwardPass {
   ///
   /// - Parameters:
   ///   - x: `[B, H, W, C]`.
-  ///   - addedTo: a map of the output's shape that the result is added to.
   package func resizeBilinear(
-    _ x: Tensor, height: Int, width: Int, alignCorners: Bool, addedTo base: Tensor? = nil,
-    layer: String
+    _ x: Tensor, height: Int, width: Int, alignCorners: Bool, layer: String
   ) -> Tensor {
-    let (batch, sourceHeight, sourceWidth, channels) = x.mapShape(layer)
+    let (batch, _, _, channels) = x.mapShape(layer)
     let shape = [batch, height, width, channels]
-    precondition(
-      base.map { $0.shape == shape } ?? true, "\(layer): \(base?.shape ?? []) and \(shape)")
-    if base == nil && shape == x.shape { return x }
-    let vertical = LinearTable(from: sourceHeight, to: height, alignCorners: alignCorners)
-    let horizontal = LinearTable(from: sourceWidth, to: width, alignCorners: alignCorners)
-    let kernels = kernels
-    let reading = x.count + (base?.count ?? 0)
-    return output(shape, .resize, layer: layer, reading: reading) { y in
+    if shape == x.shape { return x }
+    let resize = BilinearResize(x, height: height, width: width, alignCorners: alignCorners)
+    return output(shape, .resize, layer: layer, reading: x.count) { y in
       let length = width * channels
       threads.run(batch * height) { task in
-        let image = x.pointer + task / height * sourceHeight * sourceWidth * channels
+        resize.write(task, addedTo: nil, into: y + task * length)
+      }
+    }
+  }
+
+  /// The sum of a map and of others resized to its size, added in their order.
+  ///
+  /// - Parameters:
+  ///   - base: `[B, H, W, C]`.
+  ///   - maps: of as many channels.
+  package func addResized(
+    _ base: Tensor, _ maps: [Tensor], alignCorners: Bool, layer: String
+  ) -> Tensor {
+    let (batch, height, width, channels) = base.mapShape(layer)
+    precondition(
+      maps.allSatisfy { $0.shape.first == batch && $0.shape.last == channels },
+      "\(layer): \(maps.map(\.shape)) do not add to \(base.shape)")
+    if maps.isEmpty { return base }
+    let resizes = maps.map {
+      BilinearResize($0, height: height, width: width, alignCorners: alignCorners)
+    }
+    let reading = base.count + maps.reduce(0) { $0 + $1.count }
+    return output(base.shape, .resize, layer: layer, reading: reading) { y in
+      let length = width * channels
+      threads.run(batch * height) { task in
         let out = y + task * length
-        horizontal.write(
-          task % height, of: vertical, channels: channels,
-          rows: { image + $0 * sourceWidth * channels }, into: out)
-        if let base { kernels.add_scaled(out, base.pointer + task * length, 1, length) }
+        for (index, resize) in resizes.enumerated() {
+          resize.write(
+            task, addedTo: index == 0 ? base.pointer + task * length : UnsafePointer(out), into: out
+          )
+        }
       }
     }
   }
@@ -114,33 +135,29 @@ extension ForwardPass {
       }
     }
   }
+}
 
-  /// Nearest resize of a feature map, added to `base` where given.
-  package func resizeNearest(
-    _ x: Tensor, height: Int, width: Int, addedTo base: Tensor? = nil, layer: String
-  ) -> Tensor {
-    let (batch, sourceHeight, sourceWidth, channels) = x.mapShape(layer)
-    let shape = [batch, height, width, channels]
-    precondition(
-      base.map { $0.shape == shape } ?? true, "\(layer): \(base?.shape ?? []) and \(shape)")
-    let rows = nearestTable(from: sourceHeight, to: height)
-    let columns = nearestTable(from: sourceWidth, to: width)
-    let kernels = kernels
-    let reading = x.count + (base?.count ?? 0)
-    return output(shape, .resize, layer: layer, reading: reading) { y in
-      threads.run(batch * height) { task in
-        let row = task / height * sourceHeight + rows[task % height]
-        let source = x.pointer + row * sourceWidth * channels
-        let out = y + task * width * channels
-        for column in 0..<width {
-          let pixel = source + columns[column] * channels
-          (out + column * channels).update(from: pixel, count: channels)
-        }
-        if let base {
-          kernels.add_scaled(out, base.pointer + task * width * channels, 1, width * channels)
-        }
-      }
-    }
+/// A bilinear resize of a map, row by row.
+private struct BilinearResize {
+  let source: Tensor
+  let vertical: LinearTable
+  let horizontal: LinearTable
+
+  init(_ source: Tensor, height: Int, width: Int, alignCorners: Bool) {
+    self.source = source
+    vertical = LinearTable(from: source.shape[1], to: height, alignCorners: alignCorners)
+    horizontal = LinearTable(from: source.shape[2], to: width, alignCorners: alignCorners)
+  }
+
+  /// Row `row` of the batch's rows of outputs.
+  func write(
+    _ row: Int, addedTo base: UnsafePointer<Float>?, into out: UnsafeMutablePointer<Float>
+  ) {
+    let length = source.shape[2] * source.shape[3]
+    let image = source.pointer + row / vertical.count * source.shape[1] * length
+    horizontal.write(
+      row % vertical.count, of: vertical, channels: source.shape[3],
+      rows: { image + $0 * length }, addedTo: base, into: out)
   }
 }
 

@@ -56,16 +56,24 @@ extension ForwardPass {
     let (inputs, outputs) = (weight.inputs, weight.outputs)
     let (rows, columns) = ((height + 3) / 4, (width + 3) / 4)
     let tiles = batch * rows * columns
-    // Each block of tiles reads all weights once, so blocks are large; they are equal in size and even
-    // in number, so that two threads end together.
-    let pairs = (tiles + 2 * Self.winogradBlock - 1) / (2 * Self.winogradBlock)
-    let block = (tiles + 2 * pairs - 1) / (2 * pairs)
+    // Where reading the weights is what takes the time, each task reads some outputs' only.
+    let parts = tiles <= Self.fewTiles && outputs % (2 * Engine.panel) == 0 ? 2 : 1
+    let part = outputs / parts
+    let fitting = Self.cachedFloats / (WinogradWeights.positions * (inputs + part))
+    let most = max(Engine.rows, fitting / Engine.rows * Engine.rows)
+    // Blocks are equal in size and, with all outputs, even in number: two threads end together.
+    let group = 2 / parts
+    let groups = (tiles + group * most - 1) / (group * most)
+    let block = (tiles + group * groups - 1) / (group * groups)
     let kernels = kernels
-    chunks(tiles, of: block) { [self] range in
-      let count = range.count
-      withScratch(WinogradWeights.positions * count * (inputs + outputs)) { patches in
+    threads.run((tiles + block - 1) / block * parts) { [self] task in
+      let first = task / parts * block
+      let count = min(block, tiles - first)
+      let columnOffset = task % parts * part
+      withScratch(WinogradWeights.positions * count * (inputs + part)) { patches in
         let products = patches + WinogradWeights.positions * count * inputs
-        for (index, tile) in range.enumerated() {
+        for index in 0..<count {
+          let tile = first + index
           let image = x.pointer + tile / (rows * columns) * height * width * inputs
           kernels.winograd_input(
             image, height, width, inputs, tile / columns % rows * 4 - 1, tile % columns * 4 - 1,
@@ -75,21 +83,24 @@ extension ForwardPass {
           Engine.multiply(
             patches + position * count * inputs, rowStride: inputs, depthStride: 1, rows: count,
             depth: inputs, packed: weight.packed.pointer + position * weight.matrixCount,
-            columns: 0..<outputs, of: outputs, into: products + position * count * outputs,
-            stride: outputs)
+            columns: columnOffset..<columnOffset + part, of: outputs,
+            into: products + position * count * part, stride: part)
         }
-        for (index, tile) in range.enumerated() {
-          let image = y + tile / (rows * columns) * height * width * outputs
+        for index in 0..<count {
+          let tile = first + index
           let (top, left) = (tile / columns % rows * 4, tile % columns * 4)
+          let pixel = (tile / (rows * columns) * height + top) * width + left
           kernels.winograd_output(
-            products + index * outputs, count * outputs, outputs, bias?.pointer, activation.code,
-            image + (top * width + left) * outputs, width * outputs, min(4, height - top),
-            min(4, width - left))
+            products + index * part, count * part, part, bias.map { $0.pointer + columnOffset },
+            activation.code, y + pixel * outputs + columnOffset, width * outputs, outputs,
+            min(4, height - top), min(4, width - left))
         }
       }
     }
   }
 
-  /// Tiles that a block holds at most: their patches and products fit the third-level cache.
-  private static let winogradBlock = 56
+  /// Patches and products of a block that stay in a second-level cache of 1 MB.
+  private static let cachedFloats = 1 << 18
+  /// Up to so many tiles the weights are divided between tasks, not only the tiles.
+  private static let fewTiles = 128
 }

@@ -112,7 +112,7 @@ import Testing
         let out = Rows.output(7, channels)
         set.table.bilinear_row(
           upper.pointer, lower.pointer, above, below, first, second, complements.pointer,
-          weights.pointer, 7, channels, out.pointer)
+          weights.pointer, 7, channels, nil, out.pointer)
         let wanted = Rows(7, channels) { pixel, channel in
           func along(_ row: Rows) -> Double {
             Double(complements[0, pixel]) * Double(row[Int(first[pixel]), channel])
@@ -121,7 +121,19 @@ import Testing
           return Float(Double(above) * along(upper) + Double(below) * along(lower))
         }
         #expect(out.mismatch(wanted, within: 3 * ulp) == nil)
-        #expect(upper.isIntact && lower.isIntact && weights.isIntact && complements.isIntact)
+        let base = Rows(7, channels, seed: 4)
+        let sum = Rows(7, channels) { base[$0, $1] }
+        for target in [Rows.output(7, channels), sum] {
+          set.table.bilinear_row(
+            upper.pointer, lower.pointer, above, below, first, second, complements.pointer,
+            weights.pointer, 7, channels, target === sum ? sum.pointer : base.pointer,
+            target.pointer)
+          let wantedSum = Rows(7, channels) { base[$0, $1] + wanted[$0, $1] }
+          #expect(target.mismatch(wantedSum, within: 4 * ulp) == nil)
+        }
+        #expect(
+          base.isIntact && upper.isIntact && lower.isIntact && weights.isIntact
+            && complements.isIntact)
       }
     }
   }
@@ -132,8 +144,8 @@ import Testing
     let p = x.pointer
     set.table.depthwise_row(p, 3, 1, 0, 3, 0, 3, p, nil, FK_NONE, nil, p)
     set.table.depthwise_row(p, 3, 1, 2, 0, 0, 3, p, nil, FK_NONE, nil, p)
-    set.table.bilinear_row(p, p, 1, 0, [0], [0], p, p, 0, 3, p)
-    set.table.bilinear_row(p, p, 1, 0, [0], [0], p, p, 1, 0, p)
+    set.table.bilinear_row(p, p, 1, 0, [0], [0], p, p, 0, 3, nil, p)
+    set.table.bilinear_row(p, p, 1, 0, [0], [0], p, p, 1, 0, p, p)
     #expect(x.values == before)
     #expect(x.isIntact)
   }

@@ -39,9 +39,8 @@ import Testing
     let y = pass().resizeBilinear(
       map, height: height, width: width, alignCorners: alignCorners, layer: "up")
     #expect(y.mismatch(wanted, shape, tolerance: 4e-6) == nil)
-    let sum = pass().resizeBilinear(
-      map, height: height, width: width, alignCorners: alignCorners, addedTo: base, layer: "up")
-    let wantedSum = zip(wanted, base.elements).map { $0 + Double($1) }
+    let sum = pass().addResized(base, [map, base], alignCorners: alignCorners, layer: "sum")
+    let wantedSum = zip(wanted, base.elements).map { $0 + 2 * Double($1) }
     #expect(sum.mismatch(wantedSum, shape, tolerance: 4e-6) == nil)
   }
 
@@ -53,9 +52,13 @@ import Testing
     let wanted = Naive.map(base.shape) { b, row, column, c in
       x[b, row * h / height, column * w / width, c]
     }
-    let y = pass().resizeNearest(map, height: height, width: width, layer: "up")
+    let y = pass().enlargedNearest(map, height: height, width: width)
     #expect(y.mismatch(wanted, base.shape, tolerance: 0) == nil)
-    let sum = pass().resizeNearest(map, height: height, width: width, addedTo: base, layer: "up")
+    // Beside a product, whose weight copies each channel.
+    let identity = Tensor([5, 5, 1, 1], (0..<25).map { $0 % 6 == 0 ? 1 : 0 })
+    let sum = pass().convolution(
+      base, PackedConvolution(identity, ConvolutionGeometry(kernel: 1)), bias: nil,
+      addingNearest: map, layer: "sum")
     #expect(
       sum.mismatch(zip(wanted, base.elements).map { $0 + Double($1) }, base.shape) == nil)
   }
@@ -67,7 +70,7 @@ import Testing
         x, height: 4, width: 5, alignCorners: alignCorners, layer: "up")
       #expect(y.bits == x.bits && y.pointer == x.pointer)
     }
-    #expect(pass().resizeNearest(x, height: 4, width: 5, layer: "up").bits == x.bits)
+    #expect(pass().enlargedNearest(x, height: 4, width: 5).bits == x.bits)
     #expect(
       x.resizedBicubic(height: 4, width: 5).mismatch(x.elements.map(Double.init), x.shape) == nil)
   }

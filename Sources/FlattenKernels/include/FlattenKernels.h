@@ -43,11 +43,11 @@ struct fk_table {
                      const float *beta, float eps);
 
   // The focusing map of focused linear attention for each row of x (after `add`, where given):
-  //   u = (max(x + add, 0) + 1e-6) / scale;   y = |u| * u^power / |u^power|
+  //   u = (max(x + add, 0) + 1e-6) * inverse_scale;   y = |u| * u^power / |u^power|
   // Both norms are over the whole row. Evaluated on u / max(u), so that no power over- or underflows;
   // a row that holds NaN stays NaN. x: row stride ldx; add: row stride cols; y: row stride cols.
   void (*focus)(const float *x, ptrdiff_t ldx, const float *add, float *y, size_t rows, size_t cols,
-                const float *scale, int power);
+                const float *inverse_scale, int power);
 
   // x = softmax(x * scale) for each row, in place. Row stride ldx. exp is within 2 ulp.
   void (*softmax)(float *x, ptrdiff_t ldx, size_t rows, size_t cols, float scale);
@@ -69,11 +69,12 @@ struct fk_table {
                         float *out);
 
   // One output row of a bilinear resize:
-  //   out[p] = wy0 * (wx0[p] * upper[x0[p]] + wx1[p] * upper[x1[p]]) + wy1 * (... lower ...)
+  //   out[p] = base[p] + wy0 * (wx0[p] * upper[x0[p]] + wx1[p] * upper[x1[p]]) + wy1 * (... lower ...)
   // upper, lower: rows of pixels of `channels`; x0, x1: source columns of each output pixel.
+  // base: a row of the output's size, or NULL; it may be out.
   void (*bilinear_row)(const float *upper, const float *lower, float wy0, float wy1,
                        const int32_t *x0, const int32_t *x1, const float *wx0, const float *wx1,
-                       size_t pixels, size_t channels, float *out);
+                       size_t pixels, size_t channels, const float *base, float *out);
 
   // index[r] = the first column that holds the row's maximum. Rows contiguous, of at most
   // 65536 columns. A NaN never wins; a row of nothing else, or of nothing, gives 0.
@@ -109,11 +110,11 @@ struct fk_table {
                          ptrdiff_t top, ptrdiff_t left, float *v, size_t position_stride);
 
   // The first `rows` x `columns` (at most 4 x 4) pixels of a tile: activation(A^T m A + bias).
-  // m[position * position_stride + channel]; y: rows row_stride apart, pixels `channels` apart.
+  // m[position * position_stride + channel]; y: rows row_stride apart, pixels pixel_stride apart.
   // bias: channels, or NULL.
   void (*winograd_output)(const float *m, size_t position_stride, size_t channels,
                           const float *bias, enum fk_activation activation, float *y,
-                          size_t row_stride, size_t rows, size_t columns);
+                          size_t row_stride, size_t pixel_stride, size_t rows, size_t columns);
 };
 
 // G g G^T of Winograd's F(4x4, 3x3), in double precision, rounded once. g: 3 x 3; u: 36 numbers,
