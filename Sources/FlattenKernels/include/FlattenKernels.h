@@ -126,3 +126,12 @@ const struct fk_table *fk_table_for(const char *isa);
 
 // The table in use.
 const struct fk_table *fk_active(void);
+
+// What a thread does between two looks at a place where another one is about to write.
+static inline void fk_pause(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("isb");  // long enough to count as a pause, as "yield" is not
+#endif
+}
