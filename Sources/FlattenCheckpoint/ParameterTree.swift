@@ -77,6 +77,9 @@ package final class ParameterTree {
   private var problems: [ParameterError.Problem] = []
   private var zerosByCount: [Int: Tensor] = [:]
 
+  /// How layers store their weights for products; set before the model is built.
+  package var precision = Precision.float32
+
   /// What has been asked for so far, in order, each name once.
   package private(set) var requested: [(name: String, shape: [Int])] = []
 
@@ -222,6 +225,9 @@ package struct ParameterScope {
   private let tree: ParameterTree
   /// The place, such as `backbone.block1.0`; empty at the root.
   package let path: String
+
+  /// How a layer stores its weights for products.
+  package var precision: Precision { tree.precision }
 
   init(tree: ParameterTree, path: String) {
     self.tree = tree

@@ -13,6 +13,8 @@
 
 #include "f32_winograd.inc"
 
+#include "bf16_gemm.inc"
+
 #include "f32_table.inc"
 #pragma clang attribute pop
 #endif

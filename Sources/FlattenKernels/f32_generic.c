@@ -10,4 +10,6 @@
 
 #include "f32_winograd.inc"
 
+#include "bf16_gemm.inc"
+
 #include "f32_table.inc"

@@ -6,6 +6,9 @@ import FlattenModels
 import FlattenTensor
 import Logging
 
+/// How a model stores its weights.
+public typealias Precision = FlattenTensor.Precision
+
 /// A loaded model with its classes and its input rule: pictures in, label maps out.
 ///
 ///     let segmenter = try Segmenter.builtIn()
@@ -38,6 +41,8 @@ public struct Segmenter: Sendable {
   public let classes: [SegmentationClass]
   /// Warnings from loading, such as weights that are not finite.
   public let warnings: [String]
+  /// How weights and the left sides of products are stored.
+  public let precision: Precision
   package let model: SemanticSegmentor
   package let threads: ThreadPool
   package let memory = BufferPool()
@@ -53,28 +58,33 @@ public struct Segmenter: Sendable {
   ///   - config: path of a YAML config.
   ///   - weights: path of a `.pth` or `.safetensors` file.
   ///   - threads: threads that compute; `nil` takes all available processors.
+  ///   - precision: how weights and the left sides of products are stored; ``Precision/automatic`` takes
+  ///     the faster one on this CPU.
   ///   - skipsUnknownObjects: whether objects of unknown classes beside the weights are left out
   ///     instead of refused; for files whose origin you trust.
   /// - Throws: an error that names the file, the key, what was found and what was expected.
   public static func load(
-    config: String, weights: String, threads: Int? = nil, skipsUnknownObjects: Bool = false
+    config: String, weights: String, threads: Int? = nil, precision: Precision = .float32,
+    skipsUnknownObjects: Bool = false
   ) throws -> Segmenter {
     let configuration = try SegmentationConfiguration.load(path: config)
     let checkpoint = try WeightsError.opening(
       weights, options: Checkpoint.Options(skipUnknownObjects: skipsUnknownObjects))
     return try WeightsError.telling {
-      try Segmenter(configuration, checkpoint, threads: threads)
+      try Segmenter(configuration, checkpoint, threads: threads, precision: precision)
     }
   }
 
   package init(
-    _ configuration: SegmentationConfiguration, _ checkpoint: Checkpoint, threads: Int?
+    _ configuration: SegmentationConfiguration, _ checkpoint: Checkpoint, threads: Int?,
+    precision: Precision = .float32
   ) throws {
     let likeness = { (_: Set<String>) in
       ModelLikeness(checkpoint.entries.map { ($0.name, $0.shape) }).description
     }
     let start = ContinuousClock.now
     let tree = ParameterTree(source: checkpoint)
+    tree.precision = precision
     try self.init(
       configuration, tree, threads: threads, looksLike: likeness,
       warnings: { checkpoint.warnings })
@@ -92,6 +102,7 @@ public struct Segmenter: Sendable {
     let count = max(1, threads ?? ThreadPool.availableProcessors)
     try MemoryCheck.requireMemory(threads: count)
     self.configuration = configuration
+    precision = tree.precision
     model = try SemanticSegmentor(configuration.model, from: tree.root)
     try tree.finish(
       ignoring: SemanticSegmentor.ignoredKeys(configuration.model), looksLike: looksLike)
@@ -216,7 +227,7 @@ extension Segmenter {
       model: \(configuration.name), \(classes.count) classes (\(configuration.dataset.name))
       input: RGB, mean \(input.mean), std \(input.std), \
       \(rule.isEmpty ? "size as it is" : rule.joined(separator: ", "))
-      inference: \(configuration.mode), \(threads.threads) threads, instruction set \
+      inference: \(configuration.mode), \(precision.rawValue), \(threads.threads) threads, instruction set \
       \(Version.instructionSet)
       """
   }

@@ -89,13 +89,17 @@ extension ForwardPass {
             from: coarse.pointer + (row * coarse.shape[2] + columns[pixel % width]) * outputs,
             count: outputs)
         }
-        weight.multiply(
+        withRows(
           x.pointer + range.lowerBound * weight.inputs, stride: weight.inputs, rows: range.count,
-          columns: 0..<outputs,
-          epilogue: fk_epilogue(
-            bias: bias?.pointer, activation: activation.code, residual: UnsafePointer(residual),
-            ldr: outputs),
-          into: y + range.lowerBound * outputs, stride: outputs)
+          of: weight
+        ) { rows in
+          weight.multiply(
+            rows, columns: 0..<outputs,
+            epilogue: fk_epilogue(
+              bias: bias?.pointer, activation: activation.code, residual: UnsafePointer(residual),
+              ldr: outputs),
+            into: y + range.lowerBound * outputs, stride: outputs)
+        }
       }
     }
   }
@@ -113,9 +117,11 @@ extension ForwardPass {
     chunks(pixels, of: block) { [self] range in
       withScratch(range.count * weight.inputs) { rows in
         gather(x, geometry, pixels: range, outHeight: outHeight, outWidth: outWidth, into: rows)
-        weight.multiply(
-          rows, stride: weight.inputs, rows: range.count, columns: 0..<weight.outputs,
-          epilogue: epilogue, into: y + range.lowerBound * weight.outputs, stride: weight.outputs)
+        withRows(rows, stride: weight.inputs, rows: range.count, of: weight) { rows in
+          weight.multiply(
+            rows, columns: 0..<weight.outputs, epilogue: epilogue,
+            into: y + range.lowerBound * weight.outputs, stride: weight.outputs)
+        }
       }
     }
   }

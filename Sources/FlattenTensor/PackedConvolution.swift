@@ -26,7 +26,10 @@ package struct PackedConvolution: Sendable {
   /// - Parameters:
   ///   - weight: as PyTorch stores it, `[outputs, inputs, kernel, kernel]`.
   ///   - scale: `[outputs]`, multiplied into the weights.
-  package init(_ weight: Tensor, scale: Tensor? = nil, _ geometry: ConvolutionGeometry) {
+  package init(
+    _ weight: Tensor, scale: Tensor? = nil, _ geometry: ConvolutionGeometry,
+    _ precision: Precision = .float32
+  ) {
     let kernel = geometry.kernel
     precondition(
       weight.shape.count == 4 && weight.shape[2] == kernel && weight.shape[3] == kernel,
@@ -36,11 +39,12 @@ package struct PackedConvolution: Sendable {
     self.geometry = geometry
     let isWinograd =
       geometry == ConvolutionGeometry(kernel: 3, padding: 1)
-      && min(inputs, outputs) >= Self.leastChannels && Engine.usesKernels
+      && min(inputs, outputs) >= Self.leastChannels
+      && (Engine.usesKernels || precision == .bfloat16)
     method =
       isWinograd
-      ? .winograd(WinogradWeights(weight, scale: scale))
-      : .gathered(PackedMatrix(windowMajor(weight, scale: scale)))
+      ? .winograd(WinogradWeights(weight, scale: scale, precision))
+      : .gathered(PackedMatrix(windowMajor(weight, scale: scale), precision))
   }
 }
 

@@ -7,6 +7,7 @@ struct WinogradWeights: Sendable {
 
   let inputs: Int
   let outputs: Int
+  let precision: Precision
   /// Floats of one packed matrix.
   let matrixCount: Int
   let packed: Tensor
@@ -14,13 +15,21 @@ struct WinogradWeights: Sendable {
   /// - Parameters:
   ///   - weight: `[outputs, inputs, 3, 3]`.
   ///   - scale: `[outputs]`, multiplied into the weights.
-  init(_ weight: Tensor, scale: Tensor?) {
+  init(_ weight: Tensor, scale: Tensor?, _ precision: Precision) {
     let (outputs, inputs) = (weight.shape[0], weight.shape[1])
     self.outputs = outputs
     self.inputs = inputs
-    let count = Engine.packedCount(depth: inputs, columns: outputs)
-    matrixCount = count
-    packed = Tensor([Self.positions, count]) { target in
+    self.precision = precision
+    matrixCount = Engine.packedCount(depth: inputs, columns: outputs, precision)
+    let exact = Self.transformed(weight, scale: scale)
+    packed = precision == .float32 ? exact : Self.narrowed(exact, depth: inputs, columns: outputs)
+  }
+
+  /// 36 matrices in panels of float32.
+  private static func transformed(_ weight: Tensor, scale: Tensor?) -> Tensor {
+    let (outputs, inputs) = (weight.shape[0], weight.shape[1])
+    let count = inputs * outputs.rounded(up: Engine.panel)
+    return Tensor([Self.positions, count]) { target in
       guard let target = target.baseAddress else { return }
       // Written where packing would put them; panels are independent of each other.
       let panel = Engine.panel
@@ -41,6 +50,23 @@ struct WinogradWeights: Sendable {
             }
           }
         }
+      }
+    }
+  }
+}
+
+extension WinogradWeights {
+  /// The same panels in bfloat16.
+  private static func narrowed(_ exact: Tensor, depth: Int, columns: Int) -> Tensor {
+    let panel = Engine.panel
+    let panels = (columns + panel - 1) / panel * positions
+    let count = Engine.packedCount(depth: depth, columns: panel, .bfloat16)
+    return Tensor([positions, panels / positions * count]) { target in
+      guard let target = target.baseAddress else { return }
+      for index in 0..<panels {
+        Engine.pack(
+          exact.pointer + index * depth * panel, depthStride: panel, columnStride: 1, depth: depth,
+          columns: panel, .bfloat16, into: target + index * count)
       }
     }
   }
@@ -70,19 +96,30 @@ extension ForwardPass {
       let first = task / parts * block
       let count = min(block, tiles - first)
       let columnOffset = task % parts * part
-      withScratch(WinogradWeights.positions * count * (inputs + part)) { patches in
-        let products = patches + WinogradWeights.positions * count * inputs
+      let patchCount = RowBlock.count(rows: count, columns: inputs, weight.precision)
+      withScratch(WinogradWeights.positions * (patchCount + count * part)) { memory in
+        let products = memory + WinogradWeights.positions * patchCount
+        let patches = (0..<WinogradWeights.positions).map { position in
+          RowBlock(
+            in: memory + position * patchCount, rows: count, columns: inputs, weight.precision)
+        }
         for index in 0..<count {
           let tile = first + index
           let image = x.pointer + tile / (rows * columns) * height * width * inputs
-          kernels.winograd_input(
-            image, height, width, inputs, tile / columns % rows * 4 - 1, tile % columns * 4 - 1,
-            patches + index * inputs, count * inputs)
+          let (top, left) = (tile / columns % rows * 4 - 1, tile % columns * 4 - 1)
+          let place = index * patches[0].stride
+          switch weight.precision {
+          case .float32:
+            kernels.winograd_input(
+              image, height, width, inputs, top, left, patches[0].floats + place, patchCount)
+          case .bfloat16:
+            kernels.bf16_winograd_input(
+              image, height, width, inputs, top, left, patches[0].halves + place, 2 * patchCount)
+          }
         }
         for position in 0..<WinogradWeights.positions {
           Engine.multiply(
-            patches + position * count * inputs, rowStride: inputs, depthStride: 1, rows: count,
-            depth: inputs, packed: weight.packed.pointer + position * weight.matrixCount,
+            patches[position], packed: weight.packed.pointer + position * weight.matrixCount,
             columns: columnOffset..<columnOffset + part, of: outputs,
             into: products + position * count * part, stride: part)
         }

@@ -1,9 +1,9 @@
 // The kernels behind FlattenTensor's operators.
 //
-// Every entry of the table has three or four bodies: a plain reference (`_ref`, obvious loops, the
+// Every entry of the table has up to five bodies: a plain reference (`_ref`, obvious loops, the
 // definition and the judge of the others), one over generic vectors for any CPU (SSE2, NEON), and the
-// same loops compiled for AVX2+FMA and AVX-512. `fk_active` gives the best table this CPU has;
-// `FLATTEN_ISA=ref|generic|avx2|avx512` lowers the choice, never raises it.
+// same loops compiled for AVX2+FMA, AVX-512 and AVX-512 with BF16. `fk_active` gives the best table this
+// CPU has; `FLATTEN_ISA=ref|generic|avx2|avx512|avx512_bf16` lowers the choice, never raises it.
 //
 // Contract of all: strides are in elements; buffers need only the alignment of float; outputs do not
 // overlap inputs unless stated; zero extents do nothing; nothing is read or written outside the given
@@ -24,7 +24,7 @@ struct fk_epilogue {
   ptrdiff_t ldr;
 };
 
-// The instruction set in use: "ref", "generic", "avx2" or "avx512".
+// The instruction set in use: "ref", "generic", "avx2", "avx512" or "avx512_bf16".
 const char *fk_isa(void);
 
 // Every kernel of one instruction set. Operators call those of the active table; tests compare tables.
@@ -115,6 +115,31 @@ struct fk_table {
   void (*winograd_output)(const float *m, size_t position_stride, size_t channels,
                           const float *bias, enum fk_activation activation, float *y,
                           size_t row_stride, size_t pixel_stride, size_t rows, size_t columns);
+
+  // The same in bfloat16: the upper half of a float, stored as uint16_t. Sums are in single precision.
+  // Whether the set has instructions for it; without them these kernels are right but not fast.
+  int has_bf16;
+
+  // y = x rounded to nearest, ties to even; NaN stays NaN, denormals may become 0. Row strides ldx and
+  // ldy. With odd cols one 0 follows each row.
+  void (*bf16_narrow)(const float *x, ptrdiff_t ldx, size_t rows, size_t cols, uint16_t *y,
+                      ptrdiff_t ldy);
+
+  // As gemm_pack; pairs of depth lie side by side: packed holds
+  // 2 * ceil(depth / 2) * ceil(columns / gemm_panel) * gemm_panel numbers.
+  void (*bf16_pack)(const float *b, ptrdiff_t depth_stride, ptrdiff_t column_stride, size_t depth,
+                    size_t columns, uint16_t *packed);
+
+  // c = a b, then the epilogue, in single precision to c or, where that is NULL, rounded to narrow; both
+  // have row stride ldc. a: rows x depth, row stride row_stride; with odd depth one more number is read
+  // and must be finite; with odd columns one 0 follows each row of narrow.
+  void (*bf16_gemm)(const uint16_t *a, ptrdiff_t row_stride, size_t rows, size_t depth,
+                    const uint16_t *packed, float *c, uint16_t *narrow, ptrdiff_t ldc,
+                    size_t columns, const struct fk_epilogue *epilogue);
+
+  // As winograd_input, rounded.
+  void (*bf16_winograd_input)(const float *x, ptrdiff_t height, ptrdiff_t width, size_t channels,
+                              ptrdiff_t top, ptrdiff_t left, uint16_t *v, size_t position_stride);
 };
 
 // G g G^T of Winograd's F(4x4, 3x3), in double precision, rounded once. g: 3 x 3; u: 36 numbers,
@@ -126,6 +151,10 @@ const struct fk_table *fk_table_for(const char *isa);
 
 // The table in use.
 const struct fk_table *fk_active(void);
+
+// Makes another table the one in use, where this CPU has it; gives the one before. What was packed under
+// one table must not meet another: only for a program that compares sets and keeps its models apart.
+const struct fk_table *fk_select(const char *isa);
 
 // What a thread does between two looks at a place where another one is about to write.
 static inline void fk_pause(void) {

@@ -1,5 +1,6 @@
 // The definition of every kernel: obvious loops, the fallback and the tests' judge.
 #include <math.h>
+#include <string.h>
 
 #include "tables.h"
 
@@ -192,20 +193,26 @@ void fk_winograd_weights(const float *g, float *u, size_t stride) {
   }
 }
 
+static float winograd_input_at(const float *x, ptrdiff_t height, ptrdiff_t width, size_t channels,
+                               ptrdiff_t top, ptrdiff_t left, size_t position, size_t c) {
+  double sum = 0;
+  for (ptrdiff_t i = 0; i < 6; i++) {
+    for (ptrdiff_t j = 0; j < 6; j++) {
+      const ptrdiff_t sy = top + i, sx = left + j;
+      if (sy < 0 || sy >= height || sx < 0 || sx >= width) continue;
+      sum += winograd_bt[position / 6][i] * winograd_bt[position % 6][j] *
+             x[(sy * width + sx) * (ptrdiff_t)channels + (ptrdiff_t)c];
+    }
+  }
+  return (float)sum;
+}
+
 static void winograd_input_ref(const float *x, ptrdiff_t height, ptrdiff_t width, size_t channels,
                                ptrdiff_t top, ptrdiff_t left, float *v, size_t position_stride) {
-  for (size_t c = 0; c < channels; c++) {
-    for (size_t position = 0; position < 36; position++) {
-      double sum = 0;
-      for (ptrdiff_t i = 0; i < 6; i++) {
-        for (ptrdiff_t j = 0; j < 6; j++) {
-          const ptrdiff_t sy = top + i, sx = left + j;
-          if (sy < 0 || sy >= height || sx < 0 || sx >= width) continue;
-          sum += winograd_bt[position / 6][i] * winograd_bt[position % 6][j] *
-                 x[(sy * width + sx) * (ptrdiff_t)channels + (ptrdiff_t)c];
-        }
-      }
-      v[position * position_stride + c] = (float)sum;
+  for (size_t position = 0; position < 36; position++) {
+    for (size_t c = 0; c < channels; c++) {
+      v[position * position_stride + c] =
+          winograd_input_at(x, height, width, channels, top, left, position, c);
     }
   }
 }
@@ -228,6 +235,77 @@ static void winograd_output_ref(const float *m, size_t position_stride, size_t c
   }
 }
 
+static uint16_t bf16_round(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  if (x != x) return (uint16_t)(bits >> 16 | 0x40);
+  const uint32_t rest = bits & 0xFFFF, up = rest > 0x8000 || (rest == 0x8000 && (bits >> 16) % 2);
+  return (uint16_t)((bits >> 16) + up);
+}
+
+static float bf16_value(uint16_t x) {
+  const uint32_t bits = (uint32_t)x << 16;
+  float value;
+  memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+static void bf16_narrow_ref(const float *x, ptrdiff_t ldx, size_t rows, size_t cols, uint16_t *y,
+                            ptrdiff_t ldy) {
+  for (size_t r = 0; r < rows; r++, x += ldx, y += ldy) {
+    for (size_t j = 0; j < cols; j++) y[j] = bf16_round(x[j]);
+    if (cols % 2) y[cols] = 0;
+  }
+}
+
+// Panels of one column, of an even depth.
+static void bf16_pack_ref(const float *b, ptrdiff_t depth_stride, ptrdiff_t column_stride,
+                          size_t depth, size_t columns, uint16_t *packed) {
+  for (size_t j = 0; j < columns; j++) {
+    for (size_t p = 0; p < depth; p++) {
+      *packed++ = bf16_round(b[(ptrdiff_t)p * depth_stride + (ptrdiff_t)j * column_stride]);
+    }
+    if (depth % 2) *packed++ = 0;
+  }
+}
+
+static void bf16_gemm_ref(const uint16_t *a, ptrdiff_t row_stride, size_t rows, size_t depth,
+                          const uint16_t *packed, float *c, uint16_t *narrow, ptrdiff_t ldc,
+                          size_t columns, const struct fk_epilogue *e) {
+  for (size_t r = 0; r < rows; r++) {
+    for (size_t j = 0; j < columns; j++) {
+      double sum = 0;
+      for (size_t p = 0; p < depth; p++) {
+        sum += (double)bf16_value(a[(ptrdiff_t)r * row_stride + (ptrdiff_t)p]) *
+               bf16_value(packed[j * (depth + depth % 2) + p]);
+      }
+      float value = (float)sum;
+      if (e) {
+        epilogue_ref(&value, 1, 1, 1, e->bias ? e->bias + j : NULL, e->activation,
+                     e->residual ? e->residual + (ptrdiff_t)r * e->ldr + (ptrdiff_t)j : NULL, 1);
+      }
+      const ptrdiff_t place = (ptrdiff_t)r * ldc + (ptrdiff_t)j;
+      if (narrow) {
+        narrow[place] = bf16_round(value);
+        if (columns % 2 && j + 1 == columns) narrow[place + 1] = 0;
+      } else {
+        c[place] = value;
+      }
+    }
+  }
+}
+
+static void bf16_winograd_input_ref(const float *x, ptrdiff_t height, ptrdiff_t width,
+                                    size_t channels, ptrdiff_t top, ptrdiff_t left, uint16_t *v,
+                                    size_t position_stride) {
+  for (size_t position = 0; position < 36; position++) {
+    for (size_t c = 0; c < channels; c++) {
+      v[position * position_stride + c] =
+          bf16_round(winograd_input_at(x, height, width, channels, top, left, position, c));
+    }
+  }
+}
+
 const struct fk_table fk_table_ref = {
     .isa = "ref",
     .epilogue = epilogue_ref,
@@ -246,4 +324,8 @@ const struct fk_table fk_table_ref = {
     .gemm = gemm_ref,
     .winograd_input = winograd_input_ref,
     .winograd_output = winograd_output_ref,
+    .bf16_narrow = bf16_narrow_ref,
+    .bf16_pack = bf16_pack_ref,
+    .bf16_gemm = bf16_gemm_ref,
+    .bf16_winograd_input = bf16_winograd_input_ref,
 };
