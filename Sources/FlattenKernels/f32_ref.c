@@ -117,6 +117,30 @@ static void bilinear_row_ref(const float *upper, const float *lower, float wy0, 
   }
 }
 
+static void mix_columns_ref(const float *row, size_t width, const int32_t *x0, const int32_t *x1,
+                            const float *w0, const float *w1, size_t pixels, size_t channels,
+                            float *out) {
+  (void)width;
+  for (size_t p = 0; p < pixels; p++) {
+    for (size_t c = 0; c < channels; c++) {
+      out[p * channels + c] = w0[p] * row[(size_t)x0[p] * channels + c] +
+                              w1[p] * row[(size_t)x1[p] * channels + c];
+    }
+  }
+}
+
+static void mix_rows_ref(const float *upper, const float *lower, float a, float b, size_t count,
+                         float *out) {
+  for (size_t i = 0; i < count; i++) out[i] = a * upper[i] + b * lower[i];
+}
+
+static int all_finite_ref(const float *x, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    if (!isfinite(x[i])) return 0;
+  }
+  return 1;
+}
+
 static void argmax_ref(const float *x, size_t rows, size_t cols, uint16_t *index) {
   for (size_t r = 0; r < rows; r++, x += cols) {
     float best = -INFINITY;
@@ -238,7 +262,10 @@ const struct fk_table fk_table_ref = {
     .divide_by_dot = divide_by_dot_ref,
     .depthwise_row = depthwise_row_ref,
     .bilinear_row = bilinear_row_ref,
+    .mix_columns = mix_columns_ref,
+    .mix_rows = mix_rows_ref,
     .argmax = argmax_ref,
+    .all_finite = all_finite_ref,
     .add_scaled = add_scaled_ref,
     .gemm_panel = 1,
     .gemm_rows = 1,

@@ -173,7 +173,7 @@ public struct Segmenter: Sendable {
   package func logits(_ input: Tensor) throws -> Tensor {
     try MemoryCheck.requireMemory(height: input.shape[1], width: input.shape[2])
     let logits = model(input, ForwardPass(threads: threads, memory: memory))
-    guard logits.isFinite else { throw SegmentationError.scoresNotFinite }
+    guard logits.isFinite(threads) else { throw SegmentationError.scoresNotFinite }
     return logits
   }
 }

@@ -1,3 +1,6 @@
+import FlattenKernels
+import Synchronization
+
 /// A dense float32 array, row-major, the last axis contiguous.
 ///
 /// Feature maps are `[B, H, W, C]` and token sequences `[B, N, C]`; the two share memory, so turning
@@ -78,11 +81,19 @@ public struct Tensor: Sendable {
 
 extension Tensor {
   /// Whether no element is NaN or infinite.
-  package var isFinite: Bool {
-    // x - x is 0 for a finite x and NaN otherwise; the sum keeps it.
-    var sum: Float = 0
-    for index in 0..<count { sum += pointer[index] - pointer[index] }
-    return sum == 0
+  package var isFinite: Bool { fk_active().pointee.all_finite(pointer, count) != 0 }
+
+  /// The same, on all threads of a pool.
+  package func isFinite(_ threads: ThreadPool) -> Bool {
+    let piece = 1 << 16
+    let bad = Atomic(false)
+    threads.run((count + piece - 1) / piece) { index in
+      let start = index * piece
+      if fk_active().pointee.all_finite(pointer + start, min(piece, count - start)) == 0 {
+        bad.store(true, ordering: .relaxed)
+      }
+    }
+    return !bad.load(ordering: .relaxed)
   }
 
   /// Some rows and columns of a map `[B, H, W, C]`, copied.
