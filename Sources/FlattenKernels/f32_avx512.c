@@ -19,6 +19,8 @@
 
 #include "f32_winograd.inc"
 
+#include "f32_winograd_weights.inc"
+
 #include "f32_table.inc"
 #pragma clang attribute pop
 #endif

@@ -10,4 +10,6 @@
 
 #include "f32_winograd.inc"
 
+#include "f32_winograd_weights.inc"
+
 #include "f32_table.inc"

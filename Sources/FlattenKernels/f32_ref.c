@@ -216,6 +216,17 @@ void fk_winograd_weights(const float *g, float *u, size_t stride) {
   }
 }
 
+static void winograd_weights_ref(const float *g, const float *scale, size_t lanes, float *u,
+                                 size_t position_stride) {
+  for (size_t lane = 0; lane < lanes; lane++) {
+    float window[9];
+    for (size_t tap = 0; tap < 9; tap++) {
+      window[tap] = g[tap * lanes + lane] * (scale ? scale[lane] : 1);
+    }
+    fk_winograd_weights(window, u + lane, position_stride);
+  }
+}
+
 static void winograd_input_ref(const float *x, ptrdiff_t height, ptrdiff_t width, size_t channels,
                                ptrdiff_t top, ptrdiff_t left, float *v, size_t position_stride) {
   for (size_t c = 0; c < channels; c++) {
@@ -271,6 +282,7 @@ const struct fk_table fk_table_ref = {
     .gemm_rows = 1,
     .gemm_pack = gemm_pack_ref,
     .gemm = gemm_ref,
+    .winograd_weights = winograd_weights_ref,
     .winograd_input = winograd_input_ref,
     .winograd_output = winograd_output_ref,
 };

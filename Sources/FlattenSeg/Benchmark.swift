@@ -47,12 +47,13 @@ public struct Benchmark: Sendable {
     _ configuration: SegmentationConfiguration, weights: String?, size: PixelSize, threads: Int,
     repeats: Int
   ) throws -> Benchmark {
+    let pool = ThreadPool(threads: threads)
     let tree =
-      try weights.map { ParameterTree(source: try WeightsError.opening($0)) }
-      ?? ParameterTree.random(seed: 0)
+      try weights.map {
+        ParameterTree(source: try WeightsError.opening($0), packing: Packing(threads: pool))
+      } ?? ParameterTree.random(seed: 0)
     let model = try SemanticSegmentor(configuration.model, from: tree.root)
     try tree.finish(ignoring: SemanticSegmentor.ignoredKeys(configuration.model))
-    let pool = ThreadPool(threads: threads)
     let memory = BufferPool()
     let input = Self.input(size)
     let peak = Engine.measuredPeak(pool)

@@ -16,17 +16,22 @@ package struct PackedMatrix: Sendable {
   /// Packs a weight as PyTorch stores it.
   ///
   /// - Parameter weight: `[outputs, inputs]`.
-  package init(_ weight: Tensor) {
+  package init(_ weight: Tensor, _ packing: Packing = .plain) {
     precondition(weight.shape.count == 2, "a matrix is wanted, not shape \(weight.shape)")
     let (outputs, inputs) = (weight.shape[0], weight.shape[1])
     self.outputs = outputs
     self.inputs = inputs
     let panel = Engine.panel
-    packed = Tensor([inputs, (outputs + panel - 1) / panel * panel]) { packed in
-      guard let start = packed.baseAddress else { return }
+    packed = Tensor(
+      uninitialized: [inputs, (outputs + panel - 1) / panel * panel], pool: packing.memory)
+    let start = packed.mutablePointer
+    // Panels are independent of each other.
+    let piece = Engine.usesKernels ? 32.rounded(up: panel) : max(outputs, 1)
+    packing.threads.run((outputs + piece - 1) / piece) { index in
+      let first = index * piece
       Engine.pack(
-        weight.pointer, depthStride: 1, columnStride: inputs, depth: inputs, columns: outputs,
-        into: start)
+        weight.pointer + first * inputs, depthStride: 1, columnStride: inputs, depth: inputs,
+        columns: min(piece, outputs - first), into: start + first * inputs)
     }
   }
 

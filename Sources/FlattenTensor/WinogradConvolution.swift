@@ -14,33 +14,38 @@ struct WinogradWeights: Sendable {
   /// - Parameters:
   ///   - weight: `[outputs, inputs, 3, 3]`.
   ///   - scale: `[outputs]`, multiplied into the weights.
-  init(_ weight: Tensor, scale: Tensor?) {
+  init(_ weight: Tensor, scale: Tensor?, _ packing: Packing = .plain) {
     let (outputs, inputs) = (weight.shape[0], weight.shape[1])
     self.outputs = outputs
     self.inputs = inputs
     let count = Engine.packedCount(depth: inputs, columns: outputs)
     matrixCount = count
-    packed = Tensor([Self.positions, count]) { target in
-      guard let target = target.baseAddress else { return }
-      // Written where packing would put them; panels are independent of each other.
-      let panel = Engine.panel
-      let threads = ThreadPool(threads: ThreadPool.availableProcessors)
-      threads.run((outputs + panel - 1) / panel) { index in
-        var window = [Float](repeating: 0, count: 9)
-        for input in 0..<inputs {
-          let place = target + (index * inputs + input) * panel
-          for lane in 0..<panel {
-            let output = index * panel + lane
-            if output < outputs {
-              let factor = scale.map { $0.pointer[output] } ?? 1
-              let source = weight.pointer + (output * inputs + input) * 9
-              for tap in 0..<9 { window[tap] = source[tap] * factor }
-              fk_winograd_weights(window, place + lane, count)
-            } else {
-              for position in 0..<Self.positions { place[position * count + lane] = 0 }
-            }
-          }
-        }
+    packed = Tensor(uninitialized: [Self.positions, count], pool: packing.memory)
+    let target = packed.mutablePointer
+    // Written where packing would put them: windows of one panel side by side, then their transforms.
+    // Panels are independent of each other, and so are the inputs.
+    let panel = Engine.panel
+    let block = min(inputs, 16)
+    let blocks = (inputs + block - 1) / block
+    let kernels = fk_active().pointee
+    packing.threads.run((outputs + panel - 1) / panel * blocks) { task in
+      let (column, input) = (task / blocks * panel, task % blocks * block)
+      let inputCount = min(block, inputs - input)
+      let columns = min(panel, outputs - column)
+      let windows = Tensor(
+        uninitialized: [inputCount * 9 * panel + panel], pool: packing.staging)
+      let lanes = windows.mutablePointer
+      let factors = lanes + inputCount * 9 * panel
+      for lane in 0..<panel {
+        factors[lane] = lane < columns ? scale.map { $0.pointer[column + lane] } ?? 1 : 0
+      }
+      Engine.pack(
+        weight.pointer + (column * inputs + input) * 9, depthStride: 1, columnStride: inputs * 9,
+        depth: inputCount * 9, columns: columns, into: lanes)
+      for index in 0..<inputCount {
+        kernels.winograd_weights(
+          lanes + index * 9 * panel, factors, panel,
+          target + column * inputs + (input + index) * panel, count)
       }
     }
   }

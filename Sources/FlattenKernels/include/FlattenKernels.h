@@ -118,6 +118,12 @@ struct fk_table {
   // output channel; a patch of 6x6 pixels becomes 36 vectors of channels; their products, position by
   // position, become 4x4 pixels.
   //
+  // G g G^T for `lanes` windows side by side, g[tap * lanes + lane] times scale[lane]. Multiplied in
+  // single precision, transformed in double and rounded once. scale: lanes, or NULL.
+  // u[position * position_stride + lane].
+  void (*winograd_weights)(const float *g, const float *scale, size_t lanes, float *u,
+                           size_t position_stride);
+
   // The patch of x (height x width pixels of `channels`, contiguous) from row `top` and column `left`
   // on; what lies outside is zero. v[position * position_stride + channel].
   void (*winograd_input)(const float *x, ptrdiff_t height, ptrdiff_t width, size_t channels,
