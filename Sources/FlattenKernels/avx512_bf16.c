@@ -9,7 +9,7 @@
 #define TABLE fk_table_avx512_bf16
 #define ISA "avx512_bf16"
 #define DOT(sum, a, b) ((tile_vec)_mm512_dpbf16_ps((__m512)(sum), (__m512bh)(a), (__m512bh)(b)))
-#define NARROW(v) ((half_vec)_mm512_cvtneps_pbh((__m512)(v)))
+#define NARROW(v) ((narrow_vec)_mm512_cvtneps_pbh((__m512)(v)))
 #include "avx512.inc"
 #pragma clang attribute pop
 #endif

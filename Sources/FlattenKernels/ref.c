@@ -118,6 +118,30 @@ static void bilinear_row_ref(const float *upper, const float *lower, float wy0, 
   }
 }
 
+static void mix_columns_ref(const float *row, size_t width, const int32_t *x0, const int32_t *x1,
+                            const float *w0, const float *w1, size_t pixels, size_t channels,
+                            float *out) {
+  (void)width;
+  for (size_t p = 0; p < pixels; p++) {
+    for (size_t c = 0; c < channels; c++) {
+      out[p * channels + c] = w0[p] * row[(size_t)x0[p] * channels + c] +
+                              w1[p] * row[(size_t)x1[p] * channels + c];
+    }
+  }
+}
+
+static void mix_rows_ref(const float *upper, const float *lower, float a, float b, size_t count,
+                         float *out) {
+  for (size_t i = 0; i < count; i++) out[i] = a * upper[i] + b * lower[i];
+}
+
+static int all_finite_ref(const float *x, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    if (!isfinite(x[i])) return 0;
+  }
+  return 1;
+}
+
 static void argmax_ref(const float *x, size_t rows, size_t cols, uint16_t *index) {
   for (size_t r = 0; r < rows; r++, x += cols) {
     float best = -INFINITY;
@@ -190,6 +214,17 @@ void fk_winograd_weights(const float *g, float *u, size_t stride) {
                                         half[i][1] * winograd_g[j][1] +
                                         half[i][2] * winograd_g[j][2]);
     }
+  }
+}
+
+static void winograd_weights_ref(const float *g, const float *scale, size_t lanes, float *u,
+                                 size_t position_stride) {
+  for (size_t lane = 0; lane < lanes; lane++) {
+    float window[9];
+    for (size_t tap = 0; tap < 9; tap++) {
+      window[tap] = g[tap * lanes + lane] * (scale ? scale[lane] : 1);
+    }
+    fk_winograd_weights(window, u + lane, position_stride);
   }
 }
 
@@ -316,12 +351,16 @@ const struct fk_table fk_table_ref = {
     .divide_by_dot = divide_by_dot_ref,
     .depthwise_row = depthwise_row_ref,
     .bilinear_row = bilinear_row_ref,
+    .mix_columns = mix_columns_ref,
+    .mix_rows = mix_rows_ref,
     .argmax = argmax_ref,
+    .all_finite = all_finite_ref,
     .add_scaled = add_scaled_ref,
     .gemm_panel = 1,
     .gemm_rows = 1,
     .gemm_pack = gemm_pack_ref,
     .gemm = gemm_ref,
+    .winograd_weights = winograd_weights_ref,
     .winograd_input = winograd_input_ref,
     .winograd_output = winograd_output_ref,
     .bf16_narrow = bf16_narrow_ref,

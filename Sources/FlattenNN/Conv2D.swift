@@ -38,7 +38,7 @@ package struct Conv2D: Sendable {
       scale = norm.scale
       bias = norm.shift
     }
-    weight = PackedConvolution(stored, scale: scale, geometry, tree.precision)
+    weight = PackedConvolution(stored, scale: scale, geometry, tree.packing)
     self.activation = activation
     path = tree.path
   }

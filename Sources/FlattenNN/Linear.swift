@@ -9,7 +9,7 @@ package struct Linear: Sendable {
 
   /// Reads `weight` `[outputs, inputs]` and, where there is one, `bias` `[outputs]`.
   package init(in inputs: Int, out outputs: Int, bias: Bool, from tree: ParameterScope) throws {
-    weight = PackedMatrix(try tree.tensor("weight", [outputs, inputs]), tree.precision)
+    weight = PackedMatrix(try tree.tensor("weight", [outputs, inputs]), tree.packing)
     self.bias = bias ? try tree.tensor("bias", [outputs]) : nil
     path = tree.path
   }

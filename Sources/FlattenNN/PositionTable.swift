@@ -32,7 +32,7 @@ package final class PositionTable: Sendable {
     }
     let stored = try tree.tensor(key, [1, skipping + grid.count, channels])
     table = Tensor([1, grid.height, grid.width, channels]) { out in
-      _ = out.update(fromContentsOf: stored.elements.dropFirst(skipping * channels))
+      stored.withUnsafeBuffer { _ = out.update(fromContentsOf: $0.dropFirst(skipping * channels)) }
     }
   }
 
@@ -42,7 +42,7 @@ package final class PositionTable: Sendable {
     if grid == table.grid { return table.reshaped(shape) }
     if let known = resized.withLock({ $0[grid] }) { return known }
     // Made outside the pass: the table outlives the pass's memory, and is no operator of the model.
-    let tables = ForwardPass(threads: ThreadPool(threads: 1), isDryRun: pass.isDryRun)
+    let tables = ForwardPass(threads: pass.threads, isDryRun: pass.isDryRun)
     let made = tables.resizeBilinear(
       table, height: grid.height, width: grid.width, alignCorners: false, layer: ""
     ).reshaped(shape)

@@ -53,16 +53,17 @@ public struct Benchmark: Sendable {
     _ configuration: SegmentationConfiguration, weights: String?, size: PixelSize, threads: Int,
     precision: Precision = .float32, repeats: Int
   ) throws -> Benchmark {
+    let pool = ThreadPool(threads: threads)
     func load(_ precision: Precision) throws -> SemanticSegmentor {
+      let packing = Packing(threads: pool, precision)
       let tree =
-        try weights.map { ParameterTree(source: try WeightsError.opening($0)) }
-        ?? ParameterTree.random(seed: 0)
-      tree.precision = precision
+        try weights.map {
+          ParameterTree(source: try WeightsError.opening($0), packing: packing)
+        } ?? ParameterTree.random(seed: 0, packing: packing)
       let model = try SemanticSegmentor(configuration.model, from: tree.root)
       try tree.finish(ignoring: SemanticSegmentor.ignoredKeys(configuration.model))
       return model
     }
-    let pool = ThreadPool(threads: threads)
     let expected = try Engine.withReferenceKernels {
       try load(.float32)(Self.input(Self.smallSize), ForwardPass(threads: pool))
     }

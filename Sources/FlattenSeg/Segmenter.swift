@@ -83,8 +83,8 @@ public struct Segmenter: Sendable {
       ModelLikeness(checkpoint.entries.map { ($0.name, $0.shape) }).description
     }
     let start = ContinuousClock.now
-    let tree = ParameterTree(source: checkpoint)
-    tree.precision = precision
+    let threads = try Self.pool(of: threads)
+    let tree = ParameterTree(source: checkpoint, packing: Packing(threads: threads, precision))
     try self.init(
       configuration, tree, threads: threads, looksLike: likeness,
       warnings: { checkpoint.warnings })
@@ -96,24 +96,29 @@ public struct Segmenter: Sendable {
   }
 
   package init(
-    _ configuration: SegmentationConfiguration, _ tree: ParameterTree, threads: Int?,
+    _ configuration: SegmentationConfiguration, _ tree: ParameterTree, threads: ThreadPool,
     looksLike: ((Set<String>) -> String?)?, warnings: () -> [String] = { [] }
   ) throws {
-    let count = max(1, threads ?? ThreadPool.availableProcessors)
-    try MemoryCheck.requireMemory(threads: count)
     self.configuration = configuration
-    precision = tree.precision
+    precision = tree.packing.precision
     model = try SemanticSegmentor(configuration.model, from: tree.root)
     try tree.finish(
       ignoring: SemanticSegmentor.ignoredKeys(configuration.model), looksLike: looksLike)
     self.warnings = warnings()
-    self.threads = ThreadPool(threads: count)
+    self.threads = threads
     let dataset = configuration.dataset
     classes = dataset.classes.enumerated().map { id, name in
       SegmentationClass(
         id: UInt16(id), name: name,
         colour: dataset.palette.colour(of: UInt16(id)) ?? RGBColor(red: 0, green: 0, blue: 0))
     }
+  }
+
+  /// So many threads, or one for each processor.
+  package static func pool(of threads: Int?) throws -> ThreadPool {
+    let count = max(1, threads ?? ThreadPool.availableProcessors)
+    try MemoryCheck.requireMemory(threads: count)
+    return ThreadPool(threads: count)
   }
 
   /// Segments a picture.
@@ -184,7 +189,7 @@ public struct Segmenter: Sendable {
   package func logits(_ input: Tensor) throws -> Tensor {
     try MemoryCheck.requireMemory(height: input.shape[1], width: input.shape[2])
     let logits = model(input, ForwardPass(threads: threads, memory: memory))
-    guard logits.isFinite else { throw SegmentationError.scoresNotFinite }
+    guard logits.isFinite(threads) else { throw SegmentationError.scoresNotFinite }
     return logits
   }
 }

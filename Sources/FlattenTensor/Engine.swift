@@ -41,7 +41,7 @@ package enum Engine {
   package static func measuredPeak(_ threads: ThreadPool, _ precision: Precision) -> Double {
     let (rows, depth, columns) = (rows * 8, 256, panel * 4)
     let memory = Tensor(zeros: [rows, depth])
-    let b = PackedMatrix(Tensor(zeros: [columns, depth]), precision)
+    let b = PackedMatrix(Tensor(zeros: [columns, depth]), .plain(precision))
     let repeats = max(1, 200_000_000 / (rows * depth * columns))
     var best = Double.infinity
     for _ in 0..<5 {

@@ -28,7 +28,7 @@ package struct PackedConvolution: Sendable {
   ///   - scale: `[outputs]`, multiplied into the weights.
   package init(
     _ weight: Tensor, scale: Tensor? = nil, _ geometry: ConvolutionGeometry,
-    _ precision: Precision = .float32
+    _ packing: Packing = .plain
   ) {
     let kernel = geometry.kernel
     precondition(
@@ -40,28 +40,29 @@ package struct PackedConvolution: Sendable {
     let isWinograd =
       geometry == ConvolutionGeometry(kernel: 3, padding: 1)
       && min(inputs, outputs) >= Self.leastChannels
-      && (Engine.usesKernels || precision == .bfloat16)
+      && (packing.precision == .float32 ? Engine.usesKernels : inputs % 2 == 0)
     method =
       isWinograd
-      ? .winograd(WinogradWeights(weight, scale: scale, precision))
-      : .gathered(PackedMatrix(windowMajor(weight, scale: scale), precision))
+      ? .winograd(WinogradWeights(weight, scale: scale, packing))
+      : .gathered(PackedMatrix(windowMajor(weight, scale: scale, packing), packing))
   }
 }
 
 /// PyTorch's `[outputs, inputs, kernel, kernel]` as `[outputs, kernel * kernel * inputs]`, each output
 /// multiplied by its scale.
-private func windowMajor(_ weight: Tensor, scale: Tensor?) -> Tensor {
+private func windowMajor(_ weight: Tensor, scale: Tensor?, _ packing: Packing) -> Tensor {
   let (outputs, inputs) = (weight.shape[0], weight.shape[1])
   let window = weight.shape[2] * weight.shape[3]
-  return Tensor([outputs, window * inputs]) { packed in
-    for output in 0..<outputs {
-      let factor = scale.map { $0.pointer[output] } ?? 1
-      for input in 0..<inputs {
-        let source = weight.pointer + (output * inputs + input) * window
-        for position in 0..<window {
-          packed[(output * window + position) * inputs + input] = source[position] * factor
-        }
-      }
+  if window == 1 && scale == nil { return weight.reshaped([outputs, inputs]) }
+  let result = Tensor(uninitialized: [outputs, window * inputs], pool: packing.staging)
+  let packed = result.mutablePointer
+  packing.threads.run(outputs) { output in
+    let factor = scale.map { $0.pointer[output] } ?? 1
+    let row = packed + output * window * inputs
+    for input in 0..<inputs {
+      let source = weight.pointer + (output * inputs + input) * window
+      for position in 0..<window { row[position * inputs + input] = source[position] * factor }
     }
   }
+  return result
 }

@@ -16,18 +16,26 @@ package struct PackedMatrix: Sendable {
   /// Packs a weight as PyTorch stores it.
   ///
   /// - Parameter weight: `[outputs, inputs]`.
-  package init(_ weight: Tensor, _ precision: Precision = .float32) {
+  package init(_ weight: Tensor, _ packing: Packing = .plain) {
     precondition(weight.shape.count == 2, "a matrix is wanted, not shape \(weight.shape)")
     let (outputs, inputs) = (weight.shape[0], weight.shape[1])
     self.outputs = outputs
     self.inputs = inputs
-    self.precision = precision
-    let count = Engine.packedCount(depth: inputs, columns: outputs, precision)
-    packed = Tensor([count]) { packed in
-      guard let start = packed.baseAddress else { return }
+    precision = packing.precision
+    let precision = packing.precision
+    packed = Tensor(
+      uninitialized: [Engine.packedCount(depth: inputs, columns: outputs, precision)],
+      pool: packing.memory)
+    let start = packed.mutablePointer
+    // Panels are independent of each other.
+    let piece =
+      Engine.usesKernels || precision == .bfloat16 ? 32.rounded(up: Engine.panel) : max(outputs, 1)
+    packing.threads.run((outputs + piece - 1) / piece) { index in
+      let first = index * piece
       Engine.pack(
-        weight.pointer, depthStride: 1, columnStride: inputs, depth: inputs, columns: outputs,
-        precision, into: start)
+        weight.pointer + first * inputs, depthStride: 1, columnStride: inputs, depth: inputs,
+        columns: min(piece, outputs - first), precision,
+        into: start + Engine.packedCount(depth: inputs, columns: first, precision))
     }
   }
 

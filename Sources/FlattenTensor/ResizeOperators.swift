@@ -53,6 +53,66 @@ package struct LinearTable: Sendable {
   }
 }
 
+/// The rows of a bilinear resize, made from top to bottom: each source row is mixed along its columns
+/// once, however many rows it is part of. The bits are those of ``LinearTable/write(_:of:channels:rows:addedTo:into:)``.
+package struct BilinearRows {
+  private let vertical: LinearTable
+  private let horizontal: LinearTable
+  private let sourceWidth: Int
+  private let channels: Int
+  /// The two rows, already mixed, that the last output row lay between, and a source row.
+  private let kept: Tensor
+  private var held = (-1, -1)
+
+  /// - Parameters:
+  ///   - sourceWidth: pixels of a source row.
+  package init(
+    vertical: LinearTable, horizontal: LinearTable, sourceWidth: Int, channels: Int,
+    pool: BufferPool
+  ) {
+    self.vertical = vertical
+    self.horizontal = horizontal
+    self.sourceWidth = sourceWidth
+    self.channels = channels
+    kept = Tensor(
+      uninitialized: [(2 * horizontal.count + sourceWidth) * channels], pool: pool)
+  }
+
+  /// Writes one row of the result.
+  ///
+  /// - Parameters:
+  ///   - source: gives the address of a source row, which may be in the memory it is given.
+  package mutating func write(
+    _ row: Int, into out: UnsafeMutablePointer<Float>,
+    source: (Int, UnsafeMutablePointer<Float>) -> UnsafePointer<Float>
+  ) {
+    let (upper, lower) = (Int(vertical.first[row]), Int(vertical.second[row]))
+    let upperRow = mixed(upper, sparing: lower, source)
+    let lowerRow = mixed(lower, sparing: upper, source)
+    fk_active().pointee.mix_rows(
+      upperRow, lowerRow, vertical.firstWeight[row], vertical.secondWeight[row],
+      horizontal.count * channels, out)
+  }
+
+  private mutating func mixed(
+    _ row: Int, sparing other: Int,
+    _ source: (Int, UnsafeMutablePointer<Float>) -> UnsafePointer<Float>
+  ) -> UnsafePointer<Float> {
+    let length = horizontal.count * channels
+    let first = kept.mutablePointer
+    if held.0 == row { return UnsafePointer(first) }
+    if held.1 == row { return UnsafePointer(first + length) }
+    let isSecond = held.0 == other
+    if isSecond { held.1 = row } else { held.0 = row }
+    let target = isSecond ? first + length : first
+    let values = source(row, first + 2 * length)
+    fk_active().pointee.mix_columns(
+      values, sourceWidth, horizontal.first, horizontal.second, horizontal.firstWeight,
+      horizontal.secondWeight, horizontal.count, channels, target)
+    return UnsafePointer(target)
+  }
+}
+
 /// The source index of each output index of a nearest resize, as PyTorch computes it: the product of
 /// index and ratio is rounded to single precision.
 package func nearestTable(from input: Int, to output: Int) -> [Int] {

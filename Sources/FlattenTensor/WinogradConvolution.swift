@@ -15,58 +15,52 @@ struct WinogradWeights: Sendable {
   /// - Parameters:
   ///   - weight: `[outputs, inputs, 3, 3]`.
   ///   - scale: `[outputs]`, multiplied into the weights.
-  init(_ weight: Tensor, scale: Tensor?, _ precision: Precision) {
+  init(_ weight: Tensor, scale: Tensor?, _ packing: Packing = .plain) {
     let (outputs, inputs) = (weight.shape[0], weight.shape[1])
+    let precision = packing.precision
     self.outputs = outputs
     self.inputs = inputs
     self.precision = precision
-    matrixCount = Engine.packedCount(depth: inputs, columns: outputs, precision)
-    let exact = Self.transformed(weight, scale: scale)
-    packed = precision == .float32 ? exact : Self.narrowed(exact, depth: inputs, columns: outputs)
-  }
-
-  /// 36 matrices in panels of float32.
-  private static func transformed(_ weight: Tensor, scale: Tensor?) -> Tensor {
-    let (outputs, inputs) = (weight.shape[0], weight.shape[1])
-    let count = inputs * outputs.rounded(up: Engine.panel)
-    return Tensor([Self.positions, count]) { target in
-      guard let target = target.baseAddress else { return }
-      // Written where packing would put them; panels are independent of each other.
-      let panel = Engine.panel
-      let threads = ThreadPool(threads: ThreadPool.availableProcessors)
-      threads.run((outputs + panel - 1) / panel) { index in
-        var window = [Float](repeating: 0, count: 9)
-        for input in 0..<inputs {
-          let place = target + (index * inputs + input) * panel
-          for lane in 0..<panel {
-            let output = index * panel + lane
-            if output < outputs {
-              let factor = scale.map { $0.pointer[output] } ?? 1
-              let source = weight.pointer + (output * inputs + input) * 9
-              for tap in 0..<9 { window[tap] = source[tap] * factor }
-              fk_winograd_weights(window, place + lane, count)
-            } else {
-              for position in 0..<Self.positions { place[position * count + lane] = 0 }
-            }
-          }
-        }
-      }
-    }
-  }
-}
-
-extension WinogradWeights {
-  /// The same panels in bfloat16.
-  private static func narrowed(_ exact: Tensor, depth: Int, columns: Int) -> Tensor {
+    let count = Engine.packedCount(depth: inputs, columns: outputs, precision)
+    matrixCount = count
+    packed = Tensor(uninitialized: [Self.positions, count], pool: packing.memory)
+    let target = packed.mutablePointer
+    // Written where packing would put them: windows of one panel side by side, then their transforms.
+    // Panels are independent of each other, and so are the inputs.
     let panel = Engine.panel
-    let panels = (columns + panel - 1) / panel * positions
-    let count = Engine.packedCount(depth: depth, columns: panel, .bfloat16)
-    return Tensor([positions, panels / positions * count]) { target in
-      guard let target = target.baseAddress else { return }
-      for index in 0..<panels {
+    let block = min(inputs, 16)
+    let blocks = (inputs + block - 1) / block
+    let kernels = fk_active().pointee
+    packing.threads.run((outputs + panel - 1) / panel * blocks) { task in
+      let (column, input) = (task / blocks * panel, task % blocks * block)
+      let inputCount = min(block, inputs - input)
+      let columns = min(panel, outputs - column)
+      let exactCount = precision == .bfloat16 ? Self.positions * inputCount * panel : 0
+      let staged = Tensor(
+        uninitialized: [inputCount * 9 * panel + panel + exactCount], pool: packing.staging)
+      let lanes = staged.mutablePointer
+      let factors = lanes + inputCount * 9 * panel
+      for lane in 0..<panel {
+        factors[lane] = lane < columns ? scale.map { $0.pointer[column + lane] } ?? 1 : 0
+      }
+      kernels.gemm_pack(
+        weight.pointer + (column * inputs + input) * 9, 1, inputs * 9, inputCount * 9, columns,
+        lanes)
+      let place = target + Engine.packedCount(depth: inputs, columns: column, precision)
+      // In bfloat16 the transforms of these inputs are rounded as a whole: pairs are neighbours.
+      let exact = precision == .float32 ? place + input * panel : factors + panel
+      let exactStride = precision == .float32 ? count : inputCount * panel
+      for index in 0..<inputCount {
+        kernels.winograd_weights(
+          lanes + index * 9 * panel, factors, panel, exact + index * panel, exactStride)
+      }
+      if precision == .float32 { return }
+      for position in 0..<Self.positions {
         Engine.pack(
-          exact.pointer + index * depth * panel, depthStride: panel, columnStride: 1, depth: depth,
-          columns: panel, .bfloat16, into: target + index * count)
+          exact + position * exactStride, depthStride: panel, columnStride: 1, depth: inputCount,
+          columns: panel, .bfloat16,
+          into: place + position * count + Engine.packedCount(
+            depth: input, columns: panel, .bfloat16))
       }
     }
   }

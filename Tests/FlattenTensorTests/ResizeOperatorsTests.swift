@@ -109,4 +109,29 @@ import Testing
       }
     }
   }
+
+  /// Rows made one after another, some left out, have the bits of rows made by themselves.
+  @Test(arguments: [(5, 7, 13, 29), (6, 4, 24, 16), (9, 8, 4, 3), (3, 5, 3, 5), (1, 1, 4, 6)])
+  func rowsInOrderHaveTheSameBits(size: (Int, Int, Int, Int)) {
+    let (height, width, newHeight, newWidth) = size
+    for (channels, alignCorners) in [(1, false), (11, true), (16, false), (21, false)] {
+      let x = Tensor.noise([height, width, channels], seed: 1)
+      let vertical = LinearTable(from: height, to: newHeight, alignCorners: alignCorners)
+      let horizontal = LinearTable(from: width, to: newWidth, alignCorners: alignCorners)
+      for step in [1, 2] {
+        var rows = BilinearRows(
+          vertical: vertical, horizontal: horizontal, sourceWidth: width, channels: channels,
+          pool: BufferPool())
+        for row in stride(from: 0, to: newHeight, by: step) {
+          let got = Tensor(zeros: [newWidth, channels])
+          let wanted = Tensor(zeros: [newWidth, channels])
+          func source(_ index: Int) -> UnsafePointer<Float> { x.pointer + index * width * channels }
+          rows.write(row, into: got.mutablePointer) { index, _ in source(index) }
+          horizontal.write(
+            row, of: vertical, channels: channels, rows: source, into: wanted.mutablePointer)
+          #expect(got.elements.map(\.bitPattern) == wanted.elements.map(\.bitPattern))
+        }
+      }
+    }
+  }
 }

@@ -111,7 +111,8 @@ import Testing
     let pool = ThreadPool(threads: 2)
     let caller = ObjectIdentifier(Thread.current)
     for _ in 0..<10 {
-      let (arrived, ended) = (Atomic(0), Atomic(0))
+      let arrived = Atomic(0)
+      let ended = Atomic(0)
       pool.run(2) { _ in
         arrived.add(1, ordering: .sequentiallyConsistent)
         while arrived.load(ordering: .sequentiallyConsistent) < 2 {

@@ -76,9 +76,23 @@ struct fk_table {
                        const int32_t *x0, const int32_t *x1, const float *wx0, const float *wx1,
                        size_t pixels, size_t channels, const float *base, float *out);
 
+  // bilinear_row in two steps, for those who use a source row many times; together they give its bits.
+  // First along the row, of `width` pixels:
+  //   out[p] = w0[p] * row[x0[p]] + w1[p] * row[x1[p]]
+  void (*mix_columns)(const float *row, size_t width, const int32_t *x0, const int32_t *x1,
+                      const float *w0, const float *w1, size_t pixels, size_t channels,
+                      float *out);
+
+  // Then between two rows: out[i] = a * upper[i] + b * lower[i].
+  void (*mix_rows)(const float *upper, const float *lower, float a, float b, size_t count,
+                   float *out);
+
   // index[r] = the first column that holds the row's maximum. Rows contiguous, of at most
   // 65536 columns. A NaN never wins; a row of nothing else, or of nothing, gives 0.
   void (*argmax)(const float *x, size_t rows, size_t cols, uint16_t *index);
+
+  // Whether no element is NaN or infinite: 1 or 0; 1 where there are none.
+  int (*all_finite)(const float *x, size_t count);
 
   // y[i] += a * x[i].
   void (*add_scaled)(float *y, const float *x, float a, size_t count);
@@ -104,6 +118,12 @@ struct fk_table {
   // output channel; a patch of 6x6 pixels becomes 36 vectors of channels; their products, position by
   // position, become 4x4 pixels.
   //
+  // G g G^T for `lanes` windows side by side, g[tap * lanes + lane] times scale[lane]. Multiplied in
+  // single precision, transformed in double and rounded once. scale: lanes, or NULL.
+  // u[position * position_stride + lane].
+  void (*winograd_weights)(const float *g, const float *scale, size_t lanes, float *u,
+                           size_t position_stride);
+
   // The patch of x (height x width pixels of `channels`, contiguous) from row `top` and column `left`
   // on; what lies outside is zero. v[position * position_stride + channel].
   void (*winograd_input)(const float *x, ptrdiff_t height, ptrdiff_t width, size_t channels,
