@@ -94,7 +94,8 @@ public struct Benchmark: Sendable {
     return Benchmark(
       medianSeconds: median(runs.map(\.seconds)),
       minSeconds: runs.map(\.seconds).min() ?? 0, size: size, threads: threads,
-      precision: precision, error: error, layers: layers, peak: peak, peakResidentBytes: peakResidentBytes())
+      precision: precision, error: error, layers: layers, peak: peak,
+      peakResidentBytes: peakResidentBytes())
   }
 
   /// Odd in its grids; small, for the reference is slow.

@@ -103,15 +103,24 @@ extension ForwardPass {
       let first = task % parts * part
       let columns = min(part, width - first)
       let key = k.pointer + item * keys * channels + head * width
-      withScratch(Engine.packedCount(depth: keys, columns: columns) + width * columns) { values in
-        let state = values + Engine.packedCount(depth: keys, columns: columns)
-        Engine.pack(
-          kv.pointer + item * keys * 2 * channels + channels + head * width + first,
-          depthStride: 2 * channels, columnStride: 1, depth: keys, columns: columns, into: values)
-        Engine.multiply(
-          key, rowStride: 1, depthStride: channels, rows: width, depth: keys, packed: values,
-          columns: 0..<columns, of: columns, into: state, stride: columns)
-        for index in 0..<width * columns { state[index] *= scale }
+      let value = kv.pointer + item * keys * 2 * channels + channels + head * width + first
+      // Some keys at a time, so that what each row of the state reads again is still cached.
+      let block = Self.cachedKeys
+      let packedCount = Engine.packedCount(depth: min(block, keys), columns: columns)
+      withScratch(packedCount + 2 * width * columns) { values in
+        let state = values + packedCount
+        let part = state + width * columns
+        state.update(repeating: 0, count: width * columns)
+        for first in stride(from: 0, to: keys, by: block) {
+          let count = min(block, keys - first)
+          Engine.pack(
+            value + first * 2 * channels, depthStride: 2 * channels, columnStride: 1, depth: count,
+            columns: columns, into: values)
+          Engine.multiply(
+            key + first * channels, rowStride: 1, depthStride: channels, rows: width, depth: count,
+            packed: values, columns: 0..<columns, of: columns, into: part, stride: columns)
+          kernels.add_scaled(state, part, scale, width * columns)
+        }
         Engine.pack(
           state, depthStride: columns, columnStride: 1, depth: width, columns: columns,
           into: states + (item * heads + head) * stateCount + width * first)
@@ -123,6 +132,9 @@ extension ForwardPass {
       }
     }
   }
+
+  /// Keys whose products are summed on their own, in float32; also better rounded than one long sum.
+  private static let cachedKeys = 256
 
   /// Softmax attention per head: `softmax(q k^T / sqrt d) v`; scores are made for a block of queries
   /// at a time, never for all.

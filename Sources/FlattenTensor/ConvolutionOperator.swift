@@ -60,9 +60,11 @@ extension ForwardPass {
           lateral(x, weight, bias: bias, activation: activation, addingNearest: coarse, into: y)
           return
         }
+        let pixels = batch * height * width
         multiply(
-          x.pointer, stride: channels, rows: batch * height * width, weight, bias: bias,
-          activation: activation, residual: nil, into: y)
+          RowBlock(x.pointer, rows: pixels, columns: channels), weight, bias: bias,
+          activation: activation, residual: nil,
+          into: RowBlock(y, rows: pixels, columns: weight.outputs))
       case .gathered(let weight):
         precondition(coarse == nil, "\(layer): only 1x1 windows add a coarser map")
         gathered(
@@ -89,10 +91,9 @@ extension ForwardPass {
             from: coarse.pointer + (row * coarse.shape[2] + columns[pixel % width]) * outputs,
             count: outputs)
         }
-        withRows(
-          x.pointer + range.lowerBound * weight.inputs, stride: weight.inputs, rows: range.count,
-          of: weight
-        ) { rows in
+        let pixels = RowBlock(
+          x.pointer + range.lowerBound * weight.inputs, rows: range.count, columns: weight.inputs)
+        withRows(pixels, of: weight) { rows in
           weight.multiply(
             rows, columns: 0..<outputs,
             epilogue: fk_epilogue(
@@ -115,9 +116,11 @@ extension ForwardPass {
     let epilogue = fk_epilogue(
       bias: bias?.pointer, activation: activation.code, residual: nil, ldr: 0)
     chunks(pixels, of: block) { [self] range in
-      withScratch(range.count * weight.inputs) { rows in
-        gather(x, geometry, pixels: range, outHeight: outHeight, outWidth: outWidth, into: rows)
-        withRows(rows, stride: weight.inputs, rows: range.count, of: weight) { rows in
+      withScratch(range.count * weight.inputs) { windows in
+        gather(x, geometry, pixels: range, outHeight: outHeight, outWidth: outWidth, into: windows)
+        withRows(
+          RowBlock(windows, rows: range.count, columns: weight.inputs), of: weight
+        ) { rows in
           weight.multiply(
             rows, columns: 0..<weight.outputs, epilogue: epilogue,
             into: y + range.lowerBound * weight.outputs, stride: weight.outputs)

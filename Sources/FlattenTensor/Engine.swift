@@ -116,23 +116,15 @@ package enum Engine {
     }
   }
 
-  /// The same for all columns, written as rows of a's precision.
+  /// The same, rounded to bfloat16; a and b are in bfloat16.
   static func multiply(
-    _ a: RowBlock, packed: UnsafePointer<Float>, columns: Int, epilogue: fk_epilogue,
-    into c: RowBlock
+    _ a: RowBlock, packed: UnsafePointer<Float>, columns: Range<Int>, epilogue: fk_epilogue,
+    into c: UnsafeMutablePointer<UInt16>, stride: Int
   ) {
-    precondition(a.precision == c.precision && a.rows == c.rows && columns == c.columns)
-    switch a.precision {
-    case .float32:
-      multiply(
-        a, packed: packed, columns: 0..<columns, of: columns, epilogue: epilogue, into: c.floats,
-        stride: c.stride)
-    case .bfloat16:
-      var epilogue = epilogue
-      kernels.bf16_gemm(
-        a.halves, a.stride, a.rows, a.columns, halves(packed), nil, c.halves, c.stride, columns,
-        &epilogue)
-    }
+    var epilogue = epilogue
+    let b = halves(packed + packedCount(depth: a.columns, columns: columns.lowerBound, .bfloat16))
+    kernels.bf16_gemm(
+      a.halves, a.stride, a.rows, a.columns, b, nil, c, stride, columns.count, &epilogue)
   }
 
   private static func halves(_ packed: UnsafePointer<Float>) -> UnsafePointer<UInt16> {

@@ -39,8 +39,9 @@ extension ForwardPass {
     let reading = x.count + weight.inputs * weight.outputs + (residual?.count ?? 0)
     return output(shape, .linear, layer: layer, macs: macs, reading: reading) { y in
       multiply(
-        x.pointer, stride: weight.inputs, rows: rows, weight, bias: bias, activation: activation,
-        residual: residual, into: y)
+        RowBlock(x.pointer, rows: rows, columns: weight.inputs), weight, bias: bias,
+        activation: activation, residual: residual,
+        into: RowBlock(y, rows: rows, columns: weight.outputs))
     }
   }
 
@@ -66,14 +67,15 @@ extension ForwardPass {
     let macs = 2 * rows * channels * hidden
     let reading = x.count + 2 * channels * hidden + (residual?.count ?? 0)
     return output(x.shape, .linear, layer: layer, macs: macs, reading: reading) { y in
+      let x = RowBlock(x.pointer, rows: rows, columns: channels)
+      let y = RowBlock(y, rows: rows, columns: channels)
       if rows < Self.fusedRows {
-        withScratch(rows * hidden) { values in
+        withEmptyRows(rows, of: contract.weight) { values in
           multiply(
-            x.pointer, stride: channels, rows: rows, expand.weight, bias: expand.bias,
-            activation: .gelu, residual: nil, into: values)
+            x, expand.weight, bias: expand.bias, activation: .gelu, residual: nil, into: values)
           multiply(
-            values, stride: hidden, rows: rows, contract.weight, bias: contract.bias,
-            activation: .none, residual: residual, into: y)
+            values, contract.weight, bias: contract.bias, activation: .none, residual: residual,
+            into: y)
         }
         return
       }
@@ -81,11 +83,10 @@ extension ForwardPass {
       let pairs = (rows + 2 * most - 1) / (2 * most)
       let block = ((rows + 2 * pairs - 1) / (2 * pairs)).rounded(up: Engine.rows)
       chunks(rows, of: block) { [self] range in
-        let offset = range.lowerBound * channels
-        withRows(x.pointer + offset, stride: channels, rows: range.count, of: expand.weight) { x in
+        withRows(x.rows(range), of: expand.weight) { x in
           withEmptyRows(range.count, of: contract.weight) { values in
             expand.weight.multiply(
-              x,
+              x, columns: 0..<hidden,
               epilogue: fk_epilogue(
                 bias: expand.bias?.pointer, activation: FK_GELU, residual: nil, ldr: 0),
               into: values)
@@ -93,8 +94,8 @@ extension ForwardPass {
               values, columns: 0..<channels,
               epilogue: fk_epilogue(
                 bias: contract.bias?.pointer, activation: FK_NONE,
-                residual: residual.map { $0.pointer + offset }, ldr: channels),
-              into: y + offset, stride: channels)
+                residual: residual.map { $0.pointer + range.lowerBound * channels }, ldr: channels),
+              into: y.rows(range))
           }
         }
       }
@@ -106,12 +107,12 @@ extension ForwardPass {
   /// Hidden values that a block keeps in a second-level cache beside the weights it reads.
   private static let cachedFloats = 1 << 17
 
-  /// The threaded product behind linear layers and 1x1 convolutions; y and residual are contiguous.
+  /// The threaded product behind linear layers and 1x1 convolutions; the residual is contiguous.
   func multiply(
-    _ x: UnsafePointer<Float>, stride: Int, rows: Int, _ weight: PackedMatrix, bias: Tensor?,
-    activation: Activation, residual: Tensor?, into y: UnsafeMutablePointer<Float>
+    _ x: RowBlock, _ weight: PackedMatrix, bias: Tensor?, activation: Activation,
+    residual: Tensor?, into y: RowBlock
   ) {
-    let outputs = weight.outputs
+    let (rows, outputs) = (x.rows, weight.outputs)
     // Blocks depend on the shape alone, never on the number of threads: same bits for any of them.
     let rowBlock = max(1, (rows >= 2048 ? 256 : 128) / Engine.rows) * Engine.rows
     let rowBlocks = (rows + rowBlock - 1) / rowBlock
@@ -124,16 +125,15 @@ extension ForwardPass {
     let columnBlocks = (outputs + columnBlock - 1) / columnBlock
     threads.run(rowBlocks * columnBlocks) { [self, columnBlock] task in
       let firstRow = task / columnBlocks * rowBlock
-      let count = min(rowBlock, rows - firstRow)
+      let range = firstRow..<min(firstRow + rowBlock, rows)
       let first = task % columnBlocks * columnBlock
-      let offset = firstRow * outputs + first
-      withRows(x + firstRow * stride, stride: stride, rows: count, of: weight) { rows in
+      withRows(x.rows(range), of: weight) { x in
         weight.multiply(
-          rows, columns: first..<min(first + columnBlock, outputs),
+          x, columns: first..<min(first + columnBlock, outputs),
           epilogue: fk_epilogue(
             bias: bias.map { $0.pointer + first }, activation: activation.code,
-            residual: residual.map { $0.pointer + offset }, ldr: outputs),
-          into: y + offset, stride: outputs)
+            residual: residual.map { $0.pointer + firstRow * outputs + first }, ldr: outputs),
+          into: y.rows(range))
       }
     }
   }

@@ -58,11 +58,20 @@ package struct PackedMatrix: Sendable {
       stride: yStride)
   }
 
-  /// The same for all columns, written as the rows of another product.
-  func multiply(_ x: RowBlock, epilogue: fk_epilogue, into y: RowBlock) {
-    precondition(x.precision == precision && x.columns == inputs && y.columns == outputs)
-    Engine.multiply(
-      x, packed: packed.pointer, columns: outputs, epilogue: epilogue, into: y)
+  /// The same, written to those columns of rows that may be the left side of another product.
+  func multiply(_ x: RowBlock, columns: Range<Int>, epilogue: fk_epilogue, into y: RowBlock) {
+    precondition(x.rows == y.rows && y.columns == outputs)
+    switch y.precision {
+    case .float32:
+      multiply(
+        x, columns: columns, epilogue: epilogue, into: y.floats + columns.lowerBound,
+        stride: y.stride)
+    case .bfloat16:
+      precondition(x.precision == precision && x.columns == inputs)
+      Engine.multiply(
+        x, packed: packed.pointer, columns: columns, epilogue: epilogue,
+        into: y.halves + columns.lowerBound, stride: y.stride)
+    }
   }
 }
 
@@ -77,10 +86,15 @@ struct RowBlock {
 
   /// Floats of memory for so many rows.
   static func count(rows: Int, columns: Int, _ precision: Precision) -> Int {
-    switch precision {
-    case .float32: rows * columns
-    case .bfloat16: rows * ((columns + 1) / 2)
-    }
+    let stride = stride(columns, precision)
+    return rows * (precision == .float32 ? stride : stride / 2)
+  }
+
+  /// Rows that are multiples of 4096 bytes apart would share one set of the first-level cache, which
+  /// holds fewer of them than a product reads at once.
+  private static func stride(_ columns: Int, _ precision: Precision) -> Int {
+    let (even, size) = precision == .float32 ? (columns, 4) : (columns.rounded(up: 2), 2)
+    return even * size % 4096 == 0 ? even + 64 / size : even
   }
 
   /// Rows that are still to be written, in memory of ``count(rows:columns:_:)`` floats.
@@ -88,17 +102,33 @@ struct RowBlock {
     address = UnsafeMutableRawPointer(memory)
     self.rows = rows
     self.columns = columns
-    stride = precision == .float32 ? columns : columns.rounded(up: 2)
+    stride = Self.stride(columns, precision)
     self.precision = precision
   }
 
-  /// Rows of a tensor, read where they are.
-  init(_ x: UnsafePointer<Float>, rows: Int, columns: Int, stride: Int) {
-    address = UnsafeMutableRawPointer(mutating: x)
+  /// Rows of a tensor, where they are.
+  init(_ x: UnsafePointer<Float>, rows: Int, columns: Int, stride: Int? = nil) {
+    self.init(
+      address: UnsafeMutableRawPointer(mutating: x), rows: rows, columns: columns,
+      stride: stride ?? columns, precision: .float32)
+  }
+
+  private init(
+    address: UnsafeMutableRawPointer, rows: Int, columns: Int, stride: Int, precision: Precision
+  ) {
+    self.address = address
     self.rows = rows
     self.columns = columns
     self.stride = stride
-    precision = .float32
+    self.precision = precision
+  }
+
+  /// Some of the rows.
+  func rows(_ range: Range<Int>) -> RowBlock {
+    let size = precision == .float32 ? 4 : 2
+    return RowBlock(
+      address: address + range.lowerBound * stride * size, rows: range.count, columns: columns,
+      stride: stride, precision: precision)
   }
 
   var floats: UnsafeMutablePointer<Float> { address.assumingMemoryBound(to: Float.self) }
@@ -106,17 +136,13 @@ struct RowBlock {
 }
 
 extension ForwardPass {
-  /// Hands `body` rows of float32 as a product of the given precision reads them.
-  func withRows(
-    _ x: UnsafePointer<Float>, stride: Int, rows: Int, of weight: PackedMatrix,
-    _ body: (RowBlock) -> Void
-  ) {
-    guard weight.precision == .bfloat16 else {
-      body(RowBlock(x, rows: rows, columns: weight.inputs, stride: stride))
-      return
-    }
-    withEmptyRows(rows, of: weight) { block in
-      kernels.bf16_narrow(x, stride, rows, weight.inputs, block.halves, block.stride)
+  /// Hands `body` rows as a product with the weight reads them.
+  ///
+  /// - Parameter x: in float32 or already in the weight's precision.
+  func withRows(_ x: RowBlock, of weight: PackedMatrix, _ body: (RowBlock) -> Void) {
+    if x.precision == weight.precision { return body(x) }
+    withEmptyRows(x.rows, of: weight) { block in
+      kernels.bf16_narrow(x.floats, x.stride, x.rows, x.columns, block.halves, block.stride)
       body(block)
     }
   }

@@ -59,8 +59,9 @@ struct WinogradWeights: Sendable {
         Engine.pack(
           exact + position * exactStride, depthStride: panel, columnStride: 1, depth: inputCount,
           columns: panel, .bfloat16,
-          into: place + position * count + Engine.packedCount(
-            depth: input, columns: panel, .bfloat16))
+          into: place + position * count
+            + Engine.packedCount(
+              depth: input, columns: panel, .bfloat16))
       }
     }
   }
