@@ -21,7 +21,8 @@ let package = Package(
     .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
   ],
   targets: [
-    // C libraries of the system, found through pkg-config.
+    // C libraries of the system, found through pkg-config. OpenBLAS is for tests only: where the program
+    // needs it, it loads it by itself.
     .systemLibrary(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .systemLibrary(name: "CLibJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg-dev"])]),
@@ -34,7 +35,7 @@ let package = Package(
 
     // The rooms, from the cellar up.
     .target(name: "FlattenFiles"),
-    .target(name: "FlattenTensor", dependencies: ["FlattenKernels", "COpenBLAS"]),
+    .target(name: "FlattenTensor", dependencies: ["FlattenKernels"]),
     .target(name: "FlattenCheckpoint", dependencies: ["FlattenTensor", "FlattenFiles"]),
     .target(name: "FlattenNN", dependencies: ["FlattenTensor", "FlattenCheckpoint"]),
     .target(name: "FlattenConfig", dependencies: ["FlattenFiles", yams]),
