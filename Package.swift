@@ -65,6 +65,7 @@ let package = Package(
     // Tests.
     .target(
       name: "TestSupport", dependencies: ["FlattenCheckpoint"], path: "Tests/TestSupport"),
+    .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
     .testTarget(name: "FlattenFilesTests", dependencies: ["FlattenFiles", "TestSupport"]),
     .testTarget(
       name: "FlattenTensorTests",
@@ -76,7 +77,9 @@ let package = Package(
     .testTarget(name: "FlattenConfigTests", dependencies: ["FlattenConfig", "TestSupport"]),
     .testTarget(
       name: "FlattenBackbonesTests", dependencies: ["FlattenBackbones", "TestSupport"]),
-    .testTarget(name: "FlattenModelsTests", dependencies: ["FlattenModels", "TestSupport"]),
+    .testTarget(
+      name: "FlattenModelsTests",
+      dependencies: ["FlattenModels", "TestSupport", "AllocationCounter"]),
     .testTarget(name: "FlattenImageTests", dependencies: ["FlattenImage", "TestSupport"]),
     .testTarget(
       name: "FlattenDataTests", dependencies: ["FlattenData", "FlattenMetrics", "TestSupport"]),
