@@ -21,7 +21,8 @@ let package = Package(
     .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
   ],
   targets: [
-    // C libraries of the system, found through pkg-config.
+    // C libraries of the system, found through pkg-config. OpenBLAS is for tests only: where the program
+    // needs it, it loads it by itself.
     .systemLibrary(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .systemLibrary(name: "CLibJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg-dev"])]),
@@ -34,7 +35,7 @@ let package = Package(
 
     // The rooms, from the cellar up.
     .target(name: "FlattenFiles"),
-    .target(name: "FlattenTensor", dependencies: ["FlattenKernels", "COpenBLAS"]),
+    .target(name: "FlattenTensor", dependencies: ["FlattenKernels"]),
     .target(name: "FlattenCheckpoint", dependencies: ["FlattenTensor", "FlattenFiles"]),
     .target(name: "FlattenNN", dependencies: ["FlattenTensor", "FlattenCheckpoint"]),
     .target(name: "FlattenConfig", dependencies: ["FlattenFiles", yams]),
@@ -64,6 +65,7 @@ let package = Package(
     // Tests.
     .target(
       name: "TestSupport", dependencies: ["FlattenCheckpoint"], path: "Tests/TestSupport"),
+    .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
     .testTarget(name: "FlattenFilesTests", dependencies: ["FlattenFiles", "TestSupport"]),
     .testTarget(
       name: "FlattenTensorTests",
@@ -75,7 +77,9 @@ let package = Package(
     .testTarget(name: "FlattenConfigTests", dependencies: ["FlattenConfig", "TestSupport"]),
     .testTarget(
       name: "FlattenBackbonesTests", dependencies: ["FlattenBackbones", "TestSupport"]),
-    .testTarget(name: "FlattenModelsTests", dependencies: ["FlattenModels", "TestSupport"]),
+    .testTarget(
+      name: "FlattenModelsTests",
+      dependencies: ["FlattenModels", "TestSupport", "AllocationCounter"]),
     .testTarget(name: "FlattenImageTests", dependencies: ["FlattenImage", "TestSupport"]),
     .testTarget(
       name: "FlattenDataTests", dependencies: ["FlattenData", "FlattenMetrics", "TestSupport"]),

@@ -131,7 +131,7 @@ package struct PyramidVisionTransformer: ClassifyingBackbone {
     var maps: [Tensor] = []
     for stage in stages {
       let (tokens, grid) = embed(maps.last ?? x, stage, pass)
-      maps.append(run(tokens, grid, stage, pass).asMap(grid))
+      maps.append(run(consume tokens, grid, stage, pass).asMap(grid))
     }
     return maps
   }
@@ -159,8 +159,12 @@ package struct PyramidVisionTransformer: ClassifyingBackbone {
     return (pass.add(map.asTokens, position, layer: stage.path), map.grid)
   }
 
-  private func run(_ tokens: Tensor, _ grid: Grid, _ stage: Stage, _ pass: ForwardPass) -> Tensor {
-    stage.blocks.reduce(tokens) { $1($0, grid: grid, pass) }
+  private func run(
+    _ tokens: consuming Tensor, _ grid: Grid, _ stage: Stage, _ pass: ForwardPass
+  ) -> Tensor {
+    var x = consume tokens
+    for block in stage.blocks { x = block(x, grid: grid, pass) }
+    return x
   }
 }
 

@@ -28,12 +28,13 @@ package struct FeaturePyramidNetwork: Sendable {
     featureInfo = inputs.map { FeatureInfo(channels: channels, stride: $0.stride) }
   }
 
-  /// Maps `[B, H, W, C]` of the backbone to as many maps of one width.
-  package func callAsFunction(_ maps: [Tensor], _ pass: ForwardPass) -> [Tensor] {
+  /// Maps `[B, H, W, C]` of the backbone to as many maps of one width. Each is let go once it is used:
+  /// together with their successors they would be most of what a pass holds.
+  package func callAsFunction(_ maps: consuming [Tensor], _ pass: ForwardPass) -> [Tensor] {
     var levels: [Tensor] = []  // coarsest first
-    for (lateral, map) in zip(laterals, maps).reversed() {
-      levels.append(lateral(map, addingNearest: levels.last, pass))
+    for lateral in laterals.reversed() {
+      levels.append(lateral(maps.removeLast(), addingNearest: levels.last, pass))
     }
-    return zip(outputs, levels.reversed()).map { $0($1, pass) }
+    return outputs.map { $0(levels.removeLast(), pass) }
   }
 }

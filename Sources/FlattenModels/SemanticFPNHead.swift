@@ -57,10 +57,13 @@ package struct SemanticFPNHead: Sendable {
   }
 
   /// Levels of the pyramid, finest first, to logits `[B, H, W, classes]` on the finest grid.
-  package func callAsFunction(_ levels: [Tensor], _ pass: ForwardPass) -> Tensor {
-    let finest = scaleHeads[0].reduce(levels[0]) { $1($0, pass) }
-    let coarser = (1..<levels.count).map { level in
-      var map = levels[level]
+  package func callAsFunction(_ levels: consuming [Tensor], _ pass: ForwardPass) -> Tensor {
+    // Coarsest first, so that each is let go once it is used.
+    levels.reverse()
+    var finest = levels.removeLast()
+    for convolution in scaleHeads[0] { finest = convolution(finest, pass) }
+    let coarser = (1..<scaleHeads.count).map { level in
+      var map = levels.removeLast()
       for (index, convolution) in scaleHeads[level].enumerated() {
         map = convolution(map, pass)
         let doubled = Grid(2 * map.grid.height, 2 * map.grid.width)

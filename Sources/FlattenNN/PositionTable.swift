@@ -41,12 +41,17 @@ package final class PositionTable: Sendable {
     let shape = [grid.count, table.shape[3]]
     if grid == table.grid { return table.reshaped(shape) }
     if let known = resized.withLock({ $0[grid] }) { return known }
-    // Made outside the pass: the table outlives the pass's memory, and is no operator of the model.
-    let tables = ForwardPass(threads: pass.threads, isDryRun: pass.isDryRun)
-    let made = tables.resizeBilinear(
+    // Beside the pass, as it is no operator of the model; and copied out of its memory, which is for what
+    // comes and goes.
+    let tables = ForwardPass(
+      threads: pass.threads, memory: pass.memory, isDryRun: pass.isDryRun)
+    let resizedTable = tables.resizeBilinear(
       table, height: grid.height, width: grid.width, alignCorners: false, layer: ""
     ).reshaped(shape)
-    if pass.isDryRun { return made }
+    if pass.isDryRun { return resizedTable }
+    let made = Tensor(shape) { out in
+      resizedTable.withUnsafeBuffer { _ = out.update(fromContentsOf: $0) }
+    }
     resized.withLock { known in
       if known.count >= Self.kept { known.removeAll() }
       known[grid] = made

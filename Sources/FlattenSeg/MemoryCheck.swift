@@ -16,9 +16,12 @@ enum MemoryCheck {
     guard isAvailable(bytes) else { throw SegmentationError.noMemory(threads: threads, bytes) }
   }
 
+  /// What a pass needs at least.
+  static func bytes(height: Int, width: Int) -> Int { height * width * bytesPerPixel }
+
   /// - Throws: ``SegmentationError`` where the network's input is too large.
   static func requireMemory(height: Int, width: Int) throws {
-    let bytes = height * width * bytesPerPixel
+    let bytes = bytes(height: height, width: width)
     guard isAvailable(bytes) else {
       throw SegmentationError.pictureTooLarge(PixelSize(height: height, width: width), bytes)
     }

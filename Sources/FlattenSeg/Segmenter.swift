@@ -187,7 +187,9 @@ public struct Segmenter: Sendable {
 
   /// Coarse logits of an input `[1, H, W, 3]`.
   package func logits(_ input: Tensor) throws -> Tensor {
-    try MemoryCheck.requireMemory(height: input.shape[1], width: input.shape[2])
+    let (height, width) = (input.shape[1], input.shape[2])
+    try MemoryCheck.requireMemory(height: height, width: width)
+    memory.reserve(bytes: MemoryCheck.bytes(height: height, width: width))
     let logits = model(input, ForwardPass(threads: threads, memory: memory))
     guard logits.isFinite(threads) else { throw SegmentationError.scoresNotFinite }
     return logits

@@ -1,4 +1,3 @@
-import COpenBLAS
 import FlattenKernels
 
 #if canImport(Glibc)
@@ -13,10 +12,12 @@ import FlattenKernels
 package enum Engine {
   private static var kernels: fk_table { fk_active().pointee }
 
-  /// Without AVX2 OpenBLAS multiplies, which picks an instruction set of its own; our portable vectors
-  /// have not been measured against it.
+  /// Without AVX2 OpenBLAS multiplies where it is installed; it picks an instruction set of its own, and
+  /// our portable vectors have not been measured against it.
   /// Only for float32: OpenBLAS has no bfloat16 here.
-  static var usesKernels: Bool { strcmp(fk_isa(), "generic") != 0 }
+  static var usesKernels: Bool { blas == nil }
+  private static var blas: OpenBLAS? { strcmp(fk_isa(), "generic") == 0 ? installedBLAS : nil }
+  private static let installedBLAS = OpenBLAS()
 
   /// Runs `body` with the plain kernels that define all others. No model that is built inside may be used
   /// outside or the other way round: packed weights belong to the kernels they were packed for.
@@ -60,9 +61,6 @@ package enum Engine {
     }
     return Double(threads.threads * repeats * rows * depth * columns) / best
   }
-
-  /// OpenBLAS would start threads of its own; the operators above do the threading.
-  private static let isSingleThreaded: Void = openblas_set_num_threads(1)
 
   /// How many floats ``pack`` writes. With our kernels `b[p, j]` lies at
   /// `(j / panel * depth + p) * panel + j % panel`, and places without a column are zero; in bfloat16 two
@@ -144,18 +142,17 @@ package enum Engine {
   ) {
     if rows == 0 || columns.isEmpty { return }
     var epilogue = epilogue
-    if usesKernels {
+    guard let blas else {
       kernels.gemm(
         a, rowStride, depthStride, rows, depth, packed + columns.lowerBound * depth, c, stride,
         columns.count, &epilogue)
       return
     }
-    _ = isSingleThreaded
     let isTransposed = depthStride != 1
-    cblas_sgemm(
-      CblasRowMajor, isTransposed ? CblasTrans : CblasNoTrans, CblasNoTrans, Int32(rows),
-      Int32(columns.count), Int32(depth), 1, a, Int32(isTransposed ? depthStride : rowStride),
-      packed + columns.lowerBound, Int32(total), 0, c, Int32(stride))
+    blas.multiply(
+      a, stride: isTransposed ? depthStride : rowStride, isTransposed: isTransposed, rows: rows,
+      depth: depth, packed + columns.lowerBound, stride: total, columns: columns.count, into: c,
+      stride: stride)
     kernels.epilogue(
       c, stride, rows, columns.count, epilogue.bias, epilogue.activation, epilogue.residual,
       epilogue.ldr)

@@ -89,13 +89,27 @@ package final class BufferPool: Sendable {
   }
 
   /// Bytes of all slabs.
-  var heldBytes: Int { slabs.withLock { slabs in slabs.reduce(0) { $0 + $1.memory.bytes } } }
+  package var heldBytes: Int {
+    slabs.withLock { slabs in slabs.reduce(0) { $0 + $1.memory.bytes } }
+  }
 
   /// Frees every slab of which nothing is in use.
   package func trim() {
+    slabs.withLock { trim(&$0) }
+  }
+
+  private func trim(_ slabs: inout [Slab]) {
+    for slab in slabs where slab.isUnused { slab.memory.free() }
+    slabs.removeAll { $0.isUnused }
+  }
+
+  /// Sees to it that one slab has so many bytes, so that what is in use together lies together: gaps
+  /// at the ends of many small slabs would fit nothing. Costs address space until it is written to.
+  package func reserve(bytes: Int) {
     slabs.withLock { slabs in
-      for slab in slabs where slab.isUnused { slab.memory.free() }
-      slabs.removeAll { $0.isUnused }
+      if slabs.contains(where: { $0.memory.bytes >= bytes }) { return }
+      trim(&slabs)
+      slabs.append(Slab(bytes: max(bytes, Self.leastSlab)))
     }
   }
 

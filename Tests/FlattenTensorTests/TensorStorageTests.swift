@@ -90,6 +90,24 @@ import Testing
     #expect(pool.heldBytes > 0)
   }
 
+  /// One slab of the size asked for stands in for smaller ones that are idle; what is in use stays.
+  @Test func aReservedSlabTakesThePlaceOfIdleOnes() {
+    let pool = BufferPool()
+    _ = Tensor(uninitialized: [3 << 20], pool: pool)
+    let inUse = Tensor([4 << 20], pool: pool) { $0.initialize(repeating: 3) }
+    pool.reserve(bytes: 40 << 20)
+    pool.reserve(bytes: 30 << 20)
+    let held = pool.heldBytes
+    #expect(held >= 56 << 20 && held < 80 << 20, "the slab in use and the reserved one")
+    let many = (0..<9).map { _ in Tensor(uninitialized: [1 << 20], pool: pool) }
+    #expect(pool.heldBytes == held && many.count == 9)
+    #expect(inUse.elements.allSatisfy { $0 == 3 })
+    _ = consume inUse
+    _ = consume many
+    pool.trim()
+    #expect(pool.heldBytes == 0)
+  }
+
   @Test func trimmingAnIdlePoolFreesAll() {
     let pool = BufferPool()
     for count in [100, 5 << 20, 9 << 20] { _ = Tensor(uninitialized: [count], pool: pool) }
