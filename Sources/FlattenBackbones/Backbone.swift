@@ -15,6 +15,12 @@ public struct FeatureInfo: Sendable, Equatable {
   }
 }
 
+/// What a backbone is built for: some families have norms or tokens that only one of the two reads.
+package enum BackbonePurpose: Sendable {
+  case densePrediction
+  case classification
+}
+
 /// A network that turns a picture into maps of falling resolution.
 package protocol PyramidBackbone: Sendable {
   /// The maps that a call returns, finest first.
@@ -30,6 +36,8 @@ package protocol ClassifyingBackbone: PyramidBackbone {
   /// Width of the vector.
   var pooledChannels: Int { get }
 
+  /// Must only be asked of a backbone that was built for classification.
+  ///
   /// - Returns: `[B, pooledChannels]`, what the classifier's linear layer reads.
   func pooled(_ x: Tensor, _ pass: ForwardPass) -> Tensor
 }

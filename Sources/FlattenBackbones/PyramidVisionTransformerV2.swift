@@ -93,6 +93,13 @@ extension PyramidVisionTransformerV2 {
     IgnoredKeys(pattern: "head.*", reason: "the ImageNet classifier")
   ]
 
+  /// Our parameters for a key of mmdetection's PyramidVisionTransformerV2; any other key stays. As with
+  /// PVT, its inner norms have epsilon 1e-6.
+  package static func parameters(mmdetection key: String) -> [TranslatedParameter] {
+    pyramidParameters(
+      mmdetection: key, firstBlock: 0, mlp: ["0": "fc1", "1": "dwconv.dwconv", "4": "fc2"])
+  }
+
   /// The published variants, by their names in configs.
   package static let variants: [String: PyramidConfiguration] = [
     "b0": variant(width: 32, depths: [2, 2, 2, 2]),

@@ -74,7 +74,7 @@ public struct Segmenter: Sendable {
       ModelLikeness(checkpoint.entries.map { ($0.name, $0.shape) }).description
     }
     let start = ContinuousClock.now
-    let tree = ParameterTree(source: checkpoint)
+    let tree = ParameterTree(source: configuration.model.translating(checkpoint))
     try self.init(
       configuration, tree, threads: threads, looksLike: likeness,
       warnings: { checkpoint.warnings })
