@@ -107,7 +107,7 @@ package struct CSwinConfiguration: Sendable {
   package func channels(_ stage: Int) -> Int { embedDim << stage }
 
   /// Side of a stage's map at the picture size the model was built for.
-  package func nativeSide(_ stage: Int) -> Int { max(1, imageSize / 4 >> stage) }
+  package func nativeSide(_ stage: Int) -> Int { max(1, (imageSize / 4) >> stage) }
 
   /// Branches of a stage's attention: two for stripes in both directions, one for the whole map.
   package func branches(_ stage: Int) -> Int {

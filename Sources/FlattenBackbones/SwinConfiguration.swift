@@ -105,7 +105,7 @@ package struct SwinConfiguration: Sendable {
   package func channels(_ stage: Int) -> Int { embedDim << stage }
 
   /// Side of a stage's map at the picture size the model was built for.
-  package func nativeSide(_ stage: Int) -> Int { max(1, imageSize / patchSize >> stage) }
+  package func nativeSide(_ stage: Int) -> Int { max(1, (imageSize / patchSize) >> stage) }
 
   /// The pyramid: each stage halves the map.
   package var featureInfo: [FeatureInfo] {

@@ -88,7 +88,7 @@ package struct WindowLayout: Sendable, Equatable {
   /// together that are not neighbours; `nil` where the window holds one part only.
   ///
   /// Only the windows of the last row and the last column hold several.
-  func parts(window: Int) -> [UInt8]? {
+  package func parts(window: Int) -> [UInt8]? {
     let isLastRow = window / columns == rows - 1
     let isLastColumn = window % columns == columns - 1
     guard shift > 0, isLastRow || isLastColumn else { return nil }
