@@ -41,3 +41,25 @@ package protocol ClassifyingBackbone: PyramidBackbone {
   /// - Returns: `[B, pooledChannels]`, what the classifier's linear layer reads.
   func pooled(_ x: Tensor, _ pass: ForwardPass) -> Tensor
 }
+
+/// Names operators of a whole backbone by its place in the checkpoint.
+struct ParameterPath: Sendable {
+  private let prefix: String
+
+  init(_ tree: ParameterScope) { prefix = tree.path.isEmpty ? "" : tree.path + "." }
+
+  func callAsFunction(_ name: String) -> String { prefix + name }
+}
+
+extension ParameterScope {
+  /// Whether each of a backbone's maps goes through a norm of its own: never in classification, whose
+  /// checkpoints have none; fine-tuning for dense prediction adds them.
+  ///
+  /// - Parameters:
+  ///   - norms: their keys.
+  ///   - wanted: what the config says; `nil` where the file decides, by having any of them.
+  func hasOutputNorms(_ norms: [String], wanted: Bool?, for purpose: BackbonePurpose) -> Bool {
+    if purpose == .classification { return false }
+    return wanted ?? norms.contains { contains("\($0).weight") }
+  }
+}

@@ -97,9 +97,11 @@ package struct CSwinConfiguration: Sendable {
         attention[$0] == .softmax || sizes[$0] == native[$0]
       })
     else {
+      let sides = native.map(String.init).joined(separator: "-")
       throw node.error(
-        expected: "'\(native.map(String.init).joined(separator: "-"))', the sides of the maps: linear "
-          + "attention sees the whole map or does not work")
+        expected:
+          "'\(sides)', the sides of the maps: linear attention sees the whole map or does not "
+          + "work")
     }
   }
 

@@ -130,16 +130,20 @@ package struct CSwinTransformer: ClassifyingBackbone {
   private let stemNorm: LayerNorm
   private let stages: [Stage]
   private let finalNorm: LayerNorm?
+  private let path: ParameterPath
   package let featureInfo: [FeatureInfo]
 
   package init(
     _ c: CSwinConfiguration, for purpose: BackbonePurpose, from tree: ParameterScope
   ) throws {
+    path = ParameterPath(tree)
     let embedding = tree.scope("stage1_conv_embed")
     stem = try Conv2D(
       in: c.inputChannels, out: c.embedDim, ConvolutionGeometry(kernel: 7, stride: 4, padding: 2),
       from: embedding.scope(0))
     stemNorm = try LayerNorm(c.embedDim, epsilon: c.normEpsilon, from: embedding.scope(2))
+    let hasOutputNorms = tree.hasOutputNorms(
+      c.depths.indices.map { "norm\($0 + 1)" }, wanted: c.hasOutputNorms, for: purpose)
     stages = try c.depths.indices.map { stage in
       Stage(
         merging: stage == 0
@@ -150,9 +154,9 @@ package struct CSwinTransformer: ClassifyingBackbone {
         blocks: try (0..<c.depths[stage]).map { block in
           try CSwinBlock(c, stage: stage, from: tree.scope("stage\(stage + 1)").scope(block))
         },
-        outputNorm: try LayerNorm.ofOutput(
-          "norm\(stage + 1)", channels: c.channels(stage), epsilon: c.normEpsilon,
-          wanted: purpose == .classification ? false : c.hasOutputNorms, from: tree))
+        outputNorm: hasOutputNorms
+          ? try LayerNorm(
+            c.channels(stage), epsilon: c.normEpsilon, from: tree.scope("norm\(stage + 1)")) : nil)
     }
     let last = c.depths.count - 1
     finalNorm =
@@ -179,7 +183,7 @@ package struct CSwinTransformer: ClassifyingBackbone {
     guard let finalNorm, let last = self(x, pass).last else {
       preconditionFailure("a backbone built for dense prediction has no norm to pool after")
     }
-    return pass.meanOverTokens(finalNorm(last, pass).asTokens, layer: "pool")
+    return pass.meanOverTokens(finalNorm(last, pass).asTokens, layer: path("pool"))
   }
 }
 

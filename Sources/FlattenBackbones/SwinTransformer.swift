@@ -153,17 +153,21 @@ package struct SwinTransformer: ClassifyingBackbone {
   private let embedding: PatchEmbedding
   private let stages: [Stage]
   private let finalNorm: LayerNorm?
+  private let path: ParameterPath
   package let featureInfo: [FeatureInfo]
 
   package init(
     _ c: SwinConfiguration, for purpose: BackbonePurpose, from tree: ParameterScope
   ) throws {
     patchSize = c.patchSize
+    path = ParameterPath(tree)
     embedding = try PatchEmbedding(
       in: c.inputChannels, out: c.embedDim,
       ConvolutionGeometry(kernel: c.patchSize, stride: c.patchSize), normEpsilon: c.normEpsilon,
       from: tree.scope("patch_embed"))
     let last = c.depths.count - 1
+    let hasOutputNorms = tree.hasOutputNorms(
+      c.depths.indices.map { "norm\($0)" }, wanted: c.hasOutputNorms, for: purpose)
     stages = try c.depths.indices.map { stage in
       let scope = tree.scope("layers").scope(stage)
       return Stage(
@@ -171,9 +175,9 @@ package struct SwinTransformer: ClassifyingBackbone {
           try SwinBlock(
             c.block(stage: stage, block, for: purpose), from: scope.scope("blocks").scope(block))
         },
-        outputNorm: try LayerNorm.ofOutput(
-          "norm\(stage)", channels: c.channels(stage), epsilon: c.normEpsilon,
-          wanted: purpose == .classification ? false : c.hasOutputNorms, from: tree),
+        outputNorm: hasOutputNorms
+          ? try LayerNorm(
+            c.channels(stage), epsilon: c.normEpsilon, from: tree.scope("norm\(stage)")) : nil,
         merging: stage == last
           ? nil
           : try PatchMerging(
@@ -186,7 +190,7 @@ package struct SwinTransformer: ClassifyingBackbone {
   }
 
   package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> [Tensor] {
-    let picture = pass.padded(x, toMultipleOf: patchSize, layer: "patch_embed.pad")
+    let picture = pass.padded(x, toMultipleOf: patchSize, layer: path("patch_embed.pad"))
     var map = embedding(picture, pass)  // [B, H / 4, W / 4, C]
     var outputs: [Tensor] = []
     for stage in stages {
@@ -203,7 +207,7 @@ package struct SwinTransformer: ClassifyingBackbone {
     guard let finalNorm, let last = self(x, pass).last else {
       preconditionFailure("a backbone built for dense prediction has no norm to pool after")
     }
-    return pass.meanOverTokens(finalNorm(last, pass).asTokens, layer: "pool")
+    return pass.meanOverTokens(finalNorm(last, pass).asTokens, layer: path("pool"))
   }
 }
 
@@ -227,20 +231,6 @@ extension SwinConfiguration {
           smallMaps: kind == .linear ? .cut : smallMaps),
       attention: kind, mlpHidden: Int(Double(channels(stage)) * mlpRatio), qkvBias: qkvBias,
       normEpsilon: normEpsilon, focusingFactor: focusingFactor, kernel: kernel)
-  }
-}
-
-extension LayerNorm {
-  /// The norm of one of a backbone's outputs.
-  ///
-  /// - Parameter wanted: whether there is one; `nil` where the file decides. Classification checkpoints
-  ///   have none, and fine-tuning for dense prediction adds them.
-  static func ofOutput(
-    _ key: String, channels: Int, epsilon: Float, wanted: Bool?, from tree: ParameterScope
-  ) throws -> LayerNorm? {
-    let scope = tree.scope(key)
-    guard wanted ?? scope.contains("weight") else { return nil }
-    return try LayerNorm(channels, epsilon: epsilon, from: scope)
   }
 }
 

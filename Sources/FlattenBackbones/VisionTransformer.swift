@@ -150,10 +150,12 @@ package struct VisionTransformer: ClassifyingBackbone {
   private let position: PositionTable
   private let blocks: [VisionBlock]
   private let norm: LayerNorm
+  private let path: ParameterPath
   package let featureInfo: [FeatureInfo]
 
   package init(_ c: VisionTransformerConfiguration, from tree: ParameterScope) throws {
     patchSize = c.patchSize
+    path = ParameterPath(tree)
     embedding = try Conv2D(
       in: c.inputChannels, out: c.embedDim,
       ConvolutionGeometry(kernel: c.patchSize, stride: c.patchSize),
@@ -169,7 +171,7 @@ package struct VisionTransformer: ClassifyingBackbone {
   /// One map: the patches of the last block, normed.
   package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> [Tensor] {
     let (tokens, grid) = tokens(x, pass)
-    let patches = pass.tokens(norm(tokens, pass), 1..<grid.count + 1, layer: "patches")
+    let patches = pass.tokens(norm(tokens, pass), 1..<grid.count + 1, layer: path("patches"))
     return [patches.asMap(grid)]
   }
 
@@ -177,16 +179,16 @@ package struct VisionTransformer: ClassifyingBackbone {
 
   package func pooled(_ x: Tensor, _ pass: ForwardPass) -> Tensor {
     let (tokens, _) = tokens(x, pass)
-    let classToken = pass.tokens(tokens, 0..<1, layer: "pool")  // [B, 1, C]
+    let classToken = pass.tokens(tokens, 0..<1, layer: path("pool"))  // [B, 1, C]
     return norm(classToken.reshaped([x.shape[0], pooledChannels]), pass)
   }
 
   /// The tokens after the last block, `[B, 1 + N, C]`, and the grid of their patches.
   private func tokens(_ x: Tensor, _ pass: ForwardPass) -> (Tensor, Grid) {
-    let picture = pass.padded(x, toMultipleOf: patchSize, layer: "patch_embed.pad")
+    let picture = pass.padded(x, toMultipleOf: patchSize, layer: path("patch_embed.pad"))
     let map = embedding(picture, pass)  // [B, H / 16, W / 16, C]
-    let all = pass.joinTokens(classToken, map.asTokens, layer: "cls_token")  // [B, 1 + N, C]
-    let placed = pass.add(all, position(map.grid, pass), layer: "pos_embed")
+    let all = pass.joinTokens(classToken, map.asTokens, layer: path("cls_token"))  // [B, 1 + N, C]
+    let placed = pass.add(all, position(map.grid, pass), layer: path("pos_embed"))
     return (blocks.reduce(placed) { $1($0, grid: map.grid, pass) }, map.grid)
   }
 }

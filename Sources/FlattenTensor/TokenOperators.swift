@@ -7,7 +7,8 @@ extension ForwardPass {
   package func tokens(_ x: Tensor, _ range: Range<Int>, layer: String) -> Tensor {
     let (batch, tokens, channels) = x.tokenShape(layer)
     precondition(
-      range.lowerBound >= 0 && range.upperBound <= tokens, "\(layer): tokens \(range) of \(x.shape)")
+      range.lowerBound >= 0 && range.upperBound <= tokens, "\(layer): tokens \(range) of \(x.shape)"
+    )
     if range == 0..<tokens { return x }
     let shape = [batch, range.count, channels]
     let reading = shape.reduce(1, *)

@@ -21,10 +21,11 @@ import Testing
 
   private func translate(_ key: String) -> [TranslatedParameter] {
     switch key {
-    case "fused": [
-      TranslatedParameter("q", elements: .parts(0..<1, of: 3)),
-      TranslatedParameter("kv", elements: .parts(1..<3, of: 3)),
-    ]
+    case "fused":
+      [
+        TranslatedParameter("q", elements: .parts(0..<1, of: 3)),
+        TranslatedParameter("kv", elements: .parts(1..<3, of: 3)),
+      ]
     case "conv": [TranslatedParameter("linear", elements: .matrix)]
     case "cells": [TranslatedParameter("merged", elements: .unfoldedCells)]
     case "theirs": [TranslatedParameter("ours")]
@@ -66,17 +67,19 @@ import Testing
   @Test func namesOutsideTheScopeStay() throws {
     #expect(try read([2], "backbone.theirs", as: "backbone.ours", below: "backbone.") != nil)
     #expect(
-      try read([2], "module.backbone.theirs", as: "module.backbone.ours", below: "backbone.") != nil)
+      try read([2], "module.backbone.theirs", as: "module.backbone.ours", below: "backbone.") != nil
+    )
     #expect(try read([2], "module.theirs", as: "module.ours") != nil)
     #expect(try read([2], "head.theirs", as: "head.theirs", below: "backbone.") != nil)
     #expect(try read([2], "theirs", as: "theirs", below: "backbone.") != nil)
   }
 
   /// What cannot be what its name says keeps its name, and loading reports it.
-  @Test(arguments: [
-    ("fused", [4, 2]), ("fused", []), ("conv", [2, 3]), ("conv", [2, 3, 1, 2]), ("conv", [1, 1]),
-    ("conv", []), ("cells", [6]), ("cells", []),
-  ] as [(String, [Int])])
+  @Test(
+    arguments: [
+      ("fused", [4, 2]), ("fused", []), ("conv", [2, 3]), ("conv", [2, 3, 1, 2]), ("conv", [1, 1]),
+      ("conv", []), ("cells", [6]), ("cells", []),
+    ] as [(String, [Int])])
   func unsuitableShapesKeepTheirNames(name: String, shape: [Int]) throws {
     let stored = try #require(try read(shape, name, as: name))
     #expect(stored.shape == shape)

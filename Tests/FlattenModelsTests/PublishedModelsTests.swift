@@ -151,7 +151,7 @@ import Testing
     let configuration = try Variant(family: list.family, name: list.variant).configuration()
     let file = KeyListParameters(
       Fixtures.families.appending(path: "keys/\(list.file).txt"),
-      // 90 M parameters would take a gigabyte: of the largest only shapes are read.
+      // The largest take long enough as it is.
       isEmpty: list.variant == "base_384")
     try #require(file.parameterShapes.count > 50)
     let tree = ParameterTree(source: configuration.translating(file, below: ""))
@@ -165,6 +165,96 @@ import Testing
         ignoring: configuration.ignoredKeys.filter { !$0.pattern.hasPrefix("head") })
     }
     #expect(tree.requested.count > 50)
+  }
+
+  /// Weights of another family say what they are.
+  @Test(arguments: [
+    ("flatten_swin_tiny", "swin", "FLatten-Swin tiny"), ("swin_tiny", "flatten_swin", "Swin tiny"),
+    ("swin_tiny_mmsegmentation", "pvt", "Swin of mmsegmentation tiny"),
+    ("flatten_cswin_tiny", "cswin", "FLatten-CSwin tiny"), ("cswin_tiny", "flatten_cswin", "CSwin"),
+    ("deit_tiny", "flatten_deit", "DeiT tiny"), ("pvt_tiny", "swin", "PVT tiny"),
+    ("pvt_tiny_mmdetection", "swin", "PVT of mmdetection tiny"),
+  ])
+  func theWrongFamilyIsNamed(file: String, family: String, name: String) throws {
+    let configuration = try Variant(family: family, name: "tiny").configuration()
+    let source = KeyListParameters(
+      Fixtures.families.appending(path: "keys/\(file).txt"), isEmpty: true)
+    let tree = ParameterTree(source: configuration.translating(source, below: ""))
+    _ = try configuration.makeBackbone(from: tree.root)
+    let error = #expect(throws: ParameterError.self) {
+      try tree.finish(ignoring: configuration.ignoredKeys) { _ in
+        ModelLikeness(source.parameterShapes.map { ($0.name, $0.shape) }).description
+      }
+    }
+    #expect(error?.description.contains("The file looks like \(name)") == true)
+  }
+
+  /// A segmentor of another toolbox: only the backbone's names differ, perhaps after `module.`.
+  @Test(
+    arguments: ["", "module."],
+    [
+      ("swin", "swin_tiny_mmsegmentation"), ("pvt", "pvt_tiny_mmdetection"),
+    ])
+  func aSegmentorOfAnotherToolboxLoads(prefix: String, model: (family: String, file: String))
+    throws
+  {
+    let text = """
+      {backbone: {type: \(model.family), variant: tiny}, neck: {out_channels: 8},
+       decode_head: {type: fpn_head, channels: 8, num_classes: 5}}
+      """
+    let configuration = try SegmentorConfiguration(ConfigNode.parse(text, name: model.family))
+    let shapes = ParameterTree.shapesOnly()
+    _ = try SemanticSegmentor(configuration, from: shapes.root)
+    let backbone = KeyListParameters(
+      Fixtures.families.appending(path: "keys/\(model.file).txt"), isEmpty: true)
+    let source = KeyListParameters(
+      backbone.parameterShapes.map {
+        (prefix + "backbone." + $0.name, $0.shape, $0.isFloatingPoint)
+      }
+        + shapes.requested.filter { !$0.name.hasPrefix("backbone.") }
+        .map { (prefix + $0.name, $0.shape, true) })
+    let tree = ParameterTree(source: configuration.translating(source))
+    _ = try SemanticSegmentor(configuration, from: tree.root)
+    try tree.finish(ignoring: SemanticSegmentor.ignoredKeys(configuration))
+  }
+
+  /// Any picture of at least 32 pixels, whatever its proportions: no map is empty, and each is its
+  /// stride's.
+  @Test(arguments: variants.filter { ["tiny", "b0"].contains($0.name) }) func anySizeRuns(
+    _ variant: Variant
+  ) throws {
+    let backbone = try variant.configuration().makeBackbone(from: ParameterTree.shapesOnly().root)
+    let pass = ForwardPass(threads: ThreadPool(threads: 1), isDryRun: true)
+    for (height, width) in [(32, 32), (33, 95), (224, 224), (1023, 64), (47, 389)] {
+      let maps = backbone(Tensor(uninitialized: [2, height, width, 3]), pass)
+      for (map, info) in zip(maps, backbone.featureInfo) {
+        let (rows, columns) = (
+          Double(height) / Double(info.stride), Double(width) / Double(info.stride)
+        )
+        #expect(map.shape[0] == 2 && map.shape[3] == info.channels)
+        #expect(abs(Double(map.shape[1]) - rows) < 1 && map.shape[1] > 0)
+        #expect(abs(Double(map.shape[2]) - columns) < 1 && map.shape[2] > 0)
+      }
+      #expect(maps.count == backbone.featureInfo.count)
+    }
+  }
+
+  /// Some output norms but not all is a damaged file, not a model with fewer of them.
+  @Test func outputNormsComeTogether() throws {
+    let configuration = try Variant(family: "swin", name: "tiny").configuration()
+    let all = KeyListParameters(
+      Fixtures.families.appending(path: "keys/swin_tiny_mmsegmentation.txt"), isEmpty: true)
+    let source = KeyListParameters(all.parameterShapes.filter { !$0.name.hasPrefix("norm2.") })
+    let tree = ParameterTree(source: configuration.translating(source, below: ""))
+    _ = try configuration.makeBackbone(from: tree.root)
+    let error = #expect(throws: ParameterError.self) {
+      try tree.finish(ignoring: configuration.ignoredKeys)
+    }
+    #expect(
+      error?.problems == [
+        .missing(name: "norm2.weight", expected: [384]),
+        .missing(name: "norm2.bias", expected: [384]),
+      ])
   }
 
   /// The dense Swin has norms that a classification checkpoint lacks; a config may insist on them.
@@ -191,7 +281,13 @@ private final class KeyListParameters: ParameterSource {
   let parameterShapes: [(name: String, shape: [Int], isFloatingPoint: Bool)]
   private let isEmpty: Bool
 
-  /// - Parameter isEmpty: whether elements are left at zero, in memory that is never written to.
+  init(_ parameters: [(name: String, shape: [Int], isFloatingPoint: Bool)]) {
+    name = "made for a test"
+    isEmpty = true
+    parameterShapes = parameters
+  }
+
+  /// - Parameter isEmpty: whether all elements are zero, which is quicker.
   init(_ file: URL, isEmpty: Bool) {
     name = file.lastPathComponent
     self.isEmpty = isEmpty

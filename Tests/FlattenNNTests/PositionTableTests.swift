@@ -128,7 +128,8 @@ import Testing
     let skipped = try table(stored, native: Grid(3, 5), leading: .skipped(2))
     #expect(kept(Grid(3, 5), pass()).elements == stored.elements)
     let got = kept(Grid(4, 7), pass())
-    #expect(got.shape == [30, 3] && Array(got.elements.prefix(6)) == Array(stored.elements.prefix(6)))
+    #expect(
+      got.shape == [30, 3] && Array(got.elements.prefix(6)) == Array(stored.elements.prefix(6)))
     #expect(Array(got.elements.dropFirst(6)) == skipped(Grid(4, 7), pass()).elements)
     #expect(kept(Grid(4, 7), pass()).pointer == got.pointer)
   }
