@@ -126,55 +126,73 @@ extension ForwardPass {
         && kv.shape == [windows, tokens, 2 * channels] && bias.shape == [heads, tokens, tokens]
         && width * heads == channels,
       "\(layer): q \(q.shape), kv \(kv.shape), bias \(bias.shape), \(layout.count) windows")
-    let kernels = kernels
-    let scale = 1 / Float(width).squareRoot()
     let macs = 2 * windows * tokens * tokens * channels
     let reading = q.count + kv.count + bias.count
     let parts = (0..<layout.count).map { layout.parts(window: $0) }
     return output(q.shape, .softmaxAttention, layer: layer, macs: macs, reading: reading) { y in
-      let keyCount = Engine.packedCount(depth: width, columns: tokens)
-      let valueCount = Engine.packedCount(depth: tokens, columns: width)
-      let scratch = keyCount + valueCount + tokens * (width + tokens)
-      chunks(windows * heads, of: 4) { [self] tasks in
-        withScratch(scratch) { keys in
-          let values = keys + keyCount
-          let queries = values + valueCount
-          let scores = queries + tokens * width
+      // Rows of scores are as long as whole panels; what no key stands for gets no weight.
+      let stride = tokens.rounded(up: Engine.panel)
+      withScratch(heads * tokens * stride) { fullBias in
+        for row in 0..<heads * tokens {
+          let target = fullBias + row * stride
+          // Scores are scaled after the bias is added, so it is divided first.
+          for key in 0..<tokens {
+            target[key] = bias.pointer[row * tokens + key] * Float(width).squareRoot()
+          }
+          (target + tokens).update(repeating: -.infinity, count: stride - tokens)
+        }
+        chunks(windows * heads, of: 4) { [self] tasks in
           for task in tasks {
-            let (window, head) = (task / heads, task % heads)
-            let offset = window * tokens * channels + head * width
-            let source = kv.pointer + window * tokens * 2 * channels + head * width
-            Engine.pack(
-              source, depthStride: 1, columnStride: 2 * channels, depth: width, columns: tokens,
-              into: keys)
-            Engine.pack(
-              source + channels, depthStride: 2 * channels, columnStride: 1, depth: tokens,
-              columns: width, into: values)
-            for token in 0..<tokens {
-              let from = q.pointer + offset + token * channels
-              for index in 0..<width { queries[token * width + index] = scale * from[index] }
-            }
-            Engine.multiply(
-              queries, rowStride: width, depthStride: 1, rows: tokens, depth: width, packed: keys,
-              columns: 0..<tokens, of: tokens,
-              epilogue: fk_epilogue(
-                bias: nil, activation: FK_NONE, residual: bias.pointer + head * tokens * tokens,
-                ldr: tokens),
-              into: scores, stride: tokens)
-            if let part = parts[window % layout.count] {
-              for query in 0..<tokens {
-                for key in 0..<tokens where part[query] != part[key] {
-                  scores[query * tokens + key] -= Self.partPenalty
-                }
-              }
-            }
-            kernels.softmax(scores, tokens, tokens, tokens, 1)
-            Engine.multiply(
-              scores, rowStride: tokens, depthStride: 1, rows: tokens, depth: tokens,
-              packed: values, columns: 0..<width, of: width, into: y + offset, stride: channels)
+            attend(
+              q, kv, window: task / heads, head: task % heads, heads: heads,
+              bias: fullBias + task % heads * tokens * stride, stride: stride,
+              parts: parts[task / heads % layout.count], into: y)
           }
         }
       }
+    }
+  }
+
+  /// One window and head of ``windowAttention(_:kv:bias:_:layer:)``.
+  ///
+  /// - Parameters:
+  ///   - bias: the head's, divided by the scale of the scores, rows `stride` apart.
+  private func attend(
+    _ q: Tensor, _ kv: Tensor, window: Int, head: Int, heads: Int, bias: UnsafePointer<Float>,
+    stride: Int, parts: [UInt8]?, into y: UnsafeMutablePointer<Float>
+  ) {
+    let (tokens, channels) = (q.shape[1], q.shape[2])
+    let width = channels / heads
+    let root = Float(width).squareRoot()
+    let offset = window * tokens * channels + head * width
+    let source = kv.pointer + window * tokens * 2 * channels + head * width
+    let keyCount = Engine.packedCount(depth: width, columns: tokens)
+    let valueCount = Engine.packedCount(depth: tokens, columns: width)
+    withScratch(keyCount + valueCount + tokens * stride) { keys in
+      let values = keys + keyCount
+      let scores = values + valueCount
+      Engine.pack(
+        source, depthStride: 1, columnStride: 2 * channels, depth: width, columns: tokens,
+        into: keys)
+      Engine.pack(
+        source + channels, depthStride: 2 * channels, columnStride: 1, depth: tokens,
+        columns: width, into: values)
+      Engine.multiply(
+        q.pointer + offset, rowStride: channels, depthStride: 1, rows: tokens, depth: width,
+        packed: keys, columns: 0..<stride, of: stride,
+        epilogue: fk_epilogue(bias: nil, activation: FK_NONE, residual: bias, ldr: stride),
+        into: scores, stride: stride)
+      if let parts {
+        for query in 0..<tokens {
+          for key in 0..<tokens where parts[query] != parts[key] {
+            scores[query * stride + key] -= Self.partPenalty * root
+          }
+        }
+      }
+      kernels.softmax(scores, stride, tokens, stride, 1 / root)
+      Engine.multiply(
+        scores, rowStride: stride, depthStride: 1, rows: tokens, depth: tokens, packed: values,
+        columns: 0..<width, of: width, into: y + offset, stride: channels)
     }
   }
 
