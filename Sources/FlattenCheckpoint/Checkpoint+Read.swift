@@ -15,8 +15,10 @@ extension Checkpoint {
   ///
   /// - Parameters:
   ///   - buffer: has just as many elements; may be uninitialised.
+  ///   - threads: share out the reading of a large tensor.
   package func read(
-    _ entry: TensorEntry, into buffer: UnsafeMutableBufferPointer<Float>
+    _ entry: TensorEntry, into buffer: UnsafeMutableBufferPointer<Float>,
+    on threads: ThreadPool = Packing.plain.threads
   ) throws {
     precondition(
       buffer.count == entry.elementCount,
@@ -24,7 +26,11 @@ extension Checkpoint {
     try Self.naming(name) {
       try checkRepetition(entry)
       if entry.elementType == .float32 {
-        try copy(entry, to: UnsafeMutableRawBufferPointer(buffer))
+        if threads.threads > 1 && entry.isContiguous && !needsVerification(entry.storage) {
+          try copy(entry, to: UnsafeMutableRawBufferPointer(buffer), on: threads)
+        } else {
+          try copy(entry, to: UnsafeMutableRawBufferPointer(buffer))
+        }
       } else if entry.isContiguous {
         var done = 0
         try forEachPiece(entry) { bytes in
@@ -39,7 +45,7 @@ extension Checkpoint {
         bytes.withUnsafeBytes { entry.elementType.convert($0, to: buffer) }
       }
     }
-    noteNonFinite(entry, UnsafeBufferPointer(buffer))
+    noteNonFinite(entry, UnsafeBufferPointer(buffer), on: threads)
   }
 
   /// The elements of an integer or truth tensor, row-major.
@@ -107,6 +113,27 @@ extension Checkpoint {
       done += piece.count
     }
     if wantsChecksum { try finishVerification(entry.storage, checksum) }
+  }
+
+  /// Copies elements in row-major order whose checksum needs no look, in pieces shared out to threads.
+  private func copy(
+    _ entry: TensorEntry, to target: UnsafeMutableRawBufferPointer, on threads: ThreadPool
+  ) throws {
+    let start = storages[entry.storage].offset + entry.offset * entry.elementType.byteSize
+    let pieceSize = 1 << 18
+    let failure = Locked<(any Error)?>(nil)
+    threads.run((target.count + pieceSize - 1) / pieceSize) { index in
+      let done = index * pieceSize
+      do {
+        try source.read(
+          at: start + done,
+          into: UnsafeMutableRawBufferPointer(
+            rebasing: target[done..<min(done + pieceSize, target.count)]))
+      } catch {
+        failure.withLock { $0 = $0 ?? error }
+      }
+    }
+    if let failure = failure.withLock({ $0 }) { throw failure }
   }
 
   /// Calls `body` with whole elements of a contiguous tensor, piece after piece.
@@ -186,10 +213,10 @@ extension Checkpoint {
     state.withLock { _ = $0.verified.insert(storage) }
   }
 
-  private func noteNonFinite(_ entry: TensorEntry, _ values: UnsafeBufferPointer<Float>) {
-    var largest: UInt32 = 0
-    for value in values { largest = max(largest, value.bitPattern & 0x7FFF_FFFF) }
-    guard largest >= 0x7F80_0000 else { return }
+  private func noteNonFinite(
+    _ entry: TensorEntry, _ values: UnsafeBufferPointer<Float>, on threads: ThreadPool
+  ) {
+    guard !areFinite(values, threads) else { return }
     state.withLock { state in
       if !state.nonFinite.contains(where: { ExactText($0) == ExactText(entry.name) }) {
         state.nonFinite.append(entry.name)

@@ -137,6 +137,12 @@ package final class Checkpoint: ParameterSource {
     try read(try known(name), into: buffer)
   }
 
+  package func read(
+    _ name: String, into buffer: UnsafeMutableBufferPointer<Float>, on threads: ThreadPool
+  ) throws {
+    try read(try known(name), into: buffer, on: threads)
+  }
+
   /// The tensor in single precision.
   package func read(_ name: String) throws -> Tensor { try read(try known(name)) }
 

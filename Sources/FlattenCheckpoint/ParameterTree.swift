@@ -9,6 +9,17 @@ package protocol ParameterSource: AnyObject, Sendable {
   var parameterShapes: [(name: String, shape: [Int], isFloatingPoint: Bool)] { get }
   /// Writes the tensor's elements, row-major; the buffer has exactly as many.
   func read(_ name: String, into buffer: UnsafeMutableBufferPointer<Float>) throws
+  /// The same, shared out to threads where the source can.
+  func read(
+    _ name: String, into buffer: UnsafeMutableBufferPointer<Float>, on threads: ThreadPool) throws
+}
+
+extension ParameterSource {
+  package func read(
+    _ name: String, into buffer: UnsafeMutableBufferPointer<Float>, on threads: ThreadPool
+  ) throws {
+    try read(name, into: buffer)
+  }
 }
 
 /// Keys of a checkpoint that a model may leave unread.
@@ -70,6 +81,8 @@ package final class ParameterTree {
   }
 
   private let origin: Origin
+  /// How layers prepare what they ask for.
+  package let packing: Packing
   /// The keys of the source, in file order and under the names that layers use.
   private let storedNames: [String]
   private let stored: [ExactText: Stored]
@@ -84,7 +97,12 @@ package final class ParameterTree {
   ///
   /// - Parameters:
   ///   - prefixes: taken off the names, one after another, each where every name has it.
-  package init(source: any ParameterSource, stripping prefixes: [String] = ["module."]) {
+  ///   - packing: the memory and the threads that layers prepare their weights with.
+  package init(
+    source: any ParameterSource, stripping prefixes: [String] = ["module."],
+    packing: Packing = .plain
+  ) {
+    self.packing = packing
     let parameters = source.parameterShapes
     var names = parameters.map(\.name)
     for prefix in prefixes where !names.isEmpty {
@@ -103,15 +121,16 @@ package final class ParameterTree {
     self.stored = stored
   }
 
-  private init(origin: Origin) {
+  private init(origin: Origin, packing: Packing = .plain) {
     self.origin = origin
+    self.packing = packing
     storedNames = []
     stored = [:]
   }
 
   /// Parameters that depend on their name, their shape and the seed alone; any name exists.
-  package static func random(seed: UInt64) -> ParameterTree {
-    ParameterTree(origin: .random(seed: seed))
+  package static func random(seed: UInt64, packing: Packing = .plain) -> ParameterTree {
+    ParameterTree(origin: .random(seed: seed), packing: packing)
   }
 
   /// Zeros under any name, in memory that tensors of one size share: for counting parameters.
@@ -192,14 +211,21 @@ package final class ParameterTree {
   /// The elements of a tensor that is known to fit; also used to write them out again.
   private func values(of name: String, _ shape: [Int]) throws -> Tensor {
     if case .zeros = origin { return zeros(shape) }
-    return try Tensor(shape) { try fill($0, name: name, shape: shape) }
+    // Layers keep small ones as they are, which would keep all of the pool's memory.
+    let isKept = shape.reduce(1, *) < Self.leastStaged
+    return try Tensor(shape, pool: isKept ? nil : packing.staging) {
+      try fill($0, name: name, shape: shape)
+    }
   }
+
+  private static let leastStaged = 1 << 14
 
   /// Writes the elements of one tensor.
   func fill(_ buffer: UnsafeMutableBufferPointer<Float>, name: String, shape: [Int]) throws {
     switch origin {
     case .source(let source):
-      try source.read(stored[ExactText(name)]?.storedName ?? name, into: buffer)
+      try source.read(
+        stored[ExactText(name)]?.storedName ?? name, into: buffer, on: packing.threads)
     case .random(let seed):
       RandomInitialisation(name: name, shape: shape).fill(buffer, seed: seed)
     case .zeros:
@@ -251,6 +277,9 @@ package struct ParameterScope {
   package func tensorIfPresent(_ name: String, _ shape: [Int]) throws -> Tensor? {
     contains(name) ? try tensor(name, shape) : nil
   }
+
+  /// How a layer prepares what it asks for.
+  package var packing: Packing { tree.packing }
 
   /// Whether the file has exactly this key; always true without a file.
   package func contains(_ name: String) -> Bool { tree.contains(full(name)) }

@@ -5,9 +5,9 @@
 #include "tables.h"
 
 // Slowest first: FLATTEN_ISA may only move the choice towards the front.
-static const struct fk_table *available[4];
+static const struct fk_table *available[5];
 static size_t available_count;
-static const struct fk_table *active;
+static _Atomic(const struct fk_table *) active;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void choose(void) {
@@ -20,6 +20,9 @@ static void choose(void) {
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw")) {
       available[available_count++] = &fk_table_avx512;
+      if (__builtin_cpu_supports("avx512bf16")) {
+        available[available_count++] = &fk_table_avx512_bf16;
+      }
     }
   }
 #endif
@@ -41,6 +44,13 @@ const struct fk_table *fk_table_for(const char *isa) {
     if (strcmp(available[i]->isa, isa) == 0) return available[i];
   }
   return NULL;
+}
+
+const struct fk_table *fk_select(const char *isa) {
+  const struct fk_table *table = isa ? fk_table_for(isa) : NULL;
+  const struct fk_table *before = fk_active();
+  if (table) active = table;
+  return before;
 }
 
 const char *fk_isa(void) { return fk_active()->isa; }

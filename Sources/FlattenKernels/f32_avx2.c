@@ -13,6 +13,10 @@
 
 #include "f32_winograd.inc"
 
+#include "f32_winograd_weights.inc"
+
+#include "bf16_gemm.inc"
+
 #include "f32_table.inc"
 #pragma clang attribute pop
 #endif

@@ -1,19 +1,12 @@
 // The vector kernels for AVX-512: Skylake-X, Zen 4 and later.
 #if defined(__x86_64__)
+#include <immintrin.h>
+
 #include "tables.h"
 #pragma clang attribute push( \
     __attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,fma"))), apply_to = function)
 #define TABLE fk_table_avx512
 #define ISA "avx512"
-// Product tiles: 14 x 2 accumulators of 16 floats, 2 of b and 1 broadcast, of 32 registers.
-#define TILE_ROWS 14
-#define TILE_LANES 16
-#include "f32_vector.inc"
-
-#include "f32_gemm.inc"
-
-#include "f32_winograd.inc"
-
-#include "f32_table.inc"
+#include "avx512.inc"
 #pragma clang attribute pop
 #endif

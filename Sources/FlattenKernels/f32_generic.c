@@ -10,4 +10,8 @@
 
 #include "f32_winograd.inc"
 
+#include "f32_winograd_weights.inc"
+
+#include "bf16_gemm.inc"
+
 #include "f32_table.inc"

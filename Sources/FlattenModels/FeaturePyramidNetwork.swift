@@ -12,7 +12,6 @@ import FlattenTensor
 package struct FeaturePyramidNetwork: Sendable {
   private let laterals: [Conv2D]
   private let outputs: [Conv2D]
-  private let path: String
   package let featureInfo: [FeatureInfo]
 
   package init(from inputs: [FeatureInfo], channels: Int, tree: ParameterScope) throws {
@@ -26,19 +25,15 @@ package struct FeaturePyramidNetwork: Sendable {
         in: channels, out: channels, ConvolutionGeometry(kernel: 3, padding: 1),
         from: tree.scope("fpn_convs").scope(level).scope("conv"))
     }
-    path = tree.path
     featureInfo = inputs.map { FeatureInfo(channels: channels, stride: $0.stride) }
   }
 
   /// Maps `[B, H, W, C]` of the backbone to as many maps of one width.
   package func callAsFunction(_ maps: [Tensor], _ pass: ForwardPass) -> [Tensor] {
-    var levels = zip(laterals, maps).map { $0($1, pass) }
-    for level in stride(from: levels.count - 1, to: 0, by: -1) {
-      let finer = levels[level - 1]
-      levels[level - 1] = pass.resizeNearest(
-        levels[level], height: finer.grid.height, width: finer.grid.width, addedTo: finer,
-        layer: "\(path).top_down.\(level - 1)")
+    var levels: [Tensor] = []  // coarsest first
+    for (lateral, map) in zip(laterals, maps).reversed() {
+      levels.append(lateral(map, addingNearest: levels.last, pass))
     }
-    return zip(outputs, levels).map { $0($1, pass) }
+    return zip(outputs, levels.reversed()).map { $0($1, pass) }
   }
 }

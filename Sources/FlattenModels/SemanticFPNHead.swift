@@ -58,26 +58,24 @@ package struct SemanticFPNHead: Sendable {
 
   /// Levels of the pyramid, finest first, to logits `[B, H, W, classes]` on the finest grid.
   package func callAsFunction(_ levels: [Tensor], _ pass: ForwardPass) -> Tensor {
-    var sum: Tensor?
-    for (level, convolutions) in scaleHeads.enumerated() {
-      let name = "\(path).scale_heads.\(level)"
+    let finest = scaleHeads[0].reduce(levels[0]) { $1($0, pass) }
+    let coarser = (1..<levels.count).map { level in
       var map = levels[level]
-      for convolution in convolutions {
+      for (index, convolution) in scaleHeads[level].enumerated() {
         map = convolution(map, pass)
-        if !isFinest[level] {
-          map = pass.resizeBilinear(
-            map, height: 2 * map.grid.height, width: 2 * map.grid.width,
-            alignCorners: configuration.alignCorners, layer: "\(name).upsample")
+        let doubled = Grid(2 * map.grid.height, 2 * map.grid.width)
+        // A last doubling that ends on the finest grid is what the addition below does.
+        if isFinest[level] || index == scaleHeads[level].count - 1 && doubled == finest.grid {
+          break
         }
+        map = pass.resizeBilinear(
+          map, height: doubled.height, width: doubled.width,
+          alignCorners: configuration.alignCorners, layer: "\(path).scale_heads.\(level).upsample")
       }
-      guard let total = sum else {
-        sum = map
-        continue
-      }
-      sum = pass.resizeBilinear(
-        map, height: total.grid.height, width: total.grid.width,
-        alignCorners: configuration.alignCorners, addedTo: total, layer: "\(name).resize")
+      return map
     }
-    return classifier(sum ?? levels[0], pass)
+    let sum = pass.addResized(
+      finest, coarser, alignCorners: configuration.alignCorners, layer: "\(path).sum")
+    return classifier(sum, pass)
   }
 }

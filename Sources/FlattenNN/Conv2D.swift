@@ -38,13 +38,17 @@ package struct Conv2D: Sendable {
       scale = norm.scale
       bias = norm.shift
     }
-    weight = PackedConvolution(stored, scale: scale, geometry)
+    weight = PackedConvolution(stored, scale: scale, geometry, tree.packing)
     self.activation = activation
     path = tree.path
   }
 
-  package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> Tensor {
-    pass.convolution(x, weight, bias: bias, activation: activation, layer: path)
+  /// - Parameter coarse: a map that is resized by nearest neighbour and added; for 1x1 windows.
+  package func callAsFunction(
+    _ x: Tensor, addingNearest coarse: Tensor? = nil, _ pass: ForwardPass
+  ) -> Tensor {
+    pass.convolution(
+      x, weight, bias: bias, activation: activation, addingNearest: coarse, layer: path)
   }
 }
 

@@ -39,7 +39,7 @@ package struct FocusedMixing: Sendable {
 
   private let configuration: Configuration
   private let position: PositionTable
-  private let scale: Tensor  // [C], after softplus
+  private let inverseScale: Tensor  // [C], of the scale after softplus
   private let depthwise: DepthwiseConv2D
   private let path: String
 
@@ -50,7 +50,8 @@ package struct FocusedMixing: Sendable {
     position = try PositionTable(
       "positional_encoding", native: c.nativeGrid, channels: c.channels,
       leading: c.hasClassToken ? .kept(1) : .none, from: tree)
-    scale = try tree.tensor("scale", [1, 1, c.channels]).softplus().reshaped([c.channels])
+    let scale = try tree.tensor("scale", [1, 1, c.channels]).softplus().elements
+    inverseScale = Tensor([c.channels], scale.map { 1 / $0 })
     depthwise = try DepthwiseConv2D(
       c.channels / c.heads, kernel: c.kernel, repeated: c.heads, from: tree.scope("dwc"))
     path = tree.path
@@ -66,9 +67,10 @@ package struct FocusedMixing: Sendable {
     _ q: Tensor, kv: Tensor, grid: Grid, keyGrid: Grid, _ pass: ForwardPass
   ) -> Tensor {
     let c = configuration
-    let focusedQ = pass.focus(q, scale: scale, power: c.focusingFactor, layer: "\(path).focus_q")
+    let focusedQ = pass.focus(
+      q, inverseScale: inverseScale, power: c.focusingFactor, layer: "\(path).focus_q")
     let focusedK = pass.focus(
-      kv, position: position(keyGrid, pass), scale: scale, power: c.focusingFactor,
+      kv, position: position(keyGrid, pass), inverseScale: inverseScale, power: c.focusingFactor,
       layer: "\(path).focus_k")  // [B, n, C]
     let mixed = pass.linearAttention(
       focusedQ, focusedK, kv: kv, heads: c.heads, layer: "\(path).attention")  // [B, N, C]

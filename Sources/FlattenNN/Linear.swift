@@ -11,15 +11,15 @@ package struct Linear: Sendable {
   package init(in inputs: Int, out outputs: Int, bias: Bool, from tree: ParameterScope) throws {
     self.init(
       weight: try tree.tensor("weight", [outputs, inputs]),
-      bias: bias ? try tree.tensor("bias", [outputs]) : nil, path: tree.path)
+      bias: bias ? try tree.tensor("bias", [outputs]) : nil, path: tree.path, tree.packing)
   }
 
   /// - Parameters:
   ///   - weight: `[outputs, inputs]`.
   ///   - bias: `[outputs]`.
   ///   - path: its name among a pass's operators.
-  init(weight: Tensor, bias: Tensor?, path: String) {
-    self.weight = PackedMatrix(weight)
+  init(weight: Tensor, bias: Tensor?, path: String, _ packing: Packing) {
+    self.weight = PackedMatrix(weight, packing)
     self.bias = bias
     self.path = path
   }
@@ -46,10 +46,11 @@ package struct QueryKeyValue: Sendable {
     let weight = try tree.tensor("weight", [3 * channels, channels])
     let bias = bias ? try tree.tensor("bias", [3 * channels]) : nil
     query = Linear(
-      weight: weight.rows(0..<channels), bias: bias?.rows(0..<channels), path: "\(tree.path).q")
+      weight: weight.rows(0..<channels), bias: bias?.rows(0..<channels), path: "\(tree.path).q",
+      tree.packing)
     keyValue = Linear(
       weight: weight.rows(channels..<3 * channels), bias: bias?.rows(channels..<3 * channels),
-      path: "\(tree.path).kv")
+      path: "\(tree.path).kv", tree.packing)
   }
 
   /// `[..., C]` to q `[..., C]` and kv `[..., 2C]`, keys first.

@@ -49,7 +49,9 @@ package final class PositionTable: Sendable {
     }
     let stored = try tree.tensor(key, [1, leading.rows + grid.count, channels])
     table = Tensor([1, grid.height, grid.width, channels]) { out in
-      _ = out.update(fromContentsOf: stored.elements.dropFirst(leading.rows * channels))
+      stored.withUnsafeBuffer {
+        _ = out.update(fromContentsOf: $0.dropFirst(leading.rows * channels))
+      }
     }
     if case .kept(let rows) = leading {
       leadingRows = Tensor([1, rows, channels], Array(stored.elements.prefix(rows * channels)))
@@ -65,7 +67,7 @@ package final class PositionTable: Sendable {
     }
     if let known = resized.withLock({ $0[grid] }) { return known }
     // Made outside the pass: the table outlives the pass's memory, and is no operator of the model.
-    let tables = ForwardPass(threads: ThreadPool(threads: 1), isDryRun: pass.isDryRun)
+    let tables = ForwardPass(threads: pass.threads, isDryRun: pass.isDryRun)
     var made = tables.resizeBilinear(
       table, height: grid.height, width: grid.width, alignCorners: false, layer: ""
     ).asTokens

@@ -30,6 +30,11 @@ public struct Benchmark: Sendable {
   public let size: PixelSize
   /// Threads that computed.
   public let threads: Int
+  /// How weights and the left sides of products were stored.
+  public let precision: Precision
+  /// The largest difference of a score from that of the plain reference kernels in float32, over the
+  /// largest score, on a small input; checked before anything is timed.
+  public let error: Double
   /// The operators in the order they run.
   public let layers: [Layer]
   /// What products reach here when their data lie in the caches: multiply-accumulates a second.
@@ -43,20 +48,32 @@ public struct Benchmark: Sendable {
   ///   - weights: a checkpoint's path; `nil` for random weights. Times do not depend on it.
   ///   - size: of the network's input; both sides at least 32.
   ///   - repeats: counted runs, after two that are not.
+  /// - Throws: ``BenchmarkError`` where the kernels in use disagree with the reference.
   public static func run(
     _ configuration: SegmentationConfiguration, weights: String?, size: PixelSize, threads: Int,
-    repeats: Int
+    precision: Precision = .float32, repeats: Int
   ) throws -> Benchmark {
-    let tree =
-      try weights.map { ParameterTree(source: try WeightsError.opening($0)) }
-      ?? ParameterTree.random(seed: 0)
-    let model = try SemanticSegmentor(configuration.model, from: tree.root)
-    try tree.finish(ignoring: SemanticSegmentor.ignoredKeys(configuration.model))
     let pool = ThreadPool(threads: threads)
+    func load(_ precision: Precision) throws -> SemanticSegmentor {
+      let packing = Packing(threads: pool, precision)
+      let tree =
+        try weights.map {
+          ParameterTree(source: try WeightsError.opening($0), packing: packing)
+        } ?? ParameterTree.random(seed: 0, packing: packing)
+      let model = try SemanticSegmentor(configuration.model, from: tree.root)
+      try tree.finish(ignoring: SemanticSegmentor.ignoredKeys(configuration.model))
+      return model
+    }
+    let expected = try Engine.withReferenceKernels {
+      try load(.float32)(Self.input(Self.smallSize), ForwardPass(threads: pool))
+    }
+    let model = try load(precision)
+    let error = try Self.error(
+      of: model(Self.input(Self.smallSize), ForwardPass(threads: pool)), from: expected, precision)
+
     let memory = BufferPool()
     let input = Self.input(size)
-    let peak = Engine.measuredPeak(pool)
-
+    let peak = Engine.measuredPeak(pool, precision)
     var runs: [(seconds: Double, records: [OperatorRecord])] = []
     for index in 0..<repeats + 2 {
       let pass = ForwardPass(threads: pool, memory: memory)
@@ -76,8 +93,27 @@ public struct Benchmark: Sendable {
     }
     return Benchmark(
       medianSeconds: median(runs.map(\.seconds)),
-      minSeconds: runs.map(\.seconds).min() ?? 0, size: size, threads: threads, layers: layers,
-      peak: peak, peakResidentBytes: peakResidentBytes())
+      minSeconds: runs.map(\.seconds).min() ?? 0, size: size, threads: threads,
+      precision: precision, error: error, layers: layers, peak: peak, peakResidentBytes: peakResidentBytes())
+  }
+
+  /// Odd in its grids; small, for the reference is slow.
+  private static let smallSize = PixelSize(height: 72, width: 104)
+
+  private static func error(
+    of scores: Tensor, from expected: Tensor, _ precision: Precision
+  ) throws -> Double {
+    var largest: Float = 0
+    var difference: Float = 0
+    for (score, wanted) in zip(scores.elements, expected.elements) {
+      largest = max(largest, abs(wanted))
+      // A NaN must not be overlooked by a comparison.
+      difference = abs(score - wanted) <= difference ? difference : abs(score - wanted)
+    }
+    let error = Double(difference / largest)
+    let allowed = precision == .float32 ? 1e-4 : 0.1
+    guard error <= allowed else { throw BenchmarkError.disagrees(error, allowed: allowed) }
+    return error
   }
 
   /// A picture-like input: every value between -2 and 2, none the same along a row.
@@ -102,5 +138,20 @@ public struct Benchmark: Sendable {
       getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
       return usage.ru_maxrss << 10  // kilobytes
     #endif
+  }
+}
+
+/// Why nothing was timed.
+public enum BenchmarkError: Error, CustomStringConvertible, Sendable {
+  /// The scores' largest error over the largest score, and what is allowed.
+  case disagrees(Double, allowed: Double)
+
+  /// One sentence.
+  public var description: String {
+    switch self {
+    case .disagrees(let error, let allowed):
+      "the kernels for \(Version.instructionSet) disagree with the reference by \(error) of the largest "
+        + "score, at most \(allowed) is allowed. Please report this; FLATTEN_ISA=ref avoids them."
+    }
   }
 }

@@ -2,6 +2,7 @@ import FlattenCheckpoint
 import FlattenConfig
 import FlattenDefaults
 import FlattenFiles
+import FlattenTensor
 
 extension SegmentationConfiguration {
   /// The config of the model inside the binary: street scenes, 11 classes.
@@ -17,9 +18,13 @@ extension Segmenter {
   ///
   /// - Parameters:
   ///   - threads: threads that compute; `nil` takes all available processors.
-  public static func builtIn(threads: Int? = nil) throws -> Segmenter {
+  ///   - precision: how weights and the left sides of products are stored.
+  public static func builtIn(
+    threads: Int? = nil, precision: Precision = .float32
+  ) throws -> Segmenter {
     try Segmenter(
-      SegmentationConfiguration.builtIn(), openBuiltInWeights(), threads: threads)
+      SegmentationConfiguration.builtIn(), openBuiltInWeights(), threads: threads,
+      precision: precision)
   }
 
   /// The weights inside the binary, not copied.

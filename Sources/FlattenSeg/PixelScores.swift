@@ -64,74 +64,84 @@ package struct PixelScores {
     _ rows: Range<Int>, classes: Int, memory: BufferPool, sinks: [(Kind, Sink)],
     ids: UnsafeMutablePointer<UInt16>, confidence: UnsafeMutablePointer<Float>?
   ) {
-    let kernels = fk_active().pointee
-    let count = rows.count * size.width
-    let scores = Tensor(uninitialized: [count * classes], pool: memory)
-    let values = scores.mutablePointer
-    if fields.count == 1 {
-      write(rows, of: fields[0], into: values, memory: memory)
-    } else {
-      let one = Tensor(uninitialized: [count * classes], pool: memory)
-      values.update(repeating: 0, count: count * classes)
-      for field in fields {
-        write(rows, of: field, into: one.mutablePointer, memory: memory)
-        kernels.softmax(one.mutablePointer, classes, count, classes, 1)
-        kernels.add_scaled(values, one.pointer, 1, count * classes)
-      }
-      for index in 0..<count * classes { values[index] /= Float(fields.count) }
+    var readers = fields.map { PictureRows($0, size: size, alignCorners: alignCorners, memory) }
+    // A row at a time, while its scores are in the cache; sinks get the whole band.
+    let height = sinks.isEmpty ? 1 : rows.count
+    let scores = Tensor(uninitialized: [height * size.width * classes], pool: memory)
+    for first in stride(from: rows.lowerBound, to: rows.upperBound, by: height) {
+      let offset = (first - rows.lowerBound) * size.width
+      makeRows(
+        first..<first + height, from: &readers, into: scores.mutablePointer, memory: memory,
+        sinks: sinks, ids: ids + offset, confidence: confidence.map { $0 + offset })
     }
-    kernels.argmax(values, count, classes, ids)
-    let band = UnsafeBufferPointer(start: UnsafePointer(values), count: count * classes)
+  }
+
+  private func makeRows(
+    _ rows: Range<Int>, from readers: inout [PictureRows],
+    into values: UnsafeMutablePointer<Float>, memory: BufferPool, sinks: [(Kind, Sink)],
+    ids: UnsafeMutablePointer<UInt16>, confidence: UnsafeMutablePointer<Float>?
+  ) {
+    let kernels = fk_active().pointee
+    let classes = fields[0].classes
+    let pixels = rows.count * size.width
+    let count = pixels * classes
+    if fields.count == 1 {
+      readers[0].write(rows, into: values)
+    } else {
+      let one = Tensor(uninitialized: [count], pool: memory)
+      values.update(repeating: 0, count: count)
+      for index in readers.indices {
+        readers[index].write(rows, into: one.mutablePointer)
+        kernels.softmax(one.mutablePointer, classes, pixels, classes, 1)
+        kernels.add_scaled(values, one.pointer, 1, count)
+      }
+      for index in 0..<count { values[index] /= Float(fields.count) }
+    }
+    kernels.argmax(values, pixels, classes, ids)
+    let band = UnsafeBufferPointer(start: UnsafePointer(values), count: count)
     for (kind, sink) in sinks where kind == .logits { sink(rows.lowerBound, rows.count, band) }
 
     if confidence == nil && !sinks.contains(where: { $0.0 == .probabilities }) { return }
-    if fields.count == 1 { kernels.softmax(values, classes, count, classes, 1) }
+    if fields.count == 1 { kernels.softmax(values, classes, pixels, classes, 1) }
     for (kind, sink) in sinks where kind == .probabilities {
       sink(rows.lowerBound, rows.count, band)
     }
     if let confidence {
-      for pixel in 0..<count { confidence[pixel] = values[pixel * classes + Int(ids[pixel])] }
+      for pixel in 0..<pixels { confidence[pixel] = values[pixel * classes + Int(ids[pixel])] }
+    }
+  }
+}
+
+/// One field's scores `[size.width, classes]` at the picture's size, for rows from top to bottom.
+private struct PictureRows {
+  private var network: ScoreField.Rows
+  /// From the network's size to the picture's; none where they are equal.
+  private var resize: BilinearRows?
+  private let length: Int
+
+  init(_ field: ScoreField, size: PixelSize, alignCorners: Bool, _ memory: BufferPool) {
+    network = field.rows(memory: memory)
+    length = size.width * field.classes
+    if field.size != size {
+      resize = BilinearRows(
+        vertical: LinearTable(
+          from: field.size.height, to: size.height, alignCorners: alignCorners),
+        horizontal: LinearTable(from: field.size.width, to: size.width, alignCorners: alignCorners),
+        sourceWidth: field.size.width, channels: field.classes, pool: memory)
     }
   }
 
-  /// Writes the field's scores for some rows of the picture.
-  private func write(
-    _ rows: Range<Int>, of field: ScoreField, into out: UnsafeMutablePointer<Float>,
-    memory: BufferPool
-  ) {
-    let length = size.width * field.classes
-    let scratch = Tensor(uninitialized: [field.scratchCount], pool: memory)
-    if field.size == size {
-      for row in rows {
-        field.write(
-          row: row, into: out + (row - rows.lowerBound) * length, scratch: scratch.mutablePointer)
+  mutating func write(_ rows: Range<Int>, into out: UnsafeMutablePointer<Float>) {
+    for (index, row) in rows.enumerated() {
+      let target = out + index * length
+      if resize == nil {
+        network.write(row, into: target)
+      } else {
+        resize?.write(row, into: target) { source, memory in
+          network.write(source, into: memory)
+          return UnsafePointer(memory)
+        }
       }
-      return
-    }
-    let vertical = LinearTable(
-      from: field.size.height, to: size.height, alignCorners: alignCorners)
-    let horizontal = LinearTable(
-      from: field.size.width, to: size.width, alignCorners: alignCorners)
-    // The two network rows that the current picture row lies between; the next one mostly shares them.
-    let kept = Tensor(uninitialized: [2, field.size.width * field.classes], pool: memory)
-    var held = [-1, -1]
-    func networkRow(_ row: Int, sparing other: Int) -> UnsafePointer<Float> {
-      let slot = held.firstIndex(of: row) ?? (held[0] == other ? 1 : 0)
-      let address = kept.mutablePointer + slot * kept.shape[1]
-      if held[slot] != row {
-        field.write(row: row, into: address, scratch: scratch.mutablePointer)
-        held[slot] = row
-      }
-      return UnsafePointer(address)
-    }
-    for row in rows {
-      let upper = Int(vertical.first[row])
-      let lower = Int(vertical.second[row])
-      let upperRow = networkRow(upper, sparing: lower)
-      let lowerRow = networkRow(lower, sparing: upper)
-      horizontal.write(
-        row, of: vertical, channels: field.classes, rows: { $0 == upper ? upperRow : lowerRow },
-        into: out + (row - rows.lowerBound) * length)
     }
   }
 }

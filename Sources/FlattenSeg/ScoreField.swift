@@ -50,24 +50,46 @@ package struct ScoreField: Sendable {
     }
   }
 
-  /// Floats that ``write(row:into:scratch:)`` needs beside its output.
-  package var scratchCount: Int {
-    (tiles.map(\.tile.width).max() ?? 0) * classes
+  /// The scores `[size.width, classes]` of rows that are asked for from top to bottom.
+  package struct Rows {
+    private let field: ScoreField
+    /// For a single window.
+    private var resize: BilinearRows?
+    /// For several, a row of one of them.
+    private let scratch: Tensor
+
+    init(_ field: ScoreField, memory: BufferPool) {
+      self.field = field
+      if field.tiles.count == 1 {
+        let placed = field.tiles[0]
+        resize = BilinearRows(
+          vertical: placed.vertical, horizontal: placed.horizontal,
+          sourceWidth: placed.tile.logits.shape[2], channels: field.classes, pool: memory)
+      }
+      let width = field.tiles.map(\.tile.width).max() ?? 0
+      scratch = Tensor(uninitialized: [width * field.classes], pool: memory)
+    }
+
+    /// Writes one row; what lies beyond the picture is cut off.
+    package mutating func write(_ row: Int, into out: UnsafeMutablePointer<Float>) {
+      if resize == nil {
+        field.average(row: row, into: out, scratch: scratch.mutablePointer)
+      } else {
+        let logits = field.tiles[0].tile.logits
+        let length = logits.shape[2] * field.classes
+        let isWhole = field.tiles[0].horizontal.count == field.size.width
+        let target = isWhole ? out : scratch.mutablePointer
+        resize?.write(row, into: target) { source, _ in logits.pointer + source * length }
+        if !isWhole {
+          out.update(from: scratch.pointer, count: field.size.width * field.classes)
+        }
+      }
+      if field.isFlipped { field.mirror(out) }
+    }
   }
 
-  /// Writes the scores `[size.width, classes]` of one row.
-  package func write(
-    row: Int, into out: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>
-  ) {
-    let count = size.width * classes
-    if tiles.count == 1 {
-      write(tiles[0], row: row, into: scratch)
-      out.update(from: scratch, count: count)
-    } else {
-      average(row: row, into: out, scratch: scratch)
-    }
-    if isFlipped { mirror(out) }
-  }
+  /// Reads the scores row by row.
+  package func rows(memory: BufferPool) -> Rows { Rows(self, memory: memory) }
 
   private func write(
     _ placed: Placed, row: Int, into out: UnsafeMutablePointer<Float>

@@ -6,6 +6,9 @@ import FlattenModels
 import FlattenTensor
 import Logging
 
+/// How a model stores its weights.
+public typealias Precision = FlattenTensor.Precision
+
 /// A loaded model with its classes and its input rule: pictures in, label maps out.
 ///
 ///     let segmenter = try Segmenter.builtIn()
@@ -38,6 +41,8 @@ public struct Segmenter: Sendable {
   public let classes: [SegmentationClass]
   /// Warnings from loading, such as weights that are not finite.
   public let warnings: [String]
+  /// How weights and the left sides of products are stored.
+  public let precision: Precision
   package let model: SemanticSegmentor
   package let threads: ThreadPool
   package let memory = BufferPool()
@@ -53,28 +58,35 @@ public struct Segmenter: Sendable {
   ///   - config: path of a YAML config.
   ///   - weights: path of a `.pth` or `.safetensors` file.
   ///   - threads: threads that compute; `nil` takes all available processors.
+  ///   - precision: how weights and the left sides of products are stored; ``Precision/automatic`` takes
+  ///     the faster one on this CPU.
   ///   - skipsUnknownObjects: whether objects of unknown classes beside the weights are left out
   ///     instead of refused; for files whose origin you trust.
   /// - Throws: an error that names the file, the key, what was found and what was expected.
   public static func load(
-    config: String, weights: String, threads: Int? = nil, skipsUnknownObjects: Bool = false
+    config: String, weights: String, threads: Int? = nil, precision: Precision = .float32,
+    skipsUnknownObjects: Bool = false
   ) throws -> Segmenter {
     let configuration = try SegmentationConfiguration.load(path: config)
     let checkpoint = try WeightsError.opening(
       weights, options: Checkpoint.Options(skipUnknownObjects: skipsUnknownObjects))
     return try WeightsError.telling {
-      try Segmenter(configuration, checkpoint, threads: threads)
+      try Segmenter(configuration, checkpoint, threads: threads, precision: precision)
     }
   }
 
   package init(
-    _ configuration: SegmentationConfiguration, _ checkpoint: Checkpoint, threads: Int?
+    _ configuration: SegmentationConfiguration, _ checkpoint: Checkpoint, threads: Int?,
+    precision: Precision = .float32
   ) throws {
     let likeness = { (_: Set<String>) in
       ModelLikeness(checkpoint.entries.map { ($0.name, $0.shape) }).description
     }
     let start = ContinuousClock.now
-    let tree = ParameterTree(source: configuration.model.translating(checkpoint))
+    let threads = try Self.pool(of: threads)
+    let tree = ParameterTree(
+      source: configuration.model.translating(checkpoint),
+      packing: Packing(threads: threads, precision))
     try self.init(
       configuration, tree, threads: threads, looksLike: likeness,
       warnings: { checkpoint.warnings })
@@ -86,23 +98,29 @@ public struct Segmenter: Sendable {
   }
 
   package init(
-    _ configuration: SegmentationConfiguration, _ tree: ParameterTree, threads: Int?,
+    _ configuration: SegmentationConfiguration, _ tree: ParameterTree, threads: ThreadPool,
     looksLike: ((Set<String>) -> String?)?, warnings: () -> [String] = { [] }
   ) throws {
-    let count = max(1, threads ?? ThreadPool.availableProcessors)
-    try MemoryCheck.requireMemory(threads: count)
     self.configuration = configuration
+    precision = tree.packing.precision
     model = try SemanticSegmentor(configuration.model, from: tree.root)
     try tree.finish(
       ignoring: SemanticSegmentor.ignoredKeys(configuration.model), looksLike: looksLike)
     self.warnings = warnings()
-    self.threads = ThreadPool(threads: count)
+    self.threads = threads
     let dataset = configuration.dataset
     classes = dataset.classes.enumerated().map { id, name in
       SegmentationClass(
         id: UInt16(id), name: name,
         colour: dataset.palette.colour(of: UInt16(id)) ?? RGBColor(red: 0, green: 0, blue: 0))
     }
+  }
+
+  /// So many threads, or one for each processor.
+  package static func pool(of threads: Int?) throws -> ThreadPool {
+    let count = max(1, threads ?? ThreadPool.availableProcessors)
+    try MemoryCheck.requireMemory(threads: count)
+    return ThreadPool(threads: count)
   }
 
   /// Segments a picture.
@@ -173,7 +191,7 @@ public struct Segmenter: Sendable {
   package func logits(_ input: Tensor) throws -> Tensor {
     try MemoryCheck.requireMemory(height: input.shape[1], width: input.shape[2])
     let logits = model(input, ForwardPass(threads: threads, memory: memory))
-    guard logits.isFinite else { throw SegmentationError.scoresNotFinite }
+    guard logits.isFinite(threads) else { throw SegmentationError.scoresNotFinite }
     return logits
   }
 }
@@ -216,7 +234,7 @@ extension Segmenter {
       model: \(configuration.name), \(classes.count) classes (\(configuration.dataset.name))
       input: RGB, mean \(input.mean), std \(input.std), \
       \(rule.isEmpty ? "size as it is" : rule.joined(separator: ", "))
-      inference: \(configuration.mode), \(threads.threads) threads, instruction set \
+      inference: \(configuration.mode), \(precision.rawValue), \(threads.threads) threads, instruction set \
       \(Version.instructionSet)
       """
   }

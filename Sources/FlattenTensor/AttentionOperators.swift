@@ -9,13 +9,13 @@ extension ForwardPass {
   /// - Parameters:
   ///   - x: `[B, N, stride]`, of which the first C channels are read.
   ///   - position: `[N, C]`, added to x first.
-  ///   - scale: `[C]`, what x is divided by.
+  ///   - inverseScale: `[C]`, what x is multiplied by.
   /// - Returns: `[B, N, C]`.
   package func focus(
-    _ x: Tensor, position: Tensor? = nil, scale: Tensor, power: Int, layer: String
+    _ x: Tensor, position: Tensor? = nil, inverseScale: Tensor, power: Int, layer: String
   ) -> Tensor {
     let (batch, tokens, stride) = x.tokenShape(layer)
-    let channels = scale.count
+    let channels = inverseScale.count
     precondition(
       position.map { $0.shape == [tokens, channels] } ?? true,
       "\(layer): position is \(position?.shape ?? []), keys [\(tokens), \(channels)]")
@@ -28,7 +28,7 @@ extension ForwardPass {
           kernels.focus(
             x.pointer + row * stride, stride,
             position.map { $0.pointer + rows.lowerBound * channels }, y + row * channels,
-            rows.count, channels, scale.pointer, Int32(power))
+            rows.count, channels, inverseScale.pointer, Int32(power))
         }
       }
     }

@@ -31,10 +31,12 @@ extension ForwardPass {
   /// - Parameters:
   ///   - x: `[B, H, W, C]`.
   ///   - bias: `[outputs]`.
+  ///   - coarse: a map `[B, h, w, outputs]` that is resized by nearest neighbour and added; for 1x1
+  ///     windows.
   /// - Returns: `[B, H', W', outputs]`.
   package func convolution(
     _ x: Tensor, _ weight: PackedConvolution, bias: Tensor?, activation: Activation = .none,
-    layer: String
+    addingNearest coarse: Tensor? = nil, layer: String
   ) -> Tensor {
     let (batch, height, width, channels) = x.mapShape(layer)
     let geometry = weight.geometry
@@ -44,19 +46,60 @@ extension ForwardPass {
       batch, geometry.outputSize(height), geometry.outputSize(width), weight.outputs,
     ]
     let macs = shape.reduce(1, *) * geometry.kernel * geometry.kernel * channels
-    let reading = x.count + weight.count
+    let reading = x.count + weight.count + (coarse?.count ?? 0)
+    precondition(
+      coarse.map { $0.shape.first == batch && $0.shape.last == weight.outputs } ?? true,
+      "\(layer): \(coarse?.shape ?? []) does not add to \(shape)")
     return output(shape, .convolution, layer: layer, macs: macs, reading: reading) { y in
       switch weight.method {
       case .winograd(let weight):
+        precondition(coarse == nil, "\(layer): only 1x1 windows add a coarser map")
         winograd(x, weight, bias: bias, activation: activation, into: y)
       case .gathered(let weight) where geometry == ConvolutionGeometry(kernel: 1):
+        if let coarse {
+          lateral(x, weight, bias: bias, activation: activation, addingNearest: coarse, into: y)
+          return
+        }
         multiply(
           x.pointer, stride: channels, rows: batch * height * width, weight, bias: bias,
           activation: activation, residual: nil, into: y)
       case .gathered(let weight):
+        precondition(coarse == nil, "\(layer): only 1x1 windows add a coarser map")
         gathered(
           x, weight, bias: bias, geometry, activation: activation, outHeight: shape[1],
           outWidth: shape[2], into: y)
+      }
+    }
+  }
+
+  /// A 1x1 convolution with the enlarged pixels of a coarser map as its residual, a block of pixels at
+  /// a time.
+  private func lateral(
+    _ x: Tensor, _ weight: PackedMatrix, bias: Tensor?, activation: Activation,
+    addingNearest coarse: Tensor, into y: UnsafeMutablePointer<Float>
+  ) {
+    let (height, width, outputs) = (x.shape[1], x.shape[2], weight.outputs)
+    let rows = nearestTable(from: coarse.shape[1], to: height)
+    let columns = nearestTable(from: coarse.shape[2], to: width)
+    chunks(x.shape[0] * height * width, of: 8 * Engine.rows) { [self] range in
+      withScratch(range.count * outputs) { residual in
+        for (index, pixel) in range.enumerated() {
+          let row = pixel / (width * height) * coarse.shape[1] + rows[pixel / width % height]
+          (residual + index * outputs).update(
+            from: coarse.pointer + (row * coarse.shape[2] + columns[pixel % width]) * outputs,
+            count: outputs)
+        }
+        withRows(
+          x.pointer + range.lowerBound * weight.inputs, stride: weight.inputs, rows: range.count,
+          of: weight
+        ) { rows in
+          weight.multiply(
+            rows, columns: 0..<outputs,
+            epilogue: fk_epilogue(
+              bias: bias?.pointer, activation: activation.code, residual: UnsafePointer(residual),
+              ldr: outputs),
+            into: y + range.lowerBound * outputs, stride: outputs)
+        }
       }
     }
   }
@@ -74,9 +117,11 @@ extension ForwardPass {
     chunks(pixels, of: block) { [self] range in
       withScratch(range.count * weight.inputs) { rows in
         gather(x, geometry, pixels: range, outHeight: outHeight, outWidth: outWidth, into: rows)
-        weight.multiply(
-          rows, stride: weight.inputs, rows: range.count, columns: 0..<weight.outputs,
-          epilogue: epilogue, into: y + range.lowerBound * weight.outputs, stride: weight.outputs)
+        withRows(rows, stride: weight.inputs, rows: range.count, of: weight) { rows in
+          weight.multiply(
+            rows, columns: 0..<weight.outputs, epilogue: epilogue,
+            into: y + range.lowerBound * weight.outputs, stride: weight.outputs)
+        }
       }
     }
   }

@@ -86,7 +86,7 @@ package final class ForwardPass {
   var kernels: fk_table { fk_active().pointee }
 
   /// Runs `body` over `0..<count` in chunks of `size`, the last one shorter, on all threads.
-  func chunks(_ count: Int, of size: Int, _ body: @escaping (Range<Int>) -> Void) {
+  func chunks(_ count: Int, of size: Int, _ body: (Range<Int>) -> Void) {
     let pieces = (count + size - 1) / size
     threads.run(pieces) { piece in
       body(piece * size..<min((piece + 1) * size, count))

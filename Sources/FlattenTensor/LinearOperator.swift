@@ -82,18 +82,20 @@ extension ForwardPass {
       let block = ((rows + 2 * pairs - 1) / (2 * pairs)).rounded(up: Engine.rows)
       chunks(rows, of: block) { [self] range in
         let offset = range.lowerBound * channels
-        withScratch(range.count * hidden) { values in
-          expand.weight.multiply(
-            x.pointer + offset, stride: channels, rows: range.count, columns: 0..<hidden,
-            epilogue: fk_epilogue(
-              bias: expand.bias?.pointer, activation: FK_GELU, residual: nil, ldr: 0),
-            into: values, stride: hidden)
-          contract.weight.multiply(
-            values, stride: hidden, rows: range.count, columns: 0..<channels,
-            epilogue: fk_epilogue(
-              bias: contract.bias?.pointer, activation: FK_NONE,
-              residual: residual.map { $0.pointer + offset }, ldr: channels),
-            into: y + offset, stride: channels)
+        withRows(x.pointer + offset, stride: channels, rows: range.count, of: expand.weight) { x in
+          withEmptyRows(range.count, of: contract.weight) { values in
+            expand.weight.multiply(
+              x,
+              epilogue: fk_epilogue(
+                bias: expand.bias?.pointer, activation: FK_GELU, residual: nil, ldr: 0),
+              into: values)
+            contract.weight.multiply(
+              values, columns: 0..<channels,
+              epilogue: fk_epilogue(
+                bias: contract.bias?.pointer, activation: FK_NONE,
+                residual: residual.map { $0.pointer + offset }, ldr: channels),
+              into: y + offset, stride: channels)
+          }
         }
       }
     }
@@ -120,18 +122,19 @@ extension ForwardPass {
       columnBlock = (columnBlock / 2).rounded(up: max(Engine.panel, 16))
     }
     let columnBlocks = (outputs + columnBlock - 1) / columnBlock
-    threads.run(rowBlocks * columnBlocks) { [columnBlock] task in
+    threads.run(rowBlocks * columnBlocks) { [self, columnBlock] task in
       let firstRow = task / columnBlocks * rowBlock
       let count = min(rowBlock, rows - firstRow)
       let first = task % columnBlocks * columnBlock
       let offset = firstRow * outputs + first
-      weight.multiply(
-        x + firstRow * stride, stride: stride, rows: count,
-        columns: first..<min(first + columnBlock, outputs),
-        epilogue: fk_epilogue(
-          bias: bias.map { $0.pointer + first }, activation: activation.code,
-          residual: residual.map { $0.pointer + offset }, ldr: outputs),
-        into: y + offset, stride: outputs)
+      withRows(x + firstRow * stride, stride: stride, rows: count, of: weight) { rows in
+        weight.multiply(
+          rows, columns: first..<min(first + columnBlock, outputs),
+          epilogue: fk_epilogue(
+            bias: bias.map { $0.pointer + first }, activation: activation.code,
+            residual: residual.map { $0.pointer + offset }, ldr: outputs),
+          into: y + offset, stride: outputs)
+      }
     }
   }
 }

@@ -26,7 +26,10 @@ package struct PackedConvolution: Sendable {
   /// - Parameters:
   ///   - weight: as PyTorch stores it, `[outputs, inputs, kernel, kernel]`.
   ///   - scale: `[outputs]`, multiplied into the weights.
-  package init(_ weight: Tensor, scale: Tensor? = nil, _ geometry: ConvolutionGeometry) {
+  package init(
+    _ weight: Tensor, scale: Tensor? = nil, _ geometry: ConvolutionGeometry,
+    _ packing: Packing = .plain
+  ) {
     let kernel = geometry.kernel
     precondition(
       weight.shape.count == 4 && weight.shape[2] == kernel && weight.shape[3] == kernel,
@@ -36,28 +39,30 @@ package struct PackedConvolution: Sendable {
     self.geometry = geometry
     let isWinograd =
       geometry == ConvolutionGeometry(kernel: 3, padding: 1)
-      && min(inputs, outputs) >= Self.leastChannels && Engine.usesKernels
+      && min(inputs, outputs) >= Self.leastChannels
+      && (packing.precision == .float32 ? Engine.usesKernels : inputs % 2 == 0)
     method =
       isWinograd
-      ? .winograd(WinogradWeights(weight, scale: scale))
-      : .gathered(PackedMatrix(windowMajor(weight, scale: scale)))
+      ? .winograd(WinogradWeights(weight, scale: scale, packing))
+      : .gathered(PackedMatrix(windowMajor(weight, scale: scale, packing), packing))
   }
 }
 
 /// PyTorch's `[outputs, inputs, kernel, kernel]` as `[outputs, kernel * kernel * inputs]`, each output
 /// multiplied by its scale.
-private func windowMajor(_ weight: Tensor, scale: Tensor?) -> Tensor {
+private func windowMajor(_ weight: Tensor, scale: Tensor?, _ packing: Packing) -> Tensor {
   let (outputs, inputs) = (weight.shape[0], weight.shape[1])
   let window = weight.shape[2] * weight.shape[3]
-  return Tensor([outputs, window * inputs]) { packed in
-    for output in 0..<outputs {
-      let factor = scale.map { $0.pointer[output] } ?? 1
-      for input in 0..<inputs {
-        let source = weight.pointer + (output * inputs + input) * window
-        for position in 0..<window {
-          packed[(output * window + position) * inputs + input] = source[position] * factor
-        }
-      }
+  if window == 1 && scale == nil { return weight.reshaped([outputs, inputs]) }
+  let result = Tensor(uninitialized: [outputs, window * inputs], pool: packing.staging)
+  let packed = result.mutablePointer
+  packing.threads.run(outputs) { output in
+    let factor = scale.map { $0.pointer[output] } ?? 1
+    let row = packed + output * window * inputs
+    for input in 0..<inputs {
+      let source = weight.pointer + (output * inputs + input) * window
+      for position in 0..<window { row[position * inputs + input] = source[position] * factor }
     }
   }
+  return result
 }

@@ -40,13 +40,76 @@ package struct LinearTable: Sendable {
   ///
   /// - Parameters:
   ///   - rows: the address of a source row, by its index.
+  ///   - base: a row that the result is added to; it may be `out`.
   package func write(
     _ row: Int, of vertical: LinearTable, channels: Int,
-    rows: (Int) -> UnsafePointer<Float>, into out: UnsafeMutablePointer<Float>
+    rows: (Int) -> UnsafePointer<Float>, addedTo base: UnsafePointer<Float>? = nil,
+    into out: UnsafeMutablePointer<Float>
   ) {
     fk_active().pointee.bilinear_row(
       rows(Int(vertical.first[row])), rows(Int(vertical.second[row])), vertical.firstWeight[row],
-      vertical.secondWeight[row], first, second, firstWeight, secondWeight, count, channels, out)
+      vertical.secondWeight[row], first, second, firstWeight, secondWeight, count, channels, base,
+      out)
+  }
+}
+
+/// The rows of a bilinear resize, made from top to bottom: each source row is mixed along its columns
+/// once, however many rows it is part of. The bits are those of ``LinearTable/write(_:of:channels:rows:addedTo:into:)``.
+package struct BilinearRows {
+  private let vertical: LinearTable
+  private let horizontal: LinearTable
+  private let sourceWidth: Int
+  private let channels: Int
+  /// The two rows, already mixed, that the last output row lay between, and a source row.
+  private let kept: Tensor
+  private var held = (-1, -1)
+
+  /// - Parameters:
+  ///   - sourceWidth: pixels of a source row.
+  package init(
+    vertical: LinearTable, horizontal: LinearTable, sourceWidth: Int, channels: Int,
+    pool: BufferPool
+  ) {
+    self.vertical = vertical
+    self.horizontal = horizontal
+    self.sourceWidth = sourceWidth
+    self.channels = channels
+    kept = Tensor(
+      uninitialized: [(2 * horizontal.count + sourceWidth) * channels], pool: pool)
+  }
+
+  /// Writes one row of the result.
+  ///
+  /// - Parameters:
+  ///   - source: gives the address of a source row, which may be in the memory it is given.
+  package mutating func write(
+    _ row: Int, into out: UnsafeMutablePointer<Float>,
+    source: (Int, UnsafeMutablePointer<Float>) -> UnsafePointer<Float>
+  ) {
+    let (upper, lower) = (Int(vertical.first[row]), Int(vertical.second[row]))
+    let upperRow = mixed(upper, sparing: lower, source)
+    let lowerRow = mixed(lower, sparing: upper, source)
+    fk_active().pointee.mix_rows(
+      upperRow, lowerRow, vertical.firstWeight[row], vertical.secondWeight[row],
+      horizontal.count * channels, out)
+  }
+
+  private mutating func mixed(
+    _ row: Int, sparing other: Int,
+    _ source: (Int, UnsafeMutablePointer<Float>) -> UnsafePointer<Float>
+  ) -> UnsafePointer<Float> {
+    let length = horizontal.count * channels
+    let first = kept.mutablePointer
+    if held.0 == row { return UnsafePointer(first) }
+    if held.1 == row { return UnsafePointer(first + length) }
+    let isSecond = held.0 == other
+    if isSecond { held.1 = row } else { held.0 = row }
+    let target = isSecond ? first + length : first
+    let values = source(row, first + 2 * length)
+    fk_active().pointee.mix_columns(
+      values, sourceWidth, horizontal.first, horizontal.second, horizontal.firstWeight,
+      horizontal.secondWeight, horizontal.count, channels, target)
+    return UnsafePointer(target)
   }
 }
 
@@ -62,29 +125,47 @@ extension ForwardPass {
   ///
   /// - Parameters:
   ///   - x: `[B, H, W, C]`.
-  ///   - addedTo: a map of the output's shape that the result is added to.
   package func resizeBilinear(
-    _ x: Tensor, height: Int, width: Int, alignCorners: Bool, addedTo base: Tensor? = nil,
-    layer: String
+    _ x: Tensor, height: Int, width: Int, alignCorners: Bool, layer: String
   ) -> Tensor {
-    let (batch, sourceHeight, sourceWidth, channels) = x.mapShape(layer)
+    let (batch, _, _, channels) = x.mapShape(layer)
     let shape = [batch, height, width, channels]
-    precondition(
-      base.map { $0.shape == shape } ?? true, "\(layer): \(base?.shape ?? []) and \(shape)")
-    if base == nil && shape == x.shape { return x }
-    let vertical = LinearTable(from: sourceHeight, to: height, alignCorners: alignCorners)
-    let horizontal = LinearTable(from: sourceWidth, to: width, alignCorners: alignCorners)
-    let kernels = kernels
-    let reading = x.count + (base?.count ?? 0)
-    return output(shape, .resize, layer: layer, reading: reading) { y in
+    if shape == x.shape { return x }
+    let resize = BilinearResize(x, height: height, width: width, alignCorners: alignCorners)
+    return output(shape, .resize, layer: layer, reading: x.count) { y in
       let length = width * channels
       threads.run(batch * height) { task in
-        let image = x.pointer + task / height * sourceHeight * sourceWidth * channels
+        resize.write(task, addedTo: nil, into: y + task * length)
+      }
+    }
+  }
+
+  /// The sum of a map and of others resized to its size, added in their order.
+  ///
+  /// - Parameters:
+  ///   - base: `[B, H, W, C]`.
+  ///   - maps: of as many channels.
+  package func addResized(
+    _ base: Tensor, _ maps: [Tensor], alignCorners: Bool, layer: String
+  ) -> Tensor {
+    let (batch, height, width, channels) = base.mapShape(layer)
+    precondition(
+      maps.allSatisfy { $0.shape.first == batch && $0.shape.last == channels },
+      "\(layer): \(maps.map(\.shape)) do not add to \(base.shape)")
+    if maps.isEmpty { return base }
+    let resizes = maps.map {
+      BilinearResize($0, height: height, width: width, alignCorners: alignCorners)
+    }
+    let reading = base.count + maps.reduce(0) { $0 + $1.count }
+    return output(base.shape, .resize, layer: layer, reading: reading) { y in
+      let length = width * channels
+      threads.run(batch * height) { task in
         let out = y + task * length
-        horizontal.write(
-          task % height, of: vertical, channels: channels,
-          rows: { image + $0 * sourceWidth * channels }, into: out)
-        if let base { kernels.add_scaled(out, base.pointer + task * length, 1, length) }
+        for (index, resize) in resizes.enumerated() {
+          resize.write(
+            task, addedTo: index == 0 ? base.pointer + task * length : UnsafePointer(out), into: out
+          )
+        }
       }
     }
   }
@@ -114,33 +195,29 @@ extension ForwardPass {
       }
     }
   }
+}
 
-  /// Nearest resize of a feature map, added to `base` where given.
-  package func resizeNearest(
-    _ x: Tensor, height: Int, width: Int, addedTo base: Tensor? = nil, layer: String
-  ) -> Tensor {
-    let (batch, sourceHeight, sourceWidth, channels) = x.mapShape(layer)
-    let shape = [batch, height, width, channels]
-    precondition(
-      base.map { $0.shape == shape } ?? true, "\(layer): \(base?.shape ?? []) and \(shape)")
-    let rows = nearestTable(from: sourceHeight, to: height)
-    let columns = nearestTable(from: sourceWidth, to: width)
-    let kernels = kernels
-    let reading = x.count + (base?.count ?? 0)
-    return output(shape, .resize, layer: layer, reading: reading) { y in
-      threads.run(batch * height) { task in
-        let row = task / height * sourceHeight + rows[task % height]
-        let source = x.pointer + row * sourceWidth * channels
-        let out = y + task * width * channels
-        for column in 0..<width {
-          let pixel = source + columns[column] * channels
-          (out + column * channels).update(from: pixel, count: channels)
-        }
-        if let base {
-          kernels.add_scaled(out, base.pointer + task * width * channels, 1, width * channels)
-        }
-      }
-    }
+/// A bilinear resize of a map, row by row.
+private struct BilinearResize {
+  let source: Tensor
+  let vertical: LinearTable
+  let horizontal: LinearTable
+
+  init(_ source: Tensor, height: Int, width: Int, alignCorners: Bool) {
+    self.source = source
+    vertical = LinearTable(from: source.shape[1], to: height, alignCorners: alignCorners)
+    horizontal = LinearTable(from: source.shape[2], to: width, alignCorners: alignCorners)
+  }
+
+  /// Row `row` of the batch's rows of outputs.
+  func write(
+    _ row: Int, addedTo base: UnsafePointer<Float>?, into out: UnsafeMutablePointer<Float>
+  ) {
+    let length = source.shape[2] * source.shape[3]
+    let image = source.pointer + row / vertical.count * source.shape[1] * length
+    horizontal.write(
+      row % vertical.count, of: vertical, channels: source.shape[3],
+      rows: { image + $0 * length }, addedTo: base, into: out)
   }
 }
 

@@ -1,3 +1,6 @@
+import FlattenKernels
+import Synchronization
+
 /// A dense float32 array, row-major, the last axis contiguous.
 ///
 /// Feature maps are `[B, H, W, C]` and token sequences `[B, N, C]`; the two share memory, so turning
@@ -76,13 +79,27 @@ public struct Tensor: Sendable {
   package var mutablePointer: UnsafeMutablePointer<Float> { storage.pointer }
 }
 
+/// Whether none of the values is NaN or infinite.
+package func areFinite(_ values: UnsafeBufferPointer<Float>, _ threads: ThreadPool) -> Bool {
+  guard let start = values.baseAddress else { return true }
+  let piece = 1 << 16
+  let isBad = Atomic(false)
+  threads.run((values.count + piece - 1) / piece) { index in
+    let first = index * piece
+    if fk_active().pointee.all_finite(start + first, min(piece, values.count - first)) == 0 {
+      isBad.store(true, ordering: .relaxed)
+    }
+  }
+  return !isBad.load(ordering: .relaxed)
+}
+
 extension Tensor {
   /// Whether no element is NaN or infinite.
-  package var isFinite: Bool {
-    // x - x is 0 for a finite x and NaN otherwise; the sum keeps it.
-    var sum: Float = 0
-    for index in 0..<count { sum += pointer[index] - pointer[index] }
-    return sum == 0
+  package var isFinite: Bool { fk_active().pointee.all_finite(pointer, count) != 0 }
+
+  /// The same, on all threads of a pool.
+  package func isFinite(_ threads: ThreadPool) -> Bool {
+    withUnsafeBuffer { areFinite($0, threads) }
   }
 
   /// Some rows and columns of a map `[B, H, W, C]`, copied.

@@ -131,7 +131,7 @@ extension ForwardPass {
     let parts = (0..<layout.count).map { layout.parts(window: $0) }
     return output(q.shape, .softmaxAttention, layer: layer, macs: macs, reading: reading) { y in
       // Rows of scores are as long as whole panels; what no key stands for gets no weight.
-      let stride = tokens.rounded(up: Engine.panel)
+      let stride = Engine.usesKernels ? tokens.rounded(up: Engine.panel) : tokens
       withScratch(heads * tokens * stride) { fullBias in
         for row in 0..<heads * tokens {
           let target = fullBias + row * stride

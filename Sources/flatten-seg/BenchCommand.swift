@@ -35,6 +35,12 @@ struct BenchCommand: ParsableCommand {
     help: "Threads that compute; default: all available processors.")
   var threads: Int?
 
+  @Option(
+    help: ArgumentHelp(
+      "Store weights and what they are multiplied with in float32, in bfloat16, or in the faster "
+        + "of the two on this CPU.", valueName: "f32|bf16|auto"))
+  var precision = PrecisionArgument.f32
+
   @Option(name: .customLong("repeat"), help: "Counted runs.")
   var repeats = 20
 
@@ -58,7 +64,8 @@ struct BenchCommand: ParsableCommand {
       try config.map { try SegmentationConfiguration.load(path: $0) } ?? .builtIn()
     let benchmark = try Benchmark.run(
       configuration, weights: weights, size: size.size,
-      threads: threads ?? ThreadPool.availableProcessors, repeats: repeats)
+      threads: threads ?? ThreadPool.availableProcessors, precision: precision.precision,
+      repeats: repeats)
     if json {
       Output.line(document(configuration, benchmark).text())
     } else {
@@ -73,7 +80,8 @@ struct BenchCommand: ParsableCommand {
       ("name", .string(configuration.name)),
       ("median_ms", .number(benchmark.medianSeconds * 1e3)),
       ("min_ms", .number(benchmark.minSeconds * 1e3)),
-      ("precision", .string("f32")),
+      ("precision", .string(benchmark.precision.rawValue)),
+      ("error", .number(benchmark.error)),
       ("threads", .integer(benchmark.threads)),
       ("height", .integer(benchmark.size.height)),
       ("width", .integer(benchmark.size.width)),
@@ -129,12 +137,13 @@ struct BenchCommand: ParsableCommand {
         header: ["layer"] + header,
         rows: benchmark.layers.map { row($0.name, $0.seconds, $0.macs, $0.bytes) }, leftColumns: 1)
       + String(
-        format: "%@\n%dx%d (height x width), f32, %d %@, %@: median %.1f ms, fastest %.1f ms, "
-          + "%.0f GFLOP/s of %.0f, %.0f MB\n",
-        configuration.name, benchmark.size.height, benchmark.size.width, benchmark.threads,
+        format: "%@\n%dx%d (height x width), %@, %d %@, %@: median %.1f ms, fastest %.1f ms, "
+          + "%.0f GFLOP/s of %.0f, %.0f MB; within %.1e of the reference kernels\n",
+        configuration.name, benchmark.size.height, benchmark.size.width,
+        benchmark.precision.rawValue, benchmark.threads,
         benchmark.threads == 1 ? "thread" : "threads", Version.instructionSet,
         benchmark.medianSeconds * 1e3, benchmark.minSeconds * 1e3,
         Double(macs) * 2e-9 / benchmark.medianSeconds, benchmark.peak * 2e-9,
-        Double(benchmark.peakResidentBytes) / 1e6)
+        Double(benchmark.peakResidentBytes) / 1e6, benchmark.error)
   }
 }

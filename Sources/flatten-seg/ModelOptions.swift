@@ -18,6 +18,12 @@ struct ModelOptions: ParsableArguments {
     help: "Threads that compute; default: all available processors.")
   var threads: Int?
 
+  @Option(
+    help: ArgumentHelp(
+      "Store weights and what they are multiplied with in float32, in bfloat16, or in the faster "
+        + "of the two on this CPU.", valueName: "f32|bf16|auto"))
+  var precision = PrecisionArgument.f32
+
   @Flag(help: "Leave out objects of unknown classes beside the weights; for files you trust.")
   var skipUnknownObjects = false
 
@@ -38,10 +44,10 @@ struct ModelOptions: ParsableArguments {
     let segmenter: Segmenter
     if let config, let weights {
       segmenter = try Segmenter.load(
-        config: config, weights: weights, threads: threads,
+        config: config, weights: weights, threads: threads, precision: precision.precision,
         skipsUnknownObjects: skipUnknownObjects)
     } else {
-      segmenter = try Segmenter.builtIn(threads: threads)
+      segmenter = try Segmenter.builtIn(threads: threads, precision: precision.precision)
     }
     segmenter.warnings.forEach(Output.warning)
     return segmenter

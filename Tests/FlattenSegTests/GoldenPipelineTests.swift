@@ -168,7 +168,8 @@ extension Segmenter {
           ? (long: max(scale[0], scale[1]), short: min(scale[0], scale[1])) : nil,
         multiple: divisor ?? 1, padding: pre["test_cfg"]["size_divisor"].int ?? 1),
       mode: mode)
-    try self.init(configuration, golden.weights(), threads: 2, looksLike: nil)
+    try self.init(
+      configuration, golden.weights(), threads: ThreadPool(threads: 2), looksLike: nil)
   }
 }
 

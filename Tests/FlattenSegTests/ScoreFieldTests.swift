@@ -32,8 +32,8 @@ import Testing
         [tile(1, left: 0), tile(3, left: 2)], size: size, isFlipped: isFlipped,
         alignCorners: false)
       let out = Tensor(zeros: [6])
-      let scratch = Tensor(zeros: [field.scratchCount])
-      field.write(row: 2, into: out.mutablePointer, scratch: scratch.mutablePointer)
+      var rows = field.rows(memory: BufferPool())
+      rows.write(2, into: out.mutablePointer)
       #expect(out.elements == expected)
     }
   }

@@ -84,7 +84,8 @@ import Testing
   @Test func weightsThatAreNotFiniteAreAnErrorNotAMask() throws {
     let segmenter = try Segmenter.builtIn()
     let damaged = try Segmenter(
-      segmenter.configuration, ParameterTree(source: NaNParameters()), threads: 1, looksLike: nil)
+      segmenter.configuration, ParameterTree(source: NaNParameters()),
+      threads: ThreadPool(threads: 1), looksLike: nil)
     let error = #expect(throws: SegmentationError.self) { try damaged.segment(picture()) }
     #expect(error?.description.contains("not finite") == true)
   }

@@ -129,13 +129,13 @@ import Testing
     let position = Tensor.noise([130, 4], seed: 2)
     let scale = Tensor.noise([4], seed: 3, scale: 0.3, offset: 0.8)
     for position in [nil, position] {
-      let y = pass().focus(wide, position: position, scale: scale, power: 3, layer: "focus")
+      let y = pass().focus(wide, position: position, inverseScale: scale, power: 3, layer: "focus")
       let x = wide.elements
       var wanted: [Double] = []
       for token in 0..<260 {
         let u = (0..<4).map { channel -> Double in
           let added = position?.elements[token % 130 * 4 + channel] ?? 0
-          return Double((max(x[token * 9 + channel] + added, 0) + 1e-6) / scale.elements[channel])
+          return Double((max(x[token * 9 + channel] + added, 0) + 1e-6) * scale.elements[channel])
         }
         let cubes = u.map { $0 * $0 * $0 }
         let norm = u.reduce(0) { $0 + $1 * $1 }.squareRoot()

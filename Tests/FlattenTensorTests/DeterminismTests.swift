@@ -84,7 +84,7 @@ import Testing
     Operator(testDescription: "focusing map") { pass in
       pass.focus(
         .noise([2, 301, 40], seed: 1), position: .noise([301, 35], seed: 2),
-        scale: .noise([35], seed: 3, offset: 2), power: 3, layer: "")
+        inverseScale: .noise([35], seed: 3, offset: 2), power: 3, layer: "")
     },
     Operator(testDescription: "layer norm") { pass in
       pass.layerNorm(
@@ -92,14 +92,16 @@ import Testing
         epsilon: 1e-6, layer: "")
     },
     Operator(testDescription: "bilinear resize") { pass in
-      pass.resizeBilinear(
-        .noise([2, 7, 9, 19], seed: 1), height: 28, width: 31, alignCorners: false,
-        addedTo: .noise([2, 28, 31, 19], seed: 2), layer: "")
+      pass.addResized(
+        .noise([2, 28, 31, 19], seed: 2),
+        [.noise([2, 7, 9, 19], seed: 1), .noise([2, 14, 16, 19], seed: 3)], alignCorners: false,
+        layer: "")
     },
     Operator(testDescription: "nearest resize") { pass in
-      pass.resizeNearest(
-        .noise([2, 7, 9, 19], seed: 1), height: 28, width: 31,
-        addedTo: .noise([2, 28, 31, 19], seed: 2), layer: "")
+      pass.convolution(
+        .noise([2, 28, 31, 13], seed: 2),
+        PackedConvolution(.noise([19, 13, 1, 1], seed: 3), ConvolutionGeometry(kernel: 1)),
+        bias: nil, addingNearest: .noise([2, 7, 9, 19], seed: 1), layer: "")
     },
     Operator(testDescription: "token resize") { pass in
       pass.resizeTokens(.noise([2, 49, 38], seed: 1), channels: 19..<38, to: 700, layer: "")

@@ -66,7 +66,7 @@ import Testing
       }
     case "resize_bicubic": got = try resized { $0.resizedBicubic(height: $1, width: $2) }
     case "resize_nearest":
-      got = try resized { pass.resizeNearest($0, height: $1, width: $2, layer: name) }
+      got = try resized { pass.enlargedNearest($0, height: $1, width: $2) }
     case "resize_linear_1d":
       let x = try golden.input()
       let tokens = x.reshaped(x.shape + [1]).channelsLast()  // [B, n, 1, C]

@@ -7,12 +7,12 @@ import Testing
   static let powers: [Int32] = [1, 2, 3, 4, 8, 32]
 
   /// The map in double precision; the clamped, scaled input is rounded as the contract has it.
-  static func focused(_ x: Rows, _ add: Rows?, _ scale: Rows, power: Int32) -> Rows {
+  static func focused(_ x: Rows, _ add: Rows?, _ inverseScale: Rows, power: Int32) -> Rows {
     let result = Rows.output(x.rows, x.columns)
     for row in 0..<x.rows {
       let u = (0..<x.columns).map { column in
         let sum = x[row, column] + (add?[row, column] ?? 0)
-        return Double((max(sum, 0) + 1e-6) / scale[0, column])
+        return Double((max(sum, 0) + 1e-6) * inverseScale[0, column])
       }
       let largest = u.max() ?? 1
       let raised = u.map { pow($0 / largest, Double(power)) }
@@ -62,11 +62,11 @@ import Testing
     }
   }
 
-  /// A row without a positive element is 1e-6 everywhere before the scale.
+  /// A row without a positive element is 1e-6 everywhere before the scaling.
   @Test(arguments: KernelSet.all, powers) func deadRowsStayAlive(set: KernelSet, power: Int32) {
     for columns in [1, 7, 16, 37] {
       let x = Rows(2, columns) { row, column in row == 0 ? -1 - Float(column) : -0.0 }
-      let scale = Rows(1, columns) { _, _ in 0.5 }
+      let scale = Rows(1, columns) { _, _ in 2 }
       let y = Rows.output(2, columns)
       set.table.focus(x.pointer, columns, nil, y.pointer, 2, columns, scale.pointer, power)
       #expect(y.mismatch(Rows(2, columns) { _, _ in 2e-6 }, within: 1e-11) == nil)
@@ -81,11 +81,11 @@ import Testing
         let x = Rows(2, columns, seed: columns, scale: magnitude)
         let scale = Rows(1, columns, seed: 7, scale: 0.4, offset: 0.7)
         let wide = Rows(1, columns) { _, column in scale[0, column] * magnitude }
-        for (input, divisor) in [(x, scale), (x, wide)] {
+        for (input, factor) in [(x, scale), (x, wide)] {
           let y = Rows.output(2, columns)
           set.table.focus(
-            input.pointer, columns, nil, y.pointer, 2, columns, divisor.pointer, power)
-          let wanted = Self.focused(input, nil, divisor, power: power)
+            input.pointer, columns, nil, y.pointer, 2, columns, factor.pointer, power)
+          let wanted = Self.focused(input, nil, factor, power: power)
           let problem = y.mismatch(wanted) { row, column in
             let top = (0..<columns).map { wanted[row, $0] }.max() ?? 0
             return (Float(power) + 12) * ulp * wanted[row, column] + 1e-30 * top

@@ -143,15 +143,16 @@ import Testing
     let bias = noise(channels, seed: 3)
     for (rows, columns) in [(4, 4), (1, 4), (3, 2), (1, 1)] {
       func pixels(_ table: fk_table) -> [Float] {
-        var y = [Float](repeating: -55, count: 5 * 5 * channels)
+        var y = [Float](repeating: -55, count: 5 * 5 * (channels + 1))
         table.winograd_output(
-          m, stride, channels, bias, FK_RELU, &y, 5 * channels, rows, columns)
+          m, stride, channels, bias, FK_RELU, &y, 5 * (channels + 1), channels + 1, rows, columns)
         return y
       }
       let (got, wanted) = (pixels(table), pixels(reference))
       #expect(zip(got, wanted).allSatisfy { abs($0 - $1) <= 5e-5 })
+      #expect((0..<25).allSatisfy { got[$0 * (channels + 1) + channels] == -55 })
       for pixel in 0..<25 where pixel / 5 >= rows || pixel % 5 >= columns {
-        #expect(got[pixel * channels] == -55)
+        #expect(got[pixel * (channels + 1)] == -55)
       }
     }
   }

@@ -60,7 +60,11 @@ private final class FencedRows {
         c.pointer, columns, x.pointer, columns, one.pointer, rows, columns, 1e-6)
       table.bilinear_row(
         x.pointer, x.pointer, 0.5, 0.5, [0, 1], [1, 1], [0.5, 0.5], [0.5, 0.5], 2, columns,
-        c.pointer)
+        x.pointer, c.pointer)
+      table.mix_columns(
+        x.pointer, 2, [0, 1], [1, 1], [0.5, 0.5], [0.5, 0.5], 2, columns, c.pointer)
+      table.mix_rows(x.pointer, x.pointer, 0.5, 0.5, rows * columns, c.pointer)
+      #expect(table.all_finite(x.pointer, rows * columns) == 1)
       table.add_scaled(c.pointer, x.pointer, 2, rows * columns)
       var labels: [UInt16] = [0, 0]
       table.argmax(x.pointer, rows, columns, &labels)

@@ -237,6 +237,20 @@ import Testing
     }
   }
 
+  /// The same as the reference where maxima, NaNs and infinities stand anywhere.
+  @Test(arguments: KernelSet.present) func argmaxAgreesOnFewValues(set: KernelSet) {
+    let values: [Float] = [0, -0.0, 1, 1, -1, .nan, -.infinity, .infinity, 1e-42]
+    for columns in Extents.columns {
+      for few in [2, 4, 7, 8, 9] {
+        var noise = Noise(columns * 16 + few)
+        let x = Rows(50, columns) { _, _ in
+          few == 8 ? -.infinity : values[Int.random(in: 0..<few, using: &noise)]
+        }
+        #expect(argmax(set, x) == argmax(KernelSet(name: "ref"), x), "\(columns) of \(few)")
+      }
+    }
+  }
+
   @Test(arguments: KernelSet.all) func argmaxTellsDenormalsApart(set: KernelSet) {
     let x = Rows([-.leastNonzeroMagnitude, 0, .leastNonzeroMagnitude, -1])
     #expect(argmax(set, x) == [2])
@@ -253,5 +267,25 @@ import Testing
     #expect(argmax(set, Rows(2, 0, seed: 1)) == [0, 0])
     #expect(x.values == before)
     #expect(x.isIntact)
+  }
+
+  // MARK: Finite
+
+  @Test(arguments: KernelSet.all) func oneBadElementIsFound(set: KernelSet) {
+    for columns in [0] + Extents.columns {
+      let x = Rows(1, columns) { _, column in
+        column % 2 == 0 ? .greatestFiniteMagnitude : -.leastNonzeroMagnitude
+      }
+      #expect(set.table.all_finite(x.pointer, columns) == 1, "guards are NaN")
+      for position in 0..<columns {
+        for bad in [Float.nan, -.nan, .signalingNaN, .infinity, -.infinity] {
+          let old = x[0, position]
+          x[0, position] = bad
+          #expect(set.table.all_finite(x.pointer, columns) == 0)
+          x[0, position] = old
+        }
+      }
+      #expect(x.isIntact)
+    }
   }
 }

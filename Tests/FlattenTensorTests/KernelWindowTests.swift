@@ -100,6 +100,53 @@ import Testing
     }
   }
 
+  /// Windows side by side, the last eight not full, beside each window by itself.
+  @Test(arguments: KernelSet.all, [nil, 2.5, 0] as [Float?])
+  func winogradWeightsAgree(set: KernelSet, scale: Float?) {
+    for lanes in [1, 3, 8, 12, 16, 32, 33] {
+      let g = Rows(9, lanes, seed: lanes)
+      let factors = Rows(1, lanes) { scale ?? Float($0 + $1) }
+      let u = Rows.output(36, lanes, stride: lanes + 3)
+      set.table.winograd_weights(
+        g.pointer, scale == nil ? nil : factors.pointer, lanes, u.pointer, lanes + 3)
+      let wanted = Rows.output(36, lanes)
+      for lane in 0..<lanes {
+        let window = (0..<9).map { g[$0, lane] * (scale ?? 1) }
+        fk_winograd_weights(window, wanted.pointer + lane, lanes)
+      }
+      // At most the last bit, where the reference was compiled to fuse.
+      #expect(u.mismatch(wanted) { ulp * abs(wanted[$0, $1]) } == nil)
+      #expect(g.isIntact && factors.isIntact)
+    }
+  }
+
+  /// Along the rows first and between them then gives the bits of both at once.
+  @Test(arguments: KernelSet.all) func mixedColumnsAndRowsAreTheBilinearRow(set: KernelSet) {
+    for channels in Extents.columns {
+      let upper = Rows(1, 6 * channels, seed: 1)
+      let lower = Rows(1, 6 * channels, seed: 2)
+      let first: [Int32] = [0, 0, 5, 3, 2, 1, 4]
+      let second: [Int32] = [0, 1, 5, 4, 3, 2, 5]
+      let weights = Rows(1, 7, seed: 3, scale: 0.5, offset: 0.5)
+      let complements = Rows(1, 7) { 1 - weights[$0, $1] }
+      let mixed = [upper, lower].map { row in
+        let out = Rows.output(1, 7 * channels)
+        set.table.mix_columns(
+          row.pointer, 6, first, second, complements.pointer, weights.pointer, 7, channels,
+          out.pointer)
+        #expect(out.isIntact && row.isIntact)
+        return out
+      }
+      let got = Rows.output(1, 7 * channels)
+      set.table.mix_rows(mixed[0].pointer, mixed[1].pointer, 0.3, 0.7, 7 * channels, got.pointer)
+      let wanted = Rows.output(1, 7 * channels)
+      set.table.bilinear_row(
+        upper.pointer, lower.pointer, 0.3, 0.7, first, second, complements.pointer,
+        weights.pointer, 7, channels, nil, wanted.pointer)
+      #expect(got.mismatch(wanted, within: 0) == nil)
+    }
+  }
+
   @Test(arguments: KernelSet.all) func bilinearRowsAgree(set: KernelSet) {
     for channels in Extents.columns {
       let upper = Rows(6, channels, seed: 1)
@@ -112,7 +159,7 @@ import Testing
         let out = Rows.output(7, channels)
         set.table.bilinear_row(
           upper.pointer, lower.pointer, above, below, first, second, complements.pointer,
-          weights.pointer, 7, channels, out.pointer)
+          weights.pointer, 7, channels, nil, out.pointer)
         let wanted = Rows(7, channels) { pixel, channel in
           func along(_ row: Rows) -> Double {
             Double(complements[0, pixel]) * Double(row[Int(first[pixel]), channel])
@@ -121,7 +168,19 @@ import Testing
           return Float(Double(above) * along(upper) + Double(below) * along(lower))
         }
         #expect(out.mismatch(wanted, within: 3 * ulp) == nil)
-        #expect(upper.isIntact && lower.isIntact && weights.isIntact && complements.isIntact)
+        let base = Rows(7, channels, seed: 4)
+        let sum = Rows(7, channels) { base[$0, $1] }
+        for target in [Rows.output(7, channels), sum] {
+          set.table.bilinear_row(
+            upper.pointer, lower.pointer, above, below, first, second, complements.pointer,
+            weights.pointer, 7, channels, target === sum ? sum.pointer : base.pointer,
+            target.pointer)
+          let wantedSum = Rows(7, channels) { base[$0, $1] + wanted[$0, $1] }
+          #expect(target.mismatch(wantedSum, within: 4 * ulp) == nil)
+        }
+        #expect(
+          base.isIntact && upper.isIntact && lower.isIntact && weights.isIntact
+            && complements.isIntact)
       }
     }
   }
@@ -132,8 +191,8 @@ import Testing
     let p = x.pointer
     set.table.depthwise_row(p, 3, 1, 0, 3, 0, 3, p, nil, FK_NONE, nil, p)
     set.table.depthwise_row(p, 3, 1, 2, 0, 0, 3, p, nil, FK_NONE, nil, p)
-    set.table.bilinear_row(p, p, 1, 0, [0], [0], p, p, 0, 3, p)
-    set.table.bilinear_row(p, p, 1, 0, [0], [0], p, p, 1, 0, p)
+    set.table.bilinear_row(p, p, 1, 0, [0], [0], p, p, 0, 3, nil, p)
+    set.table.bilinear_row(p, p, 1, 0, [0], [0], p, p, 1, 0, p, p)
     #expect(x.values == before)
     #expect(x.isIntact)
   }

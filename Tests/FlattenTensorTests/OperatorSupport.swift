@@ -79,3 +79,15 @@ extension Tensor {
 
 /// A pass with its own threads.
 func pass(threads: Int = 2) -> ForwardPass { ForwardPass(threads: ThreadPool(threads: threads)) }
+
+extension ForwardPass {
+  /// A nearest resize: what a 1x1 convolution without weights adds to nothing.
+  func enlargedNearest(_ x: Tensor, height: Int, width: Int) -> Tensor {
+    let channels = x.shape[3]
+    let weight = PackedConvolution(
+      Tensor(zeros: [channels, 1, 1, 1]), ConvolutionGeometry(kernel: 1))
+    return convolution(
+      Tensor(zeros: [x.shape[0], height, width, 1]), weight, bias: nil, addingNearest: x,
+      layer: "enlarged")
+  }
+}

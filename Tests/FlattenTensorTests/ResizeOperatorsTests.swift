@@ -39,9 +39,8 @@ import Testing
     let y = pass().resizeBilinear(
       map, height: height, width: width, alignCorners: alignCorners, layer: "up")
     #expect(y.mismatch(wanted, shape, tolerance: 4e-6) == nil)
-    let sum = pass().resizeBilinear(
-      map, height: height, width: width, alignCorners: alignCorners, addedTo: base, layer: "up")
-    let wantedSum = zip(wanted, base.elements).map { $0 + Double($1) }
+    let sum = pass().addResized(base, [map, base], alignCorners: alignCorners, layer: "sum")
+    let wantedSum = zip(wanted, base.elements).map { $0 + 2 * Double($1) }
     #expect(sum.mismatch(wantedSum, shape, tolerance: 4e-6) == nil)
   }
 
@@ -53,9 +52,13 @@ import Testing
     let wanted = Naive.map(base.shape) { b, row, column, c in
       x[b, row * h / height, column * w / width, c]
     }
-    let y = pass().resizeNearest(map, height: height, width: width, layer: "up")
+    let y = pass().enlargedNearest(map, height: height, width: width)
     #expect(y.mismatch(wanted, base.shape, tolerance: 0) == nil)
-    let sum = pass().resizeNearest(map, height: height, width: width, addedTo: base, layer: "up")
+    // Beside a product, whose weight copies each channel.
+    let identity = Tensor([5, 5, 1, 1], (0..<25).map { $0 % 6 == 0 ? 1 : 0 })
+    let sum = pass().convolution(
+      base, PackedConvolution(identity, ConvolutionGeometry(kernel: 1)), bias: nil,
+      addingNearest: map, layer: "sum")
     #expect(
       sum.mismatch(zip(wanted, base.elements).map { $0 + Double($1) }, base.shape) == nil)
   }
@@ -67,7 +70,7 @@ import Testing
         x, height: 4, width: 5, alignCorners: alignCorners, layer: "up")
       #expect(y.bits == x.bits && y.pointer == x.pointer)
     }
-    #expect(pass().resizeNearest(x, height: 4, width: 5, layer: "up").bits == x.bits)
+    #expect(pass().enlargedNearest(x, height: 4, width: 5).bits == x.bits)
     #expect(
       x.resizedBicubic(height: 4, width: 5).mismatch(x.elements.map(Double.init), x.shape) == nil)
   }
@@ -102,6 +105,31 @@ import Testing
           #expect(table.first[index] >= 0 && Int(table.second[index]) < input)
           #expect((0...1).contains(table.firstWeight[index]))
           #expect(table.firstWeight[index] + table.secondWeight[index] == 1)
+        }
+      }
+    }
+  }
+
+  /// Rows made one after another, some left out, have the bits of rows made by themselves.
+  @Test(arguments: [(5, 7, 13, 29), (6, 4, 24, 16), (9, 8, 4, 3), (3, 5, 3, 5), (1, 1, 4, 6)])
+  func rowsInOrderHaveTheSameBits(size: (Int, Int, Int, Int)) {
+    let (height, width, newHeight, newWidth) = size
+    for (channels, alignCorners) in [(1, false), (11, true), (16, false), (21, false)] {
+      let x = Tensor.noise([height, width, channels], seed: 1)
+      let vertical = LinearTable(from: height, to: newHeight, alignCorners: alignCorners)
+      let horizontal = LinearTable(from: width, to: newWidth, alignCorners: alignCorners)
+      for step in [1, 2] {
+        var rows = BilinearRows(
+          vertical: vertical, horizontal: horizontal, sourceWidth: width, channels: channels,
+          pool: BufferPool())
+        for row in stride(from: 0, to: newHeight, by: step) {
+          let got = Tensor(zeros: [newWidth, channels])
+          let wanted = Tensor(zeros: [newWidth, channels])
+          func source(_ index: Int) -> UnsafePointer<Float> { x.pointer + index * width * channels }
+          rows.write(row, into: got.mutablePointer) { index, _ in source(index) }
+          horizontal.write(
+            row, of: vertical, channels: channels, rows: source, into: wanted.mutablePointer)
+          #expect(got.elements.map(\.bitPattern) == wanted.elements.map(\.bitPattern))
         }
       }
     }

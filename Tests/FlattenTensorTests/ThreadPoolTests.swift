@@ -76,6 +76,55 @@ import Testing
     #expect(arrived.load(ordering: .relaxed) == 2)
   }
 
+  /// Deeper than the pool has places for calls: what finds none is done by its caller alone.
+  @Test(arguments: [2, 4]) func callsBeyondAllPlacesEnd(threads: Int) {
+    let pool = ThreadPool(threads: threads)
+    let sum = Atomic(0)
+    @Sendable func nest(_ depth: Int) {
+      pool.run(3) { index in
+        sum.add(1, ordering: .relaxed)
+        if index == 1 && depth > 1 { nest(depth - 1) }
+      }
+    }
+    nest(40)
+    #expect(sum.load(ordering: .relaxed) == 120)
+  }
+
+  /// Workers that have looked about in vain and gone to sleep come when they are called.
+  @Test(arguments: [0, 1e-5, 1e-4, 1e-3, 1e-2]) func sleepersWake(pause: Double) {
+    let pool = ThreadPool(threads: 3)
+    for _ in 0..<20 {
+      Thread.sleep(forTimeInterval: pause)
+      let arrived = Atomic(0)
+      pool.run(3) { _ in
+        arrived.add(1, ordering: .sequentiallyConsistent)
+        while arrived.load(ordering: .sequentiallyConsistent) < 3 {
+          Thread.sleep(forTimeInterval: 1e-5)
+        }
+      }
+      #expect(arrived.load(ordering: .relaxed) == 3)
+    }
+  }
+
+  /// A caller with nothing left to do waits for its helpers, however long they take.
+  @Test func aCallWaitsForItsHelpers() {
+    let pool = ThreadPool(threads: 2)
+    let caller = ObjectIdentifier(Thread.current)
+    for _ in 0..<10 {
+      let arrived = Atomic(0)
+      let ended = Atomic(0)
+      pool.run(2) { _ in
+        arrived.add(1, ordering: .sequentiallyConsistent)
+        while arrived.load(ordering: .sequentiallyConsistent) < 2 {
+          Thread.sleep(forTimeInterval: 1e-5)
+        }
+        if ObjectIdentifier(Thread.current) != caller { Thread.sleep(forTimeInterval: 3e-3) }
+        ended.add(1, ordering: .relaxed)
+      }
+      #expect(ended.load(ordering: .relaxed) == 2)
+    }
+  }
+
   /// What a call's closure holds is let go when the call returns, and a pool that its own closure holds
   /// can go as well.
   @Test func nothingIsHeldAfterACall() {

@@ -16,6 +16,8 @@ parser.add_argument("--json", help="write the medians to this file")
 parser.add_argument("--size", type=int, default=512, help="side of the square picture")
 parser.add_argument("--threads", type=int, default=2)
 parser.add_argument("--repeat", type=int, default=10, help="runs of each system in each round")
+parser.add_argument("--systems", default="flatten-seg,openvino,onnxruntime,pytorch",
+                    help="which of them to time")
 parser.add_argument("--rounds", type=int, default=3, help="how often all systems take their turn")
 arguments = parser.parse_args()
 os.environ["OMP_NUM_THREADS"] = str(arguments.threads)
@@ -123,22 +125,24 @@ def times(run):
     return [second * 1e3 for second in seconds]
 
 
-def our_times():
+def our_times(precision):
     report = json.loads(
         ours("bench", "--config", arguments.config, "--weights", weights_path, "--size",
              f"{side}x{side}", "--threads", str(arguments.threads), "--repeat",
-             str(arguments.repeat), "--json"))
+             str(arguments.repeat), "--precision", precision, "--json"))
     return [report["median_ms"]] * arguments.repeat
 
 
 systems = {
-    ("flatten-seg", "f32_ms"): our_times,
+    ("flatten-seg", "f32_ms"): lambda: our_times("f32"),
     ("openvino", "f32_ms"): lambda: times(lambda: requests["f32"].infer({0: values})),
     ("onnxruntime", "f32_ms"): lambda: times(lambda: session.run(None, {"x": values})),
     ("pytorch", "f32_ms"): lambda: times(lambda: model(x)),
+    ("flatten-seg", "bf16_ms"): lambda: our_times("bf16"),
     ("openvino", "bf16_ms"): lambda: times(lambda: requests["bf16"].infer({0: values})),
     ("pytorch", "bf16_ms"): lambda: times(autocast),
 }
+systems = {key: run for key, run in systems.items() if key[0] in arguments.systems.split(",")}
 for (system, key), run in {
     ("onnxruntime", "f32"): lambda: session.run(None, {"x": values})[0],
     ("openvino", "f32"): lambda: next(iter(requests["f32"].infer({0: values}).values())),
@@ -156,13 +160,13 @@ result = {}
 for (system, key), medians in collected.items():
     result.setdefault(system, {})[key] = statistics.median(medians)
 
-base = result["flatten-seg"]["f32_ms"]
 print(f"{side}x{side}, {arguments.threads} threads, {platform.machine()}; PyTorch "
       f"{torch.__version__}, ONNX Runtime {onnxruntime.__version__}, OpenVINO "
       f"{openvino.__version__.split('-')[0]}; medians of {arguments.rounds} rounds in turn")
 for (system, key), _ in collected.items():
     value = result[system][key]
-    print(f"{system:12} {key[:-3]:5} {value:8.1f} ms  {value / base:5.2f} x flatten-seg f32")
+    base = result["flatten-seg"][key]
+    print(f"{system:12} {key[:-3]:5} {value:8.1f} ms  {value / base:5.2f} x flatten-seg")
 if arguments.json:
     with open(arguments.json, "w") as file:
         json.dump(result, file, indent=1)

@@ -1,5 +1,6 @@
 // The definition of every kernel: obvious loops, the fallback and the tests' judge.
 #include <math.h>
+#include <string.h>
 
 #include "tables.h"
 
@@ -35,12 +36,12 @@ static void layer_norm_ref(const float *x, float *y, size_t rows, size_t cols, c
 }
 
 static void focus_ref(const float *x, ptrdiff_t ldx, const float *add, float *y, size_t rows,
-                      size_t cols, const float *scale, int power) {
+                      size_t cols, const float *inverse_scale, int power) {
   for (size_t r = 0; r < rows; r++, x += ldx, y += cols) {
     double largest = 0, norm = 0, power_norm = 0;
     for (size_t j = 0; j < cols; j++) {
       float sum = x[j] + (add ? add[r * cols + j] : 0);
-      y[j] = ((sum < 0 ? 0 : sum) + 1e-6f) / scale[j];
+      y[j] = ((sum < 0 ? 0 : sum) + 1e-6f) * inverse_scale[j];
       if (!(y[j] <= largest)) largest = y[j];
     }
     for (size_t j = 0; j < cols; j++) {
@@ -105,15 +106,40 @@ static void depthwise_row_ref(const float *x, ptrdiff_t ldx, size_t height, size
 
 static void bilinear_row_ref(const float *upper, const float *lower, float wy0, float wy1,
                              const int32_t *x0, const int32_t *x1, const float *wx0,
-                             const float *wx1, size_t pixels, size_t channels, float *out) {
+                             const float *wx1, size_t pixels, size_t channels,
+                             const float *base, float *out) {
   for (size_t p = 0; p < pixels; p++) {
     const size_t left = (size_t)x0[p] * channels, right = (size_t)x1[p] * channels;
     for (size_t c = 0; c < channels; c++) {
-      out[p * channels + c] =
-          wy0 * (wx0[p] * upper[left + c] + wx1[p] * upper[right + c]) +
-          wy1 * (wx0[p] * lower[left + c] + wx1[p] * lower[right + c]);
+      const float value = wy0 * (wx0[p] * upper[left + c] + wx1[p] * upper[right + c]) +
+                          wy1 * (wx0[p] * lower[left + c] + wx1[p] * lower[right + c]);
+      out[p * channels + c] = base ? base[p * channels + c] + value : value;
     }
   }
+}
+
+static void mix_columns_ref(const float *row, size_t width, const int32_t *x0, const int32_t *x1,
+                            const float *w0, const float *w1, size_t pixels, size_t channels,
+                            float *out) {
+  (void)width;
+  for (size_t p = 0; p < pixels; p++) {
+    for (size_t c = 0; c < channels; c++) {
+      out[p * channels + c] = w0[p] * row[(size_t)x0[p] * channels + c] +
+                              w1[p] * row[(size_t)x1[p] * channels + c];
+    }
+  }
+}
+
+static void mix_rows_ref(const float *upper, const float *lower, float a, float b, size_t count,
+                         float *out) {
+  for (size_t i = 0; i < count; i++) out[i] = a * upper[i] + b * lower[i];
+}
+
+static int all_finite_ref(const float *x, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    if (!isfinite(x[i])) return 0;
+  }
+  return 1;
 }
 
 static void argmax_ref(const float *x, size_t rows, size_t cols, uint16_t *index) {
@@ -191,27 +217,45 @@ void fk_winograd_weights(const float *g, float *u, size_t stride) {
   }
 }
 
+static void winograd_weights_ref(const float *g, const float *scale, size_t lanes, float *u,
+                                 size_t position_stride) {
+  for (size_t lane = 0; lane < lanes; lane++) {
+    float window[9];
+    for (size_t tap = 0; tap < 9; tap++) {
+      window[tap] = g[tap * lanes + lane] * (scale ? scale[lane] : 1);
+    }
+    fk_winograd_weights(window, u + lane, position_stride);
+  }
+}
+
+static float winograd_input_at(const float *x, ptrdiff_t height, ptrdiff_t width, size_t channels,
+                               ptrdiff_t top, ptrdiff_t left, size_t position, size_t c) {
+  double sum = 0;
+  for (ptrdiff_t i = 0; i < 6; i++) {
+    for (ptrdiff_t j = 0; j < 6; j++) {
+      const ptrdiff_t sy = top + i, sx = left + j;
+      if (sy < 0 || sy >= height || sx < 0 || sx >= width) continue;
+      sum += winograd_bt[position / 6][i] * winograd_bt[position % 6][j] *
+             x[(sy * width + sx) * (ptrdiff_t)channels + (ptrdiff_t)c];
+    }
+  }
+  return (float)sum;
+}
+
 static void winograd_input_ref(const float *x, ptrdiff_t height, ptrdiff_t width, size_t channels,
                                ptrdiff_t top, ptrdiff_t left, float *v, size_t position_stride) {
-  for (size_t c = 0; c < channels; c++) {
-    for (size_t position = 0; position < 36; position++) {
-      double sum = 0;
-      for (ptrdiff_t i = 0; i < 6; i++) {
-        for (ptrdiff_t j = 0; j < 6; j++) {
-          const ptrdiff_t sy = top + i, sx = left + j;
-          if (sy < 0 || sy >= height || sx < 0 || sx >= width) continue;
-          sum += winograd_bt[position / 6][i] * winograd_bt[position % 6][j] *
-                 x[(sy * width + sx) * (ptrdiff_t)channels + (ptrdiff_t)c];
-        }
-      }
-      v[position * position_stride + c] = (float)sum;
+  for (size_t position = 0; position < 36; position++) {
+    for (size_t c = 0; c < channels; c++) {
+      v[position * position_stride + c] =
+          winograd_input_at(x, height, width, channels, top, left, position, c);
     }
   }
 }
 
 static void winograd_output_ref(const float *m, size_t position_stride, size_t channels,
                                 const float *bias, enum fk_activation activation, float *y,
-                                size_t row_stride, size_t rows, size_t columns) {
+                                size_t row_stride, size_t pixel_stride, size_t rows,
+                                size_t columns) {
   for (size_t c = 0; c < channels; c++) {
     for (size_t row = 0; row < rows; row++) {
       for (size_t column = 0; column < columns; column++) {
@@ -220,8 +264,79 @@ static void winograd_output_ref(const float *m, size_t position_stride, size_t c
           sum += winograd_at[row][position / 6] * winograd_at[column][position % 6] *
                  m[position * position_stride + c];
         }
-        y[row * row_stride + column * channels + c] = activate((float)sum, activation);
+        y[row * row_stride + column * pixel_stride + c] = activate((float)sum, activation);
       }
+    }
+  }
+}
+
+static uint16_t bf16_round(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  if (x != x) return (uint16_t)(bits >> 16 | 0x40);
+  const uint32_t rest = bits & 0xFFFF, up = rest > 0x8000 || (rest == 0x8000 && (bits >> 16) % 2);
+  return (uint16_t)((bits >> 16) + up);
+}
+
+static float bf16_value(uint16_t x) {
+  const uint32_t bits = (uint32_t)x << 16;
+  float value;
+  memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+static void bf16_narrow_ref(const float *x, ptrdiff_t ldx, size_t rows, size_t cols, uint16_t *y,
+                            ptrdiff_t ldy) {
+  for (size_t r = 0; r < rows; r++, x += ldx, y += ldy) {
+    for (size_t j = 0; j < cols; j++) y[j] = bf16_round(x[j]);
+    if (cols % 2) y[cols] = 0;
+  }
+}
+
+// Panels of one column, of an even depth.
+static void bf16_pack_ref(const float *b, ptrdiff_t depth_stride, ptrdiff_t column_stride,
+                          size_t depth, size_t columns, uint16_t *packed) {
+  for (size_t j = 0; j < columns; j++) {
+    for (size_t p = 0; p < depth; p++) {
+      *packed++ = bf16_round(b[(ptrdiff_t)p * depth_stride + (ptrdiff_t)j * column_stride]);
+    }
+    if (depth % 2) *packed++ = 0;
+  }
+}
+
+static void bf16_gemm_ref(const uint16_t *a, ptrdiff_t row_stride, size_t rows, size_t depth,
+                          const uint16_t *packed, float *c, uint16_t *narrow, ptrdiff_t ldc,
+                          size_t columns, const struct fk_epilogue *e) {
+  for (size_t r = 0; r < rows; r++) {
+    for (size_t j = 0; j < columns; j++) {
+      double sum = 0;
+      for (size_t p = 0; p < depth; p++) {
+        sum += (double)bf16_value(a[(ptrdiff_t)r * row_stride + (ptrdiff_t)p]) *
+               bf16_value(packed[j * (depth + depth % 2) + p]);
+      }
+      float value = (float)sum;
+      if (e) {
+        epilogue_ref(&value, 1, 1, 1, e->bias ? e->bias + j : NULL, e->activation,
+                     e->residual ? e->residual + (ptrdiff_t)r * e->ldr + (ptrdiff_t)j : NULL, 1);
+      }
+      const ptrdiff_t place = (ptrdiff_t)r * ldc + (ptrdiff_t)j;
+      if (narrow) {
+        narrow[place] = bf16_round(value);
+        if (columns % 2 && j + 1 == columns) narrow[place + 1] = 0;
+      } else {
+        c[place] = value;
+      }
+    }
+  }
+}
+
+static void bf16_winograd_input_ref(const float *x, ptrdiff_t height, ptrdiff_t width,
+                                    size_t channels, ptrdiff_t top, ptrdiff_t left, uint16_t *v,
+                                    size_t position_stride) {
+  for (size_t position = 0; position < 36; position++) {
+    for (size_t c = 0; c < channels; c++) {
+      v[position * position_stride + c] =
+          bf16_round(winograd_input_at(x, height, width, channels, top, left, position, c));
     }
   }
 }
@@ -236,12 +351,20 @@ const struct fk_table fk_table_ref = {
     .divide_by_dot = divide_by_dot_ref,
     .depthwise_row = depthwise_row_ref,
     .bilinear_row = bilinear_row_ref,
+    .mix_columns = mix_columns_ref,
+    .mix_rows = mix_rows_ref,
     .argmax = argmax_ref,
+    .all_finite = all_finite_ref,
     .add_scaled = add_scaled_ref,
     .gemm_panel = 1,
     .gemm_rows = 1,
     .gemm_pack = gemm_pack_ref,
     .gemm = gemm_ref,
+    .winograd_weights = winograd_weights_ref,
     .winograd_input = winograd_input_ref,
     .winograd_output = winograd_output_ref,
+    .bf16_narrow = bf16_narrow_ref,
+    .bf16_pack = bf16_pack_ref,
+    .bf16_gemm = bf16_gemm_ref,
+    .bf16_winograd_input = bf16_winograd_input_ref,
 };
