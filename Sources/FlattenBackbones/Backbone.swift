@@ -15,6 +15,12 @@ public struct FeatureInfo: Sendable, Equatable {
   }
 }
 
+/// What a backbone is built for: some families have norms or tokens that only one of the two reads.
+package enum BackbonePurpose: Sendable {
+  case densePrediction
+  case classification
+}
+
 /// A network that turns a picture into maps of falling resolution.
 package protocol PyramidBackbone: Sendable {
   /// The maps that a call returns, finest first.
@@ -30,6 +36,30 @@ package protocol ClassifyingBackbone: PyramidBackbone {
   /// Width of the vector.
   var pooledChannels: Int { get }
 
+  /// Must only be asked of a backbone that was built for classification.
+  ///
   /// - Returns: `[B, pooledChannels]`, what the classifier's linear layer reads.
   func pooled(_ x: Tensor, _ pass: ForwardPass) -> Tensor
+}
+
+/// Names operators of a whole backbone by its place in the checkpoint.
+struct ParameterPath: Sendable {
+  private let prefix: String
+
+  init(_ tree: ParameterScope) { prefix = tree.path.isEmpty ? "" : tree.path + "." }
+
+  func callAsFunction(_ name: String) -> String { prefix + name }
+}
+
+extension ParameterScope {
+  /// Whether each of a backbone's maps goes through a norm of its own: never in classification, whose
+  /// checkpoints have none; fine-tuning for dense prediction adds them.
+  ///
+  /// - Parameters:
+  ///   - norms: their keys.
+  ///   - wanted: what the config says; `nil` where the file decides, by having any of them.
+  func hasOutputNorms(_ norms: [String], wanted: Bool?, for purpose: BackbonePurpose) -> Bool {
+    if purpose == .classification { return false }
+    return wanted ?? norms.contains { contains("\($0).weight") }
+  }
 }

@@ -90,7 +90,8 @@ package struct PyramidConfiguration: Sendable {
       try map.optional("inner_norm_eps")?.double(in: 0...1) ?? Double(innerNormEpsilon))
     focusingFactor = try map.optional("focusing_factor")?.int(in: 1...32) ?? focusingFactor
     kernel = try map.optional("kernel_size")?.int(in: 1...31) ?? kernel
-    hasPooledKeys = try map.optional("linear")?.bool() ?? hasPooledKeys
+    hasPooledKeys =
+      try map.optional("linear")?.bool() ?? variant?.hasPooledKeys ?? hasPooledKeys
     if kernel % 2 == 0, let node = map.optional("kernel_size") {
       throw node.error(expected: "an odd number")
     }

@@ -94,7 +94,7 @@ package struct PyramidVisionTransformer: ClassifyingBackbone {
     stages = try (0..<4).map { stage in
       let channels = c.embedDims[stage]
       let size = stage == 0 ? 4 : 2
-      let isLastOfPVT = stage == 3 && ending != .meanOfTokens
+      let hasClassRow = stage == 3 && ending != .meanOfTokens && Self.hasClassRow(tree)
       return Stage(
         embedding: try PatchEmbedding(
           in: stage == 0 ? c.inputChannels : c.embedDims[stage - 1], out: channels,
@@ -102,7 +102,7 @@ package struct PyramidVisionTransformer: ClassifyingBackbone {
           from: tree.scope("patch_embed\(stage + 1)")),
         position: try PositionTable(
           "pos_embed\(stage + 1)", native: c.nativeGrid(stage: stage), channels: channels,
-          skipping: isLastOfPVT ? 1 : 0, from: tree),
+          leading: hasClassRow ? .skipped(1) : .none, from: tree),
         blocks: try (0..<c.depths[stage]).map { block in
           try PyramidBlock(c, stage: stage, from: tree.scope("block\(stage + 1)").scope(block))
         },
@@ -125,6 +125,13 @@ package struct PyramidVisionTransformer: ClassifyingBackbone {
       classToken = nil
     }
     featureInfo = c.featureInfo
+  }
+
+  /// Whether the last table has a row for the class token: always as published, never in files of
+  /// mmdetection, whose rows are those of a square grid alone. No square number follows another.
+  private static func hasClassRow(_ tree: ParameterScope) -> Bool {
+    guard let shape = tree.shape(of: "pos_embed4"), shape.count == 3 else { return true }
+    return Grid(squareOf: shape[1]) == nil
   }
 
   package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> [Tensor] {
@@ -203,6 +210,24 @@ extension PyramidVisionTransformer {
     IgnoredKeys(pattern: "cls_token", reason: "belongs to classification"),
     IgnoredKeys(pattern: "head.*", reason: "the ImageNet classifier"),
   ]
+
+  /// Our parameters for a key of mmdetection's PyramidVisionTransformer, which mmsegmentation uses as
+  /// well; any other key stays.
+  ///
+  /// Its norms in patch embeddings and reductions have epsilon 1e-6: set `inner_norm_eps` for weights
+  /// that were trained there.
+  ///
+  /// Upstream: mmdetection mmdet/models/backbones/pvt.py, pvt_convert read backwards.
+  package static func parameters(mmdetection key: String) -> [TranslatedParameter] {
+    let parts = key.split(separator: ".")
+    if parts.count == 5, parts[0] == "layers", parts[2...] == ["1", "0", "pos_embed"],
+      let stage = Int(parts[1])
+    {
+      return [TranslatedParameter("pos_embed\(stage + 1)")]
+    }
+    // The position table is the first item of the list of blocks.
+    return pyramidParameters(mmdetection: key, firstBlock: 1, mlp: ["0": "fc1", "3": "fc2"])
+  }
 
   /// The published variants, by their names in configs.
   package static let variants: [String: PyramidConfiguration] = [

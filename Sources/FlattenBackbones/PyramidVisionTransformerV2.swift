@@ -93,21 +93,31 @@ extension PyramidVisionTransformerV2 {
     IgnoredKeys(pattern: "head.*", reason: "the ImageNet classifier")
   ]
 
+  /// Our parameters for a key of mmdetection's PyramidVisionTransformerV2; any other key stays. As with
+  /// PVT, its inner norms have epsilon 1e-6.
+  package static func parameters(mmdetection key: String) -> [TranslatedParameter] {
+    pyramidParameters(
+      mmdetection: key, firstBlock: 0, mlp: ["0": "fc1", "1": "dwconv.dwconv", "4": "fc2"])
+  }
+
   /// The published variants, by their names in configs.
   package static let variants: [String: PyramidConfiguration] = [
     "b0": variant(width: 32, depths: [2, 2, 2, 2]),
     "b1": variant(width: 64, depths: [2, 2, 2, 2]),
     "b2": variant(width: 64, depths: [3, 4, 6, 3]),
+    "b2_li": variant(width: 64, depths: [3, 4, 6, 3], hasPooledKeys: true),
     "b3": variant(width: 64, depths: [3, 4, 18, 3]),
     "b4": variant(width: 64, depths: [3, 8, 27, 3], mlpRatios: [8, 8, 4, 4]),
     "b5": variant(width: 64, depths: [3, 6, 40, 3], mlpRatios: [4, 4, 4, 4]),
   ]
 
   private static func variant(
-    width: Int, depths: [Int], mlpRatios: [Int] = [8, 8, 4, 4]
+    width: Int, depths: [Int], mlpRatios: [Int] = [8, 8, 4, 4], hasPooledKeys: Bool = false
   ) -> PyramidConfiguration {
-    PyramidConfiguration(
+    var c = PyramidConfiguration(
       embedDims: width == 32 ? [32, 64, 160, 256] : [64, 128, 320, 512], heads: [1, 2, 5, 8],
       mlpRatios: mlpRatios, depths: depths)
+    c.hasPooledKeys = hasPooledKeys
+    return c
   }
 }

@@ -54,6 +54,8 @@ package struct ModelLikeness {
     let width: (Int) -> String
     let hasLetters: Bool
     let sizes: [Size]
+    /// The first block's number.
+    var firstBlock = 0
   }
 
   private struct Parts {
@@ -76,12 +78,22 @@ package struct ModelLikeness {
       return Family(
         name: isLinear ? "FLatten-Swin" : "Swin", stage: { "layers.\($0).blocks." },
         width: { "layers.\($0).blocks.0.norm1.weight" }, hasLetters: isLinear,
-        sizes: [
-          Size(name: "tiny", width: 96, depths: [2, 2, 6, 2]),
-          Size(name: "small", width: 96, depths: [2, 2, 18, 2]),
-          Size(name: "base", width: 128, depths: [2, 2, 18, 2]),
-          Size(name: "large", width: 192, depths: [2, 2, 18, 2]),
-        ])
+        sizes: Self.swinSizes)
+    }
+    if has("stages.0.blocks.0.attn.w_msa.qkv.weight") {
+      return Family(
+        name: "Swin of mmsegmentation", stage: { "stages.\($0).blocks." },
+        width: { "stages.\($0).blocks.0.norm1.weight" }, hasLetters: false,
+        sizes: Self.swinSizes)
+    }
+    if has("layers.0.1.1.attn.attn.in_proj_weight") || has("layers.0.1.0.attn.attn.in_proj_weight")
+    {
+      // The first item of PVT's list of blocks is its position table.
+      let isFirst = has("layers.0.1.0.pos_embed")
+      return Family(
+        name: "\(isFirst ? "PVT" : "PVTv2") of mmdetection", stage: { "layers.\($0).1." },
+        width: { "layers.\($0).0.projection.weight" }, hasLetters: false,
+        sizes: isFirst ? Self.pyramidSizes : Self.secondPyramidSizes, firstBlock: isFirst ? 1 : 0)
     }
     if has("stage1.0.attns.0.get_v.weight") {
       let isLinear = hasAny("stage", ".attns.0.dwc.weight")
@@ -93,6 +105,8 @@ package struct ModelLikeness {
           Size(name: "tiny", width: 64, depths: [2, 4, 18, 1]),
           Size(name: "small", width: 64, depths: [2, 4, 32, 2]),
           Size(name: "base", width: 96, depths: [2, 4, 32, 2]),
+          Size(name: "base", width: 96, depths: [3, 6, 29, 2]),
+          Size(name: "large", width: 144, depths: [2, 4, 32, 2]),
         ])
     }
     if has("blocks.0.attn.qkv.weight"), has("cls_token") {
@@ -113,27 +127,34 @@ package struct ModelLikeness {
   private var pyramid: Family {
     let isSecond = has("block1.0.mlp.dwconv.dwconv.weight")
     let isLinear = hasAny("block", ".attn.dwc.weight")
-    let sizes =
-      isSecond
-      ? [
-        Size(name: "B0", width: 32, depths: [2, 2, 2, 2]),
-        Size(name: "B1", width: 64, depths: [2, 2, 2, 2]),
-        Size(name: "B2", width: 64, depths: [3, 4, 6, 3]),
-        Size(name: "B3", width: 64, depths: [3, 4, 18, 3]),
-        Size(name: "B4", width: 64, depths: [3, 8, 27, 3]),
-        Size(name: "B5", width: 64, depths: [3, 6, 40, 3]),
-      ]
-      : [
-        Size(name: "tiny", width: 64, depths: [2, 2, 2, 2]),
-        Size(name: "small", width: 64, depths: [3, 4, 6, 3]),
-        Size(name: "medium", width: 64, depths: [3, 4, 18, 3]),
-        Size(name: "large", width: 64, depths: [3, 8, 27, 3]),
-      ]
     return Family(
       name: (isLinear ? "FLatten-" : "") + (isSecond ? "PVTv2" : "PVT"),
       stage: { "block\($0 + 1)." }, width: { "patch_embed\($0 + 1).proj.weight" },
-      hasLetters: isLinear, sizes: sizes)
+      hasLetters: isLinear, sizes: isSecond ? Self.secondPyramidSizes : Self.pyramidSizes)
   }
+
+  private static let swinSizes = [
+    Size(name: "tiny", width: 96, depths: [2, 2, 6, 2]),
+    Size(name: "small", width: 96, depths: [2, 2, 18, 2]),
+    Size(name: "base", width: 128, depths: [2, 2, 18, 2]),
+    Size(name: "large", width: 192, depths: [2, 2, 18, 2]),
+  ]
+
+  private static let pyramidSizes = [
+    Size(name: "tiny", width: 64, depths: [2, 2, 2, 2]),
+    Size(name: "small", width: 64, depths: [3, 4, 6, 3]),
+    Size(name: "medium", width: 64, depths: [3, 4, 18, 3]),
+    Size(name: "large", width: 64, depths: [3, 8, 27, 3]),
+  ]
+
+  private static let secondPyramidSizes = [
+    Size(name: "B0", width: 32, depths: [2, 2, 2, 2]),
+    Size(name: "B1", width: 64, depths: [2, 2, 2, 2]),
+    Size(name: "B2", width: 64, depths: [3, 4, 6, 3]),
+    Size(name: "B3", width: 64, depths: [3, 4, 18, 3]),
+    Size(name: "B4", width: 64, depths: [3, 8, 27, 3]),
+    Size(name: "B5", width: 64, depths: [3, 6, 40, 3]),
+  ]
 
   private func parts(of family: Family) -> Parts {
     var parts = Parts()
@@ -141,7 +162,8 @@ package struct ModelLikeness {
       let prefix = backbone + family.stage(stage)
       let blocks = Set(
         shapes.keys.lazy.filter { $0.hasPrefix(prefix) }
-          .compactMap { Int($0.dropFirst(prefix.count).prefix { $0 != "." }) })
+          .compactMap { Int($0.dropFirst(prefix.count).prefix { $0 != "." }) }
+          .filter { $0 >= family.firstBlock })
       guard !blocks.isEmpty else { break }
       parts.depths.append(blocks.count)
       if let width = shapes[backbone + family.width(stage)]?.first { parts.widths.append(width) }

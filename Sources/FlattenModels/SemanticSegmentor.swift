@@ -19,6 +19,11 @@ package struct SegmentorConfiguration: Sendable {
   package let neckChannels: Int
   package let head: SemanticFPNHead.Configuration
 
+  /// A checkpoint under our names where another toolbox wrote it.
+  package func translating(_ source: any ParameterSource) -> any ParameterSource {
+    backbone.translating(source, below: "backbone.")
+  }
+
   /// The number of classes.
   package var classes: Int { head.classes }
 
@@ -44,7 +49,7 @@ package struct SegmentorConfiguration: Sendable {
 
 /// A backbone, a feature pyramid and a segmentation head under mmsegmentation's key names.
 package struct SemanticSegmentor: Sendable {
-  package let backbone: any ClassifyingBackbone
+  package let backbone: any PyramidBackbone
   package let neck: FeaturePyramidNetwork
   package let head: SemanticFPNHead
   package let classes: Int

@@ -80,7 +80,8 @@ package struct KeySource: Sendable {
   }
 }
 
-/// Focused linear attention with its positional encoding and its depthwise convolution.
+/// PVT's focused linear attention: projections around ``FocusedMixing``, keys and values perhaps from
+/// a shortened token list.
 package struct FocusedLinearAttention: TokenAttention {
   /// The numbers of one attention.
   package struct Configuration: Sendable {
@@ -112,58 +113,35 @@ package struct FocusedLinearAttention: TokenAttention {
     }
   }
 
-  private let configuration: Configuration
+  private let reduction: KeyReduction
   private let query: Linear
   private let keySource: KeySource
   private let keyValue: Linear
-  private let position: PositionTable
-  private let inverseScale: Tensor  // [C], of the scale after softplus
-  private let depthwise: DepthwiseConv2D
+  private let mixing: FocusedMixing
   private let projection: Linear
-  private let path: String
 
   package init(_ c: Configuration, from tree: ParameterScope) throws {
-    configuration = c
-    let width = c.channels / c.heads
+    reduction = c.reduction
     query = try Linear(in: c.channels, out: c.channels, bias: c.qkvBias, from: tree.scope("q"))
     keySource = try KeySource(
       c.reduction, channels: c.channels, epsilon: c.normEpsilon, from: tree)
     keyValue = try Linear(
       in: c.channels, out: 2 * c.channels, bias: c.qkvBias, from: tree.scope("kv"))
-    position = try PositionTable(
-      "positional_encoding", native: c.reduction(c.nativeGrid), channels: c.channels, from: tree)
-    let scale = try tree.tensor("scale", [1, 1, c.channels]).softplus().elements
-    inverseScale = Tensor([c.channels], scale.map { 1 / $0 })
-    depthwise = try DepthwiseConv2D(
-      width, kernel: c.kernel, repeated: c.heads, from: tree.scope("dwc"))
+    mixing = try FocusedMixing(
+      FocusedMixing.Configuration(
+        channels: c.channels, heads: c.heads, nativeGrid: c.reduction(c.nativeGrid),
+        focusingFactor: c.focusingFactor, kernel: c.kernel),
+      from: tree)
     projection = try Linear(
       in: c.channels, out: c.channels, bias: true, from: tree.scope("proj"))
-    path = tree.path
   }
 
   package func callAsFunction(
     _ x: Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass
   ) -> Tensor {
-    let c = configuration
-    let keyGrid = c.reduction(grid)
+    let q = query(x, pass)  // [B, N, C]
     let kv = keyValue(keySource(x, grid: grid, pass), pass)  // [B, n, 2C]
-    let q = pass.focus(
-      query(x, pass), inverseScale: inverseScale, power: c.focusingFactor,
-      layer: "\(path).focus_q")  // [B, N, C]
-    let k = pass.focus(
-      kv, position: position(keyGrid, pass), inverseScale: inverseScale, power: c.focusingFactor,
-      layer: "\(path).focus_k")  // [B, n, C]
-    let mixed = pass.linearAttention(q, k, kv: kv, heads: c.heads, layer: "\(path).attention")
-
-    let restored: Tensor  // [B, N, C]: attention + depthwise(v), which restores the rank
-    if keyGrid == grid {
-      restored = depthwise(kv.asMap(grid), offset: c.channels, residual: mixed, pass).asTokens
-    } else {
-      // Upstream: models/flatten_pvt.py:147, one-dimensional over the flattened tokens.
-      let v = pass.resizeTokens(
-        kv, channels: c.channels..<2 * c.channels, to: grid.count, layer: "\(path).resize_v")
-      restored = depthwise(v.asMap(grid), residual: mixed, pass).asTokens
-    }
-    return projection(restored, residual: residual, pass)
+    let mixed = mixing(q, kv: kv, grid: grid, keyGrid: reduction(grid), pass)  // [B, N, C]
+    return projection(mixed, residual: residual, pass)
   }
 }

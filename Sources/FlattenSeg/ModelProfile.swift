@@ -66,13 +66,18 @@ public struct ModelProfile: Sendable {
       parameters.compactMap { parameter in
         parameter.name.lastIndex(of: ".").map { String(parameter.name[..<$0]) }
       })
+    /// Whether an operator is a layer with parameters, or a part of one that lies deeper than `scope`.
+    func belongsToALayer(_ path: String, below scope: Substring) -> Bool {
+      guard let dot = path.lastIndex(of: ".") else { return layers.contains(path) }
+      return layers.contains(path) || path[...dot] != scope && layers.contains(String(path[..<dot]))
+    }
     var owners: [String: Int] = [:]
     for (name, shape) in parameters where !name.isRunningStatistic {
       var path = name
       while !known.contains(path), let dot = path.lastIndex(of: ".") { path = String(path[..<dot]) }
       if !known.contains(path), let dot = name.lastIndex(of: ".") {
         let layer = name[...dot]
-        path = paths.first { $0.hasPrefix(layer) && !layers.contains($0) } ?? path
+        path = paths.first { $0.hasPrefix(layer) && !belongsToALayer($0, below: layer) } ?? path
       }
       owners[path, default: 0] += shape.reduce(1, *)
     }

@@ -84,7 +84,9 @@ public struct Segmenter: Sendable {
     }
     let start = ContinuousClock.now
     let threads = try Self.pool(of: threads)
-    let tree = ParameterTree(source: checkpoint, packing: Packing(threads: threads, precision))
+    let tree = ParameterTree(
+      source: configuration.model.translating(checkpoint),
+      packing: Packing(threads: threads, precision))
     try self.init(
       configuration, tree, threads: threads, looksLike: likeness,
       warnings: { checkpoint.warnings })

@@ -5,14 +5,10 @@ import FlattenTensor
 import TestSupport
 import Testing
 
-/// Blocks and whole backbones of the PVT families, stage by stage.
+/// Blocks and whole backbones of all families, stage by stage.
 @Suite struct GoldenBackboneTests {
-  static let cases = Fixtures.cases(kinds: ["backbone"]).filter { isSupported($0) }
-
-  static func isSupported(_ fixture: FixtureCase) -> Bool {
-    guard let type = try? fixture.json()["params"]["type"].text else { return true }
-    return Golden.families[type] != nil
-  }
+  static let cases =
+    Fixtures.cases(kinds: ["backbone"]) + Fixtures.familyCases(kind: "backbone")
 
   @Test func theSetIsNotEmpty() {
     #expect(!Self.cases.isEmpty, "no backbone cases in \(Fixtures.folder.path)")
@@ -24,13 +20,13 @@ import Testing
     let family = try #require(Golden.families[type])
     let text = golden.parameters.replacing(["type": .string(family)]).configText
     let configuration = try BackboneConfiguration(ConfigNode.parse(text, name: fixture.id))
-    let tree = try golden.weights()
+    let tree = try golden.weights { configuration.translating($0, below: "") }
     let backbone = try configuration.makeBackbone(from: tree.root)
     try tree.finish(ignoring: configuration.ignoredKeys)
 
     let x = try golden.map()
     let maps = backbone(x, ForwardPass(threads: ThreadPool(threads: 2)))
-    #expect(maps.count == 4)
+    #expect(maps.count == golden.expected.keys.count { $0.hasPrefix("stage") })
     for (index, map) in maps.enumerated() {
       #expect(map.shape[3] == backbone.featureInfo[index].channels)
       #expect(golden.mismatch(map: "stage\(index + 1)", map) == nil)
@@ -38,6 +34,27 @@ import Testing
     // The tables resized for this size are kept: a second call must give the same bits.
     let again = backbone(x, ForwardPass(threads: ThreadPool(threads: 3)))
     #expect(zip(maps, again).allSatisfy { $0.elements == $1.elements })
+  }
+
+  /// Segmentors with heads that are tested elsewhere: their backbones, with the norms of dense
+  /// prediction.
+  static let segmentors = Fixtures.cases(kinds: ["segmentor"]).filter { fixture in
+    guard let p = try? fixture.json()["params"] else { return true }
+    return !Golden.isSupported(segmentor: p)
+  }
+
+  @Test(arguments: segmentors) func segmentorsBackboneAgrees(with fixture: FixtureCase) throws {
+    let golden = try Golden(fixture)
+    let p = golden.parameters["backbone"]
+    let family = try #require(Golden.families[p["type"].text ?? ""])
+    let text = p.replacing(["type": .string(family)]).configText
+    let configuration = try BackboneConfiguration(ConfigNode.parse(text, name: fixture.id))
+    let tree = try golden.weights { configuration.translating($0, below: "backbone.") }
+    let backbone = try configuration.makeBackbone(from: tree.root.scope("backbone"))
+    let maps = backbone(try golden.map(), ForwardPass(threads: ThreadPool(threads: 2)))
+    for (index, map) in maps.enumerated() {
+      #expect(golden.mismatch(map: "stage\(index + 1)", map) == nil)
+    }
   }
 
   static let blocks = Fixtures.cases(

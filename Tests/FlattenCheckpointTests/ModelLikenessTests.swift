@@ -1,3 +1,5 @@
+import Foundation
+import TestSupport
 import Testing
 
 @testable import FlattenCheckpoint
@@ -57,5 +59,36 @@ import Testing
         ("blocks.0.norm1.weight", [192]),
       ]).description == "DeiT (depths 1, widths 192)")
     #expect(ModelLikeness([("w", [1])]).description == nil)
+  }
+
+  /// Full key lists of original models: each names its family, so that weights of the wrong one say
+  /// what they are.
+  @Test(arguments: [
+    ("flatten_pvt_tiny", "FLatten-PVT tiny (attention LLLL, depths 2-2-2-2"),
+    ("flatten_pvt_v2_b0", "FLatten-PVTv2 B0 (attention LLLL, depths 2-2-2-2"),
+    ("pvt_tiny", "PVT tiny (depths 2-2-2-2, widths 64-128-320-512)"),
+    ("pvt_v2_b2_li", "PVTv2 B2 (depths 3-4-6-3"),
+    ("swin_tiny", "Swin tiny (depths 2-2-6-2, widths 96-192-384-768)"),
+    ("flatten_swin_tiny", "FLatten-Swin tiny (attention LLSS, depths 2-2-6-2"),
+    ("flatten_swin_base_384", "FLatten-Swin base (attention LLSS, depths 2-2-18-2"),
+    ("cswin_tiny", "CSwin tiny (depths 1-2-21-1, widths 64-128-256-512)"),
+    ("cswin_tiny_dense", "CSwin tiny (depths 1-2-21-1"),
+    ("flatten_cswin_tiny", "FLatten-CSwin tiny (attention LLSS, depths 2-4-18-1"),
+    ("flatten_cswin_base_384", "FLatten-CSwin base (attention LLSS, depths 3-6-29-2"),
+    ("deit_tiny", "DeiT tiny (depths 12, widths 192)"),
+    ("swin_tiny_mmsegmentation", "Swin of mmsegmentation tiny (depths 2-2-6-2"),
+    ("pvt_tiny_mmdetection", "PVT of mmdetection tiny (depths 2-2-2-2"),
+    ("pvt_v2_b0_mmdetection", "PVTv2 of mmdetection B0 (depths 2-2-2-2"),
+  ])
+  func originalModels(file: String, beginning: String) throws {
+    let url = Fixtures.families.appending(path: "keys/\(file).txt")
+    let tensors = try String(contentsOf: url, encoding: .utf8).split(separator: "\n").map { line in
+      let words = line.split(separator: " ")
+      return (name: String(words[0]), shape: words[1].split(separator: "x").compactMap { Int($0) })
+    }
+    for prefix in ["", "module.backbone."] {
+      let text = ModelLikeness(tensors.map { (prefix + $0.name, $0.shape) }).description
+      #expect(text?.hasPrefix(beginning) == true, "\(text ?? "nothing")")
+    }
   }
 }

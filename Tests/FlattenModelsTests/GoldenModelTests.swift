@@ -52,10 +52,8 @@ import Testing
     #expect(golden.mismatch(labels: "labels", full.argmax()) == nil)
   }
 
-  static let classifiers = Fixtures.cases(kinds: ["classifier"]).filter { fixture in
-    guard let json = try? fixture.json() else { return true }
-    return Golden.families[json["params"]["type"].text ?? ""] != nil
-  }
+  static let classifiers =
+    Fixtures.cases(kinds: ["classifier"]) + Fixtures.familyCases(kind: "classifier")
 
   @Test(arguments: classifiers) func classifierAgrees(with fixture: FixtureCase) throws {
     let golden = try Golden(fixture)
@@ -65,10 +63,7 @@ import Testing
       .configText
     let configuration = try BackboneConfiguration(ConfigNode.parse(text, name: fixture.id))
     let tree = try golden.weights()
-    let backbone: any ClassifyingBackbone =
-      p["type"].text == "PVT"
-      ? try PyramidVisionTransformer(configuration.pyramid, ending: .classToken, from: tree.root)
-      : try configuration.makeBackbone(from: tree.root)
+    let backbone = try configuration.makeClassifyingBackbone(from: tree.root)
     let model = try ImageClassifier(
       backbone, classes: try #require(p["num_classes"].int), from: tree.root)
     try tree.finish(

@@ -7,11 +7,11 @@ import Testing
 
 @Suite struct PositionTableTests {
   private func table(
-    _ stored: Tensor, native: Grid, skipping: Int = 0
+    _ stored: Tensor, native: Grid, leading: PositionTable.Leading = .none
   ) throws -> PositionTable {
     let tree = Parameters.tree(("pos", stored))
     let table = try PositionTable(
-      "pos", native: native, channels: stored.shape[2], skipping: skipping, from: tree.root)
+      "pos", native: native, channels: stored.shape[2], leading: leading, from: tree.root)
     try tree.finish(ignoring: [])
     return table
   }
@@ -104,11 +104,11 @@ import Testing
     [],
   ])
   func hostileShapesAreRefused(shape: [Int]) throws {
-    for skipping in [0, 1] {
+    for leading in [PositionTable.Leading.none, .skipped(1), .kept(1)] {
       let source = Parameters([(name: "pos", tensor: Tensor([0], []))], claiming: shape)
       let tree = ParameterTree(source: source)
       _ = try PositionTable(
-        "pos", native: Grid(3, 5), channels: 4, skipping: skipping, from: tree.root)
+        "pos", native: Grid(3, 5), channels: 4, leading: leading, from: tree.root)
       #expect(throws: ParameterError.self) { try tree.finish(ignoring: []) }
     }
   }
@@ -116,9 +116,22 @@ import Testing
   /// The rows of other tokens, in front, are left out.
   @Test(arguments: [15, 16]) func rowsOfOtherTokensAreSkipped(tokens: Int) throws {
     let stored = Tensor.noise([1, tokens + 1, 3], seed: 1)
-    let table = try table(stored, native: Grid(3, 5), skipping: 1)
+    let table = try table(stored, native: Grid(3, 5), leading: .skipped(1))
     let got = table(tokens == 15 ? Grid(3, 5) : Grid(4, 4), pass())
     #expect(got.elements == Array(stored.elements.dropFirst(3)))
+  }
+
+  /// The rows of other tokens, in front, stay as they are whatever the grid.
+  @Test func rowsOfOtherTokensAreKept() throws {
+    let stored = Tensor.noise([1, 17, 3], seed: 1)
+    let kept = try table(stored, native: Grid(3, 5), leading: .kept(2))
+    let skipped = try table(stored, native: Grid(3, 5), leading: .skipped(2))
+    #expect(kept(Grid(3, 5), pass()).elements == stored.elements)
+    let got = kept(Grid(4, 7), pass())
+    #expect(
+      got.shape == [30, 3] && Array(got.elements.prefix(6)) == Array(stored.elements.prefix(6)))
+    #expect(Array(got.elements.dropFirst(6)) == skipped(Grid(4, 7), pass()).elements)
+    #expect(kept(Grid(4, 7), pass()).pointer == got.pointer)
   }
 
   @Test func withoutAFileTheGridIsTheNativeOne() throws {

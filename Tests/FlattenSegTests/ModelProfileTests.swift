@@ -1,3 +1,5 @@
+import FlattenConfig
+import FlattenModels
 import TestSupport
 import Testing
 
@@ -28,6 +30,23 @@ import Testing
     #expect(profile.layers.reduce(0) { $0 + $1.parameters } == profile.parameters)
     #expect(profile.layers.first?.shape == [1, 16, 24, 32])
     #expect(profile.layers.last?.shape == [1, 16, 24, 11])
+  }
+
+  /// Every family; q, k and v are one layer in a checkpoint and two operators here.
+  @Test(arguments: ["flatten_swin", "swin", "flatten_cswin", "cswin", "flatten_deit", "pvt"])
+  func everyParameterOfAFamilyBelongsToALayer(family: String) throws {
+    var configuration = try SegmentationConfiguration.builtIn()
+    configuration = SegmentationConfiguration(
+      name: family, dataset: configuration.dataset,
+      model: try SegmentorConfiguration(
+        ConfigNode.parse(
+          "{backbone: {type: \(family), variant: tiny}, neck: {out_channels: 8}, "
+            + "decode_head: {type: fpn_head, channels: 8, num_classes: 11}}", name: family)),
+      input: configuration.input, mode: .whole)
+    let profile = try ModelProfile(of: configuration, size: PixelSize(height: 71, width: 96))
+    #expect(profile.layers.reduce(0) { $0 + $1.parameters } == profile.parameters)
+    let q = profile.layers.first { $0.name.hasSuffix(".qkv.q") }
+    #expect(family == "pvt" || (q?.parameters ?? 0) > 0)
   }
 
   @Test func aConvolutionCountsItsWindow() throws {

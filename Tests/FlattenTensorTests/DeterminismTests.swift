@@ -57,6 +57,30 @@ import Testing
       pass.softmaxAttention(
         .noise([2, 131, 24], seed: 1), kv: .noise([2, 49, 48], seed: 3), heads: 3, layer: "")
     },
+    Operator(testDescription: "windows, cut and joined") { pass in
+      let layout = WindowLayout(
+        height: 19, width: 23, windowHeight: 7, windowWidth: 7, shift: 3)
+      let x = Tensor.noise([2, 19, 23, 24], seed: 1)
+      let windows = pass.windows(x, layout, layer: "")
+      return pass.joinWindows([(windows, layout)], residual: x, layer: "")
+    },
+    Operator(testDescription: "window attention") { pass in
+      pass.windowAttention(
+        .noise([24, 49, 24], seed: 1), kv: .noise([24, 49, 48], seed: 2),
+        bias: .noise([3, 49, 49], seed: 3),
+        WindowLayout(height: 19, width: 23, windowHeight: 7, windowWidth: 7, shift: 3), layer: "")
+    },
+    Operator(testDescription: "merged patches") { pass in
+      pass.mergePatches(.noise([2, 19, 23, 24], seed: 1), layer: "")
+    },
+    Operator(testDescription: "padding") { pass in
+      pass.padded(.noise([2, 19, 23, 24], seed: 1), toMultipleOf: 16, layer: "")
+    },
+    Operator(testDescription: "tokens, taken and joined") { pass in
+      let x = Tensor.noise([2, 301, 24], seed: 1)
+      let some = pass.tokens(x, 7..<300, layer: "")
+      return pass.joinTokens(.noise([1, 3, 24], seed: 2), some, layer: "")
+    },
     Operator(testDescription: "focusing map") { pass in
       pass.focus(
         .noise([2, 301, 40], seed: 1), position: .noise([301, 35], seed: 2),

@@ -24,6 +24,17 @@ import Testing
     #expect(KernelSet.present.contains { $0.name == "avx512" })
   }
 
+  @Test(
+    .enabled(
+      if: KernelSet.isAvailable("avx512_bf16"),
+      "this CPU has no AVX512-BF16: its kernels are untested"))
+  func avx512WithBF16IsTested() throws {
+    let table = try #require(fk_table_for("avx512_bf16"))
+    #expect(String(cString: table.pointee.isa) == "avx512_bf16")
+    #expect(KernelSet.present.contains { $0.name == "avx512_bf16" })
+    #expect(KernelSet.all.allSatisfy { ($0.table.has_bf16 != 0) == ($0.name == "avx512_bf16") })
+  }
+
   @Test(arguments: ["", "sse", "AVX2", "avx2 ", "neon"]) func unknownNamesHaveNoTable(name: String)
   {
     #expect(fk_table_for(name) == nil)
@@ -50,6 +61,9 @@ import Testing
     #expect(table.depthwise_row != nil && table.bilinear_row != nil && table.argmax != nil)
     #expect(table.winograd_weights != nil)
     #expect(table.mix_columns != nil && table.mix_rows != nil && table.all_finite != nil)
-    #expect(table.add_scaled != nil)
+    #expect(table.add_scaled != nil && table.gemm_pack != nil && table.gemm != nil)
+    #expect(table.winograd_input != nil && table.winograd_output != nil)
+    #expect(table.bf16_narrow != nil && table.bf16_pack != nil && table.bf16_gemm != nil)
+    #expect(table.bf16_winograd_input != nil)
   }
 }

@@ -5,7 +5,7 @@ import Testing
 
 /// Products and Winograd's transforms of every instruction set this CPU has, against the reference.
 @Suite struct KernelProductTests {
-  static let sets: [String] = ["generic", "avx2", "avx512"].filter { fk_table_for($0) != nil }
+  static let sets: [String] = KernelSet.present.map(\.name)
 
   private func noise(_ count: Int, seed: Int) -> [Float] {
     Tensor.noise([max(count, 1)], seed: seed).elements

@@ -38,18 +38,29 @@ package enum Fixtures {
   /// A broken index fails the test that asks, by returning a case that cannot be read.
   package static func cases(groups: Set<String>? = nil, kinds: Set<String>? = nil) -> [FixtureCase]
   {
+    cases(in: folder).filter { fixture in
+      let group = String(fixture.id.prefix { $0 != "/" })
+      return groups?.contains(group) ?? true && kinds?.contains(fixture.kind) ?? true
+    }
+  }
+
+  /// What Tools/reference/families.py makes: cases of the backbone families, and key lists.
+  package static let families = repository.appending(path: "Tests/FamilyFixtures")
+
+  /// The cases of ``families`` of one kind.
+  package static func familyCases(kind: String) -> [FixtureCase] {
+    cases(in: families).filter { $0.kind == kind || $0.kind.isEmpty }
+  }
+
+  private static func cases(in folder: URL) -> [FixtureCase] {
     guard let data = try? Data(contentsOf: folder.appending(path: "index.json")),
       let index = try? JSONDecoder().decode(JSONValue.self, from: data)
     else {
-      return [FixtureCase(id: "index.json is missing or unreadable in \(folder.path)", kind: "")]
+      let id = "index.json is missing or unreadable in \(folder.path)"
+      return [FixtureCase(id: id, kind: "", in: folder)]
     }
-    return index["cases"].list.compactMap { entry in
-      let id = entry["id"].text ?? ""
-      let kind = entry["kind"].text ?? ""
-      let group = String(id.prefix { $0 != "/" })
-      if let groups, !groups.contains(group) { return nil }
-      if let kinds, !kinds.contains(kind) { return nil }
-      return FixtureCase(id: id, kind: kind)
+    return index["cases"].list.map { entry in
+      FixtureCase(id: entry["id"].text ?? "", kind: entry["kind"].text ?? "", in: folder)
     }
   }
 }
@@ -58,9 +69,15 @@ package enum Fixtures {
 package struct FixtureCase: Sendable, CustomStringConvertible {
   package let id: String
   package let kind: String
+  package let folder: URL
+
+  package init(id: String, kind: String, in set: URL = Fixtures.folder) {
+    self.id = id
+    self.kind = kind
+    folder = set.appending(path: id)
+  }
 
   package var description: String { id }
-  package var folder: URL { Fixtures.folder.appending(path: id) }
 
   /// The contents of `case.json`.
   package func json() throws -> JSONValue {

@@ -22,6 +22,8 @@ package struct Golden {
   package static let families = [
     "FlattenPVT": "flatten_pvt", "FlattenPVTv2": "flatten_pvt_v2", "DensePVT": "pvt",
     "DensePVTv2": "pvt_v2", "PVT": "pvt", "PVTv2": "pvt_v2",
+    "FlattenSwin": "flatten_swin", "FlattenCSwin": "flatten_cswin", "Swin": "swin",
+    "CSwin": "cswin", "DeiT": "deit", "FlattenDeiT": "flatten_deit",
   ]
 
   /// Whether a segmentor's parameters name a backbone and a head that are built here.
@@ -56,11 +58,16 @@ package struct Golden {
   package func map(_ name: String = "x") throws -> Tensor { try input(name).channelsLast() }
 
   /// The weights as a parameter tree.
-  package func weights() throws -> ParameterTree {
+  ///
+  /// - Parameter translating: gives the file our names.
+  package func weights(
+    translating: (any ParameterSource) -> any ParameterSource = { $0 }
+  ) throws -> ParameterTree {
     guard let name = json["files"]["weights"].text else {
       throw Missing(description: "\(folder.lastPathComponent) has no weights")
     }
-    return ParameterTree(source: try FixtureParameters(folder.appending(path: name)))
+    let file = try FixtureParameters(folder.appending(path: name))
+    return ParameterTree(source: translating(file))
   }
 
   /// What is wrong with a result, or `nil`. The tolerance is the case's own.

@@ -1,0 +1,225 @@
+// CSwin (arXiv 2107.00652) and FLatten-CSwin (arXiv 2308.00442).
+//
+// Checkpoints: microsoft/CSWin-Transformer at f111ae2 (models/cswin.py, and for dense prediction
+// segmentation/backbone/cswin_transformer.py) and LeapLabTHU/FLatten-Transformer at abdb115
+// (models/flatten_cswin.py).
+//
+// B batch, N tokens of a stage's map, C its channels.
+//
+// What surprises:
+// - the stem is a 7x7 convolution with stride 4 and padding 2, and its layers are numbered 0 and 2;
+// - a block's own `qkv` and `proj` serve both branches; the first half of the channels looks along
+//   columns, the second along rows;
+// - stripes as wide as the native map make a block with one branch over all channels;
+// - linear attention works only where one window is the whole map, so la_split_size is the map's side;
+//   it has two depthwise convolutions on v: LePE over all channels, and `dwc` shared by the heads;
+// - the norm after the last stage belongs to classification; in dense prediction each map has its own,
+//   counted from 1.
+//
+// Any picture size, as CSwin's dense prediction has it: stripes go over the full height or width of the
+// actual map, which is padded with zeros on both sides to whole stripes. Linear blocks see the whole
+// map, their position tables resized.
+
+import FlattenCheckpoint
+import FlattenNN
+import FlattenTensor
+
+/// A pre-norm block: cross-shaped or whole attention, then the MLP.
+package struct CSwinBlock: Sendable {
+  private enum Attention: Sendable {
+    case linear(FocusedStripeAttention)
+    /// One branch, or two with half of the channels each.
+    case softmax([StripeAttention])
+  }
+
+  private let norm1: LayerNorm
+  private let queryKeyValue: QueryKeyValue
+  private let attention: Attention
+  private let projection: Linear
+  private let norm2: LayerNorm
+  private let mlp: MLP
+  private let channels: Int
+  private let path: String
+
+  package init(_ c: CSwinConfiguration, stage: Int, from tree: ParameterScope) throws {
+    channels = c.channels(stage)
+    norm1 = try LayerNorm(channels, epsilon: c.normEpsilon, from: tree.scope("norm1"))
+    queryKeyValue = try QueryKeyValue(channels, bias: c.qkvBias, from: tree.scope("qkv"))
+    attention = try Self.attention(c, stage: stage, from: tree.scope("attns"))
+    projection = try Linear(in: channels, out: channels, bias: true, from: tree.scope("proj"))
+    norm2 = try LayerNorm(channels, epsilon: c.normEpsilon, from: tree.scope("norm2"))
+    mlp = try MLP(
+      channels, hidden: Int(Double(channels) * c.mlpRatio), from: tree.scope("mlp"))
+    path = tree.path
+  }
+
+  private static func attention(
+    _ c: CSwinConfiguration, stage: Int, from tree: ParameterScope
+  ) throws -> Attention {
+    let side = c.nativeSide(stage)
+    if c.attention[stage] == .linear {
+      return .linear(
+        try FocusedStripeAttention(
+          FocusedMixing.Configuration(
+            channels: c.channels(stage), heads: c.heads[stage], nativeGrid: Grid(side, side),
+            focusingFactor: c.focusingFactor, kernel: c.kernel),
+          from: tree.scope(0)))
+    }
+    let split = c.splitSizes[stage]
+    let stripes: [StripeAttention.Stripes] =
+      c.branches(stage) == 1 ? [.whole] : [.columns(split), .rows(split)]
+    return .softmax(
+      try stripes.enumerated().map { branch, stripes in
+        try StripeAttention(
+          stripes, channels: c.channels(stage) / c.branches(stage),
+          heads: c.heads[stage] / c.branches(stage), from: tree.scope(branch))
+      })
+  }
+
+  /// `[B, N, C]` to the same shape.
+  package func callAsFunction(_ x: Tensor, grid: Grid, _ pass: ForwardPass) -> Tensor {
+    let (q, kv) = queryKeyValue(norm1(x, pass), pass)  // [B, N, C], [B, N, 2C]
+    let mixed = mix(q, kv, grid, pass)  // [B, N, C]
+    let y = projection(mixed, residual: x, pass)
+    return mlp(norm2(y, pass), residual: y, pass)
+  }
+
+  private func mix(_ q: Tensor, _ kv: Tensor, _ grid: Grid, _ pass: ForwardPass) -> Tensor {
+    switch attention {
+    case .linear(let attention):
+      return attention(q, kv: kv, grid: grid, pass)
+    case .softmax(let branches):
+      let width = channels / branches.count
+      let stripes = branches.enumerated().map { index, branch in
+        branch(q, kv: kv, channels: index * width..<(index + 1) * width, grid: grid, pass)
+      }
+      return pass.joinWindows(stripes, layer: "\(path).joined").asTokens
+    }
+  }
+}
+
+/// Halves a map: a 3x3 convolution with stride 2, and a norm.
+package struct MergeBlock: Sendable {
+  private let convolution: Conv2D
+  private let norm: LayerNorm
+
+  package init(
+    in inputs: Int, out outputs: Int, normEpsilon: Float, from tree: ParameterScope
+  ) throws {
+    convolution = try Conv2D(
+      in: inputs, out: outputs, ConvolutionGeometry(kernel: 3, stride: 2, padding: 1),
+      from: tree.scope("conv"))
+    norm = try LayerNorm(outputs, epsilon: normEpsilon, from: tree.scope("norm"))
+  }
+
+  /// `[B, H, W, C]` to `[B, ceil(H / 2), ceil(W / 2), outputs]`.
+  package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> Tensor {
+    norm(convolution(x, pass), pass)
+  }
+}
+
+/// CSwin and FLatten-CSwin.
+package struct CSwinTransformer: ClassifyingBackbone {
+  private struct Stage: Sendable {
+    let merging: MergeBlock?
+    let blocks: [CSwinBlock]
+    let outputNorm: LayerNorm?
+  }
+
+  private let stem: Conv2D
+  private let stemNorm: LayerNorm
+  private let stages: [Stage]
+  private let finalNorm: LayerNorm?
+  private let path: ParameterPath
+  package let featureInfo: [FeatureInfo]
+
+  package init(
+    _ c: CSwinConfiguration, for purpose: BackbonePurpose, from tree: ParameterScope
+  ) throws {
+    path = ParameterPath(tree)
+    let embedding = tree.scope("stage1_conv_embed")
+    stem = try Conv2D(
+      in: c.inputChannels, out: c.embedDim, ConvolutionGeometry(kernel: 7, stride: 4, padding: 2),
+      from: embedding.scope(0))
+    stemNorm = try LayerNorm(c.embedDim, epsilon: c.normEpsilon, from: embedding.scope(2))
+    let hasOutputNorms = tree.hasOutputNorms(
+      c.depths.indices.map { "norm\($0 + 1)" }, wanted: c.hasOutputNorms, for: purpose)
+    stages = try c.depths.indices.map { stage in
+      Stage(
+        merging: stage == 0
+          ? nil
+          : try MergeBlock(
+            in: c.channels(stage - 1), out: c.channels(stage), normEpsilon: c.normEpsilon,
+            from: tree.scope("merge\(stage)")),
+        blocks: try (0..<c.depths[stage]).map { block in
+          try CSwinBlock(c, stage: stage, from: tree.scope("stage\(stage + 1)").scope(block))
+        },
+        outputNorm: hasOutputNorms
+          ? try LayerNorm(
+            c.channels(stage), epsilon: c.normEpsilon, from: tree.scope("norm\(stage + 1)")) : nil)
+    }
+    let last = c.depths.count - 1
+    finalNorm =
+      purpose == .classification
+      ? try LayerNorm(c.channels(last), epsilon: c.normEpsilon, from: tree.scope("norm")) : nil
+    featureInfo = c.featureInfo
+  }
+
+  package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> [Tensor] {
+    var map = stemNorm(stem(x, pass), pass)  // [B, H / 4, W / 4, C]
+    var outputs: [Tensor] = []
+    for stage in stages {
+      map = stage.merging?(map, pass) ?? map  // [B, H / 2, W / 2, 2C]
+      let grid = map.grid
+      map = stage.blocks.reduce(map.asTokens) { $1($0, grid: grid, pass) }.asMap(grid)
+      outputs.append(stage.outputNorm?(map, pass) ?? map)
+    }
+    return outputs
+  }
+
+  package var pooledChannels: Int { featureInfo[featureInfo.count - 1].channels }
+
+  package func pooled(_ x: Tensor, _ pass: ForwardPass) -> Tensor {
+    guard let finalNorm, let last = self(x, pass).last else {
+      preconditionFailure("a backbone built for dense prediction has no norm to pool after")
+    }
+    return pass.meanOverTokens(finalNorm(last, pass).asTokens, layer: path("pool"))
+  }
+}
+
+extension CSwinTransformer {
+  /// Keys of checkpoints that a model does not read.
+  package static let ignoredKeys = [
+    IgnoredKeys(pattern: "norm.*", reason: "after the last stage, for classification only"),
+    IgnoredKeys(pattern: "head.*", reason: "the ImageNet classifier"),
+  ]
+
+  /// The published variants of CSwin, by their names in configs.
+  package static let variants: [String: CSwinConfiguration] = [
+    "tiny": variant(64, [1, 2, 21, 1], [2, 4, 8, 16], .softmax),
+    "small": variant(64, [2, 4, 32, 2], [2, 4, 8, 16], .softmax),
+    "base": variant(96, [2, 4, 32, 2], [4, 8, 16, 32], .softmax),
+    "base_384": variant(96, [2, 4, 32, 2], [4, 8, 16, 32], .softmax, imageSize: 384),
+    "large": variant(144, [2, 4, 32, 2], [6, 12, 24, 24], .softmax),
+    "large_384": variant(144, [2, 4, 32, 2], [6, 12, 24, 24], .softmax, imageSize: 384),
+  ]
+
+  /// The published variants of FLatten-CSwin: other depths than CSwin's.
+  package static let flattenVariants: [String: CSwinConfiguration] = [
+    "tiny": variant(64, [2, 4, 18, 1], [2, 4, 8, 16], .linear),
+    "small": variant(64, [2, 4, 32, 2], [2, 4, 8, 16], .linear),
+    "base": variant(96, [3, 6, 29, 2], [4, 8, 16, 32], .linear),
+    "base_384": variant(96, [3, 6, 29, 2], [4, 8, 16, 32], .linear, imageSize: 384),
+  ]
+
+  private static func variant(
+    _ width: Int, _ depths: [Int], _ heads: [Int], _ early: AttentionKind, imageSize: Int = 224
+  ) -> CSwinConfiguration {
+    let side = imageSize / 32
+    var c = CSwinConfiguration(
+      embedDim: width, depths: depths, heads: heads, splitSizes: [1, 2, side, side],
+      attention: [early, early, .softmax, .softmax])
+    c.imageSize = imageSize
+    return c
+  }
+}

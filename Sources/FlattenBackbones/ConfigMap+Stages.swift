@@ -1,0 +1,63 @@
+import FlattenConfig
+
+/// What the configurations of several families read alike.
+extension ConfigMap {
+  /// A list with a number for each stage, or what a variant gives.
+  func stageInts(
+    _ key: String, in range: ClosedRange<Int>, _ given: [Int]?, count: Int? = nil
+  ) throws -> [Int] {
+    if let node = optional(key) {
+      let values = try node.ints(count: count, in: range)
+      guard (1...8).contains(values.count) else { throw node.error(expected: "1 to 8 stages") }
+      return values
+    }
+    guard let given else { return try required(key).ints(count: count, in: range) }
+    if let count, given.count != count {
+      throw node.error(
+        found: "has \(count) stages", expected: "\(key) for as many",
+        remedy: "Add '\(key): [...]'.")
+    }
+    return given
+  }
+
+  /// `attn_type`, a letter a stage, or what is given.
+  func attentionKinds(_ given: [AttentionKind], count: Int) throws -> [AttentionKind] {
+    guard let node = optional("attn_type") else {
+      if given.count == count { return given }
+      throw self.node.error(
+        found: "has \(count) stages", expected: "attn_type for as many",
+        remedy: "Add 'attn_type: ...'.")
+    }
+    let letters = try node.string().map { AttentionKind(rawValue: $0) }
+    guard letters.count == count, !letters.contains(nil) else {
+      throw node.error(
+        expected: "\(count) letters of L and S, one a stage, for example "
+          + String(repeating: "L", count: count))
+    }
+    return letters.compactMap { $0 }
+  }
+
+  /// `kernel_size`, which must be odd.
+  func oddKernel() throws -> Int? {
+    guard let node = optional("kernel_size") else { return nil }
+    let kernel = try node.int(in: 1...31)
+    if kernel % 2 == 0 { throw node.error(expected: "an odd number") }
+    return kernel
+  }
+
+  /// Refuses a switch in the position that is not built.
+  func refuse(_ key: String, otherThan value: Bool) throws {
+    if let node = optional(key), try node.bool() != value {
+      throw node.error(expected: "\(value): the other form is not built")
+    }
+  }
+
+  /// Refuses heads that do not divide their stage's channels.
+  func checkHeads(_ heads: [Int], channels: [Int]) throws {
+    for (channels, heads) in zip(channels, heads) where channels % heads != 0 {
+      throw (optional("num_heads") ?? node).error(
+        found: "gives \(heads) heads to \(channels) channels",
+        expected: "heads that divide the channels of their stage")
+    }
+  }
+}

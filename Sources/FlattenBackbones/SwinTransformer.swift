@@ -1,0 +1,293 @@
+// Swin (arXiv 2103.14030) and FLatten-Swin (arXiv 2308.00442).
+//
+// Checkpoints: microsoft/Swin-Transformer at f82860b (models/swin_transformer.py),
+// LeapLabTHU/FLatten-Transformer at abdb115 (models/flatten_swin.py), and mmsegmentation's spelling of
+// Swin (mmseg/models/backbones/swin.py at 0b50600).
+//
+// B batch, H W grid, C channels of a stage, w side of a window, n = w * w its tokens.
+//
+// What surprises:
+// - FLatten's `window_size` (56, or 96 for 384 pixels) is that of linear blocks; softmax blocks have
+//   windows of 7, or 12;
+// - windows of the official models are cut to a smaller map and then not shifted, so the last stage at
+//   224 pixels never shifts; mmsegmentation pads such a map and shifts;
+// - linear blocks shift, where their windows are smaller than the map, and ignore the mask;
+// - the norm after the last stage belongs to classification; in dense prediction each map has its own.
+//
+// Any picture size, which upstream's FLatten-Swin does not have: pictures are padded with zeros to
+// whole patches, maps to whole windows and even sides, as in mmsegmentation. A linear block whose window
+// was the whole map at the native size sees the whole map at any size, its position table resized;
+// other linear blocks keep their windows.
+
+import FlattenCheckpoint
+import FlattenNN
+import FlattenTensor
+
+/// A pre-norm block: attention inside windows, then the MLP.
+package struct SwinBlock: Sendable {
+  /// What a block's attention looks at.
+  package enum Span: Sendable, Equatable {
+    /// The map, whatever its size.
+    case wholeMap(native: Grid)
+    /// Windows of `side`, the map rolled by `shift`; `smallMaps` tells what a smaller map is.
+    case windows(side: Int, shift: Int, smallMaps: SwinConfiguration.SmallMaps)
+
+    /// The windows of a map.
+    func layout(_ grid: Grid) -> WindowLayout {
+      switch self {
+      case .wholeMap:
+        return WindowLayout(wholeOf: grid.height, grid.width)
+      case .windows(let side, let shift, let smallMaps):
+        let isSmall = smallMaps == .cut && min(grid.height, grid.width) <= side
+        return WindowLayout(
+          height: grid.height, width: grid.width,
+          windowHeight: isSmall ? min(side, grid.height) : side,
+          windowWidth: isSmall ? min(side, grid.width) : side, shift: isSmall ? 0 : shift)
+      }
+    }
+  }
+
+  /// The numbers of one block.
+  package struct Configuration: Sendable {
+    package let channels: Int
+    package let heads: Int
+    package let span: Span
+    package let attention: AttentionKind
+    package let mlpHidden: Int
+    package let qkvBias: Bool
+    package let normEpsilon: Float
+    package let focusingFactor: Int
+    package let kernel: Int
+
+    package init(
+      channels: Int, heads: Int, span: Span, attention: AttentionKind, mlpHidden: Int,
+      qkvBias: Bool, normEpsilon: Float, focusingFactor: Int, kernel: Int
+    ) {
+      self.channels = channels
+      self.heads = heads
+      self.span = span
+      self.attention = attention
+      self.mlpHidden = mlpHidden
+      self.qkvBias = qkvBias
+      self.normEpsilon = normEpsilon
+      self.focusingFactor = focusingFactor
+      self.kernel = kernel
+    }
+  }
+
+  private let span: Span
+  private let norm1: LayerNorm
+  private let attention: any WindowMixer
+  private let norm2: LayerNorm
+  private let mlp: MLP
+  private let path: String
+
+  package init(_ c: Configuration, from tree: ParameterScope) throws {
+    span = c.span
+    norm1 = try LayerNorm(c.channels, epsilon: c.normEpsilon, from: tree.scope("norm1"))
+    attention = try Self.attention(c, from: tree.scope("attn"))
+    norm2 = try LayerNorm(c.channels, epsilon: c.normEpsilon, from: tree.scope("norm2"))
+    mlp = try MLP(c.channels, hidden: c.mlpHidden, from: tree.scope("mlp"))
+    path = tree.path
+  }
+
+  private static func attention(
+    _ c: Configuration, from tree: ParameterScope
+  ) throws -> any WindowMixer {
+    let window: Grid =
+      switch c.span {
+      case .wholeMap(let native): native
+      case .windows(let side, _, _): Grid(side, side)
+      }
+    switch c.attention {
+    case .linear:
+      return try FocusedWindowAttention(
+        FocusedMixing.Configuration(
+          channels: c.channels, heads: c.heads, nativeGrid: window,
+          focusingFactor: c.focusingFactor, kernel: c.kernel),
+        qkvBias: c.qkvBias, from: tree)
+    case .softmax:
+      return try WindowAttention(
+        channels: c.channels, heads: c.heads, window: window.height, qkvBias: c.qkvBias, from: tree)
+    }
+  }
+
+  /// `[B, H, W, C]` to the same shape.
+  package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> Tensor {
+    let layout = span.layout(x.grid)
+    let windows = pass.windows(norm1(x, pass), layout, layer: "\(path).windows")  // [B*count, n, C]
+    let mixed = attention(windows, layout, pass)  // [B*count, n, C]
+    let y = pass.joinWindows([(mixed, layout)], residual: x, layer: "\(path).joined")
+    return mlp(norm2(y, pass), residual: y, pass)
+  }
+}
+
+/// Halves a map: four cells become one, `4C` channels `2C`.
+package struct PatchMerging: Sendable {
+  private let norm: LayerNorm
+  private let reduction: Linear
+  private let path: String
+
+  package init(_ channels: Int, normEpsilon: Float, from tree: ParameterScope) throws {
+    norm = try LayerNorm(4 * channels, epsilon: normEpsilon, from: tree.scope("norm"))
+    reduction = try Linear(
+      in: 4 * channels, out: 2 * channels, bias: false, from: tree.scope("reduction"))
+    path = tree.path
+  }
+
+  /// `[B, H, W, C]` to `[B, ceil(H / 2), ceil(W / 2), 2C]`.
+  package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> Tensor {
+    reduction(norm(pass.mergePatches(x, layer: path), pass), pass)
+  }
+}
+
+/// Swin and FLatten-Swin.
+package struct SwinTransformer: ClassifyingBackbone {
+  private struct Stage: Sendable {
+    let blocks: [SwinBlock]
+    let outputNorm: LayerNorm?
+    let merging: PatchMerging?
+  }
+
+  private let patchSize: Int
+  private let embedding: PatchEmbedding
+  private let stages: [Stage]
+  private let finalNorm: LayerNorm?
+  private let path: ParameterPath
+  package let featureInfo: [FeatureInfo]
+
+  package init(
+    _ c: SwinConfiguration, for purpose: BackbonePurpose, from tree: ParameterScope
+  ) throws {
+    patchSize = c.patchSize
+    path = ParameterPath(tree)
+    embedding = try PatchEmbedding(
+      in: c.inputChannels, out: c.embedDim,
+      ConvolutionGeometry(kernel: c.patchSize, stride: c.patchSize), normEpsilon: c.normEpsilon,
+      from: tree.scope("patch_embed"))
+    let last = c.depths.count - 1
+    let hasOutputNorms = tree.hasOutputNorms(
+      c.depths.indices.map { "norm\($0)" }, wanted: c.hasOutputNorms, for: purpose)
+    stages = try c.depths.indices.map { stage in
+      let scope = tree.scope("layers").scope(stage)
+      return Stage(
+        blocks: try (0..<c.depths[stage]).map { block in
+          try SwinBlock(
+            c.block(stage: stage, block, for: purpose), from: scope.scope("blocks").scope(block))
+        },
+        outputNorm: hasOutputNorms
+          ? try LayerNorm(
+            c.channels(stage), epsilon: c.normEpsilon, from: tree.scope("norm\(stage)")) : nil,
+        merging: stage == last
+          ? nil
+          : try PatchMerging(
+            c.channels(stage), normEpsilon: c.normEpsilon, from: scope.scope("downsample")))
+    }
+    finalNorm =
+      purpose == .classification
+      ? try LayerNorm(c.channels(last), epsilon: c.normEpsilon, from: tree.scope("norm")) : nil
+    featureInfo = c.featureInfo
+  }
+
+  package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> [Tensor] {
+    let picture = pass.padded(x, toMultipleOf: patchSize, layer: path("patch_embed.pad"))
+    var map = embedding(picture, pass)  // [B, H / 4, W / 4, C]
+    var outputs: [Tensor] = []
+    for stage in stages {
+      map = stage.blocks.reduce(map) { $1($0, pass) }
+      outputs.append(stage.outputNorm?(map, pass) ?? map)
+      map = stage.merging?(map, pass) ?? map  // [B, H / 2, W / 2, 2C]
+    }
+    return outputs
+  }
+
+  package var pooledChannels: Int { featureInfo[featureInfo.count - 1].channels }
+
+  package func pooled(_ x: Tensor, _ pass: ForwardPass) -> Tensor {
+    guard let finalNorm, let last = self(x, pass).last else {
+      preconditionFailure("a backbone built for dense prediction has no norm to pool after")
+    }
+    return pass.meanOverTokens(finalNorm(last, pass).asTokens, layer: path("pool"))
+  }
+}
+
+extension SwinConfiguration {
+  /// The numbers of a block.
+  func block(stage: Int, _ index: Int, for purpose: BackbonePurpose) -> SwinBlock.Configuration {
+    let kind = attention[stage]
+    let native = nativeSide(stage)
+    let window = kind == .linear ? linearWindow : softmaxWindow
+    let smallMaps = purpose == .classification ? .cut : smallMaps
+    // Upstream: models/flatten_swin.py:285, a window is never larger than the native map. Padded maps
+    // have windows of full size.
+    let side = smallMaps == .cut || kind == .linear ? min(window, native) : window
+    let isWhole = kind == .linear && native <= window
+    return SwinBlock.Configuration(
+      channels: channels(stage), heads: heads[stage],
+      span: isWhole
+        ? .wholeMap(native: Grid(native, native))
+        : .windows(
+          side: side, shift: index % 2 == 0 ? 0 : side / 2,
+          smallMaps: kind == .linear ? .cut : smallMaps),
+      attention: kind, mlpHidden: Int(Double(channels(stage)) * mlpRatio), qkvBias: qkvBias,
+      normEpsilon: normEpsilon, focusingFactor: focusingFactor, kernel: kernel)
+  }
+}
+
+extension SwinTransformer {
+  /// Keys of checkpoints that a model does not read.
+  package static let ignoredKeys = [
+    IgnoredKeys(pattern: "norm.*", reason: "after the last stage, for classification only"),
+    IgnoredKeys(pattern: "head.*", reason: "the ImageNet classifier"),
+    IgnoredKeys(pattern: "*.relative_position_index", reason: "follows from the window's size"),
+    IgnoredKeys(pattern: "*.attn_mask", reason: "follows from the map's size"),
+  ]
+
+  /// Our parameters for a key of mmsegmentation's Swin; any other key stays.
+  ///
+  /// Upstream: mmsegmentation tools/model_converters/swin2mmseg.py, read backwards.
+  package static func parameters(mmsegmentation key: String) -> [TranslatedParameter] {
+    if let rest = key.dropping(prefix: "patch_embed.projection.") {
+      return [TranslatedParameter("patch_embed.proj." + rest)]
+    }
+    guard let rest = key.dropping(prefix: "stages.") else { return [TranslatedParameter(key)] }
+    let name = rest.replacing(".attn.w_msa.", with: ".attn.")
+      .replacing(".ffn.layers.0.0.", with: ".mlp.fc1.")
+      .replacing(".ffn.layers.1.", with: ".mlp.fc2.")
+    // A norm of four cells and the weight after it have the cells in another order there.
+    let isMerging = name.contains(".downsample.")
+    return [
+      TranslatedParameter("layers." + name, elements: isMerging ? .unfoldedCells : .same)
+    ]
+  }
+
+  /// The published variants of Swin, by their names in configs.
+  package static let variants: [String: SwinConfiguration] = [
+    "tiny": variant(96, [2, 2, 6, 2], .softmax),
+    "small": variant(96, [2, 2, 18, 2], .softmax),
+    "base": variant(128, [2, 2, 18, 2], .softmax),
+    "base_384": variant(128, [2, 2, 18, 2], .softmax, imageSize: 384, window: 12),
+    "large": variant(192, [2, 2, 18, 2], .softmax),
+  ]
+
+  /// The published variants of FLatten-Swin.
+  package static let flattenVariants: [String: SwinConfiguration] = [
+    "tiny": variant(96, [2, 2, 6, 2], .linear),
+    "small": variant(96, [2, 2, 18, 2], .linear),
+    "base": variant(128, [2, 2, 18, 2], .linear),
+    "base_384": variant(128, [2, 2, 18, 2], .linear, imageSize: 384, window: 12, linear: 96),
+  ]
+
+  private static func variant(
+    _ width: Int, _ depths: [Int], _ early: AttentionKind, imageSize: Int = 224, window: Int = 7,
+    linear: Int = 56
+  ) -> SwinConfiguration {
+    var c = SwinConfiguration(
+      embedDim: width, depths: depths, heads: [1, 2, 4, 8].map { $0 * width / 32 },
+      attention: [early, early, .softmax, .softmax])
+    c.imageSize = imageSize
+    c.softmaxWindow = window
+    c.linearWindow = linear
+    return c
+  }
+}

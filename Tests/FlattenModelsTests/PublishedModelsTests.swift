@@ -1,0 +1,310 @@
+import FlattenBackbones
+import FlattenCheckpoint
+import FlattenConfig
+import FlattenModels
+import FlattenTensor
+import Foundation
+import TestSupport
+import Testing
+
+/// Every published variant at full size: its parameters, counted by the original code, and the keys of
+/// its checkpoints.
+@Suite struct PublishedModelsTests {
+  struct Variant: Sendable, CustomTestStringConvertible {
+    let family: String
+    let name: String
+    /// Counted by the original module; 0 where there is none.
+    var parameters = 0
+
+    var testDescription: String { "\(family) \(name)" }
+
+    func configuration() throws -> BackboneConfiguration {
+      try BackboneConfiguration(
+        ConfigNode.parse("{type: \(family), variant: \(name)}", name: "\(family) \(name)"))
+    }
+  }
+
+  static let variants: [Variant] = {
+    let file = Fixtures.families.appending(path: "parameters.txt")
+    guard let text = try? String(contentsOf: file, encoding: .utf8) else { return [] }
+    return text.split(separator: "\n").map { line in
+      let words = line.split(separator: " ").map(String.init)
+      return Variant(family: words[0], name: words[1], parameters: Int(words[2]) ?? 0)
+    }
+  }()
+
+  @Test func theListHasAllFamilies() {
+    #expect(Self.variants.count == 43)
+    let listed = Set(Self.variants.map(\.family))
+    // FLatten-DeiT has no original code.
+    let all = Set(BackboneConfiguration.Family.allCases.map(\.rawValue))
+    #expect(all.subtracting(listed) == ["flatten_deit"])
+  }
+
+  private func count(_ variant: Variant) throws -> Int {
+    let tree = ParameterTree.shapesOnly()
+    _ = try ImageClassifier(
+      variant.configuration().makeClassifyingBackbone(from: tree.root), classes: 1000,
+      from: tree.root)
+    // FLatten-PVT creates a norm of 512 channels that its forward never uses; it is not built here.
+    let unused = variant.family == "flatten_pvt" ? 2 * 512 : 0
+    return tree.parameterCount + unused
+  }
+
+  @Test(arguments: variants) func parametersAreThoseOfTheOriginal(_ variant: Variant) throws {
+    #expect(try count(variant) == variant.parameters)
+  }
+
+  /// Figures as they are printed, in millions: the paper's (arXiv 2308.00442, figure 6) and those of the
+  /// parents' README files.
+  ///
+  /// Not here, because the original code's own count does not round to them: FLatten-PVTv2-B2 (paper
+  /// 22.6, code 22.55), CSwin-T and -B (README 23 and 78, code 22.3 and 77.4), DeiT-T and -B (README 5
+  /// and 86, code 5.7 and 86.6).
+  static let printed: [(Variant, String)] = [
+    (Variant(family: "flatten_pvt", name: "tiny"), "12.2"),
+    (Variant(family: "flatten_pvt", name: "small"), "21.7"),
+    (Variant(family: "flatten_pvt_v2", name: "b1"), "12.9"),
+    (Variant(family: "flatten_swin", name: "tiny"), "29"),
+    (Variant(family: "flatten_swin", name: "small"), "51"),
+    (Variant(family: "flatten_swin", name: "base"), "89"),
+    (Variant(family: "flatten_swin", name: "base_384"), "91"),
+    (Variant(family: "flatten_cswin", name: "tiny"), "21"),
+    (Variant(family: "flatten_cswin", name: "small"), "35"),
+    (Variant(family: "flatten_cswin", name: "base"), "75"),
+    (Variant(family: "swin", name: "tiny"), "28"),
+    (Variant(family: "swin", name: "small"), "50"),
+    (Variant(family: "swin", name: "base"), "88"),
+    (Variant(family: "swin", name: "base_384"), "88"),
+    (Variant(family: "swin", name: "large"), "197"),
+    (Variant(family: "pvt", name: "tiny"), "13.2"),
+    (Variant(family: "pvt", name: "small"), "24.5"),
+    (Variant(family: "pvt", name: "medium"), "44.2"),
+    (Variant(family: "pvt", name: "large"), "61.4"),
+    (Variant(family: "pvt_v2", name: "b0"), "3.7"),
+    (Variant(family: "pvt_v2", name: "b1"), "14.0"),
+    (Variant(family: "pvt_v2", name: "b2"), "25.4"),
+    (Variant(family: "pvt_v2", name: "b2_li"), "22.6"),
+    (Variant(family: "pvt_v2", name: "b3"), "45.2"),
+    (Variant(family: "pvt_v2", name: "b4"), "62.6"),
+    (Variant(family: "pvt_v2", name: "b5"), "82.0"),
+    (Variant(family: "cswin", name: "small"), "35"),
+    (Variant(family: "cswin", name: "large"), "173"),
+    (Variant(family: "deit", name: "small"), "22"),
+  ]
+
+  @Test(arguments: printed) func parametersAreThoseInPrint(_ variant: Variant, _ text: String)
+    throws
+  {
+    let digits = text.contains(".") ? 1 : 0
+    let millions = Double(try count(variant)) / 1e6
+    #expect(String(format: "%.\(digits)f", millions) == text)
+  }
+
+  /// FLatten-DeiT is DeiT and, in each block, a scale, a row of positions per token and d depthwise
+  /// windows of 5x5 with their biases.
+  @Test(arguments: ["tiny", "small", "base"]) func flattenDeiTAddsItsModule(size: String) throws {
+    let plain = try count(Variant(family: "deit", name: size))
+    let numbers = try #require(VisionTransformer.variants[size])
+    let (channels, width) = (numbers.embedDim, numbers.embedDim / numbers.heads)
+    let module = channels + (1 + 14 * 14) * channels + width * (5 * 5 + 1)
+    #expect(try count(Variant(family: "flatten_deit", name: size)) == plain + 12 * module)
+  }
+
+  struct KeyList: Sendable, CustomTestStringConvertible {
+    let file: String
+    let family: String
+    let variant: String
+    let isDense: Bool
+
+    var testDescription: String { file }
+  }
+
+  static let keyLists: [KeyList] = [
+    KeyList(file: "flatten_pvt_tiny", family: "flatten_pvt", variant: "tiny", isDense: false),
+    KeyList(file: "flatten_pvt_v2_b0", family: "flatten_pvt_v2", variant: "b0", isDense: false),
+    KeyList(file: "pvt_tiny", family: "pvt", variant: "tiny", isDense: false),
+    KeyList(file: "pvt_tiny", family: "pvt", variant: "tiny", isDense: true),
+    KeyList(file: "pvt_v2_b0", family: "pvt_v2", variant: "b0", isDense: false),
+    KeyList(file: "pvt_v2_b2_li", family: "pvt_v2", variant: "b2_li", isDense: false),
+    KeyList(file: "swin_tiny", family: "swin", variant: "tiny", isDense: false),
+    KeyList(file: "swin_tiny", family: "swin", variant: "tiny", isDense: true),
+    KeyList(file: "swin_base_384", family: "swin", variant: "base_384", isDense: false),
+    KeyList(file: "flatten_swin_tiny", family: "flatten_swin", variant: "tiny", isDense: false),
+    KeyList(file: "flatten_swin_tiny", family: "flatten_swin", variant: "tiny", isDense: true),
+    KeyList(
+      file: "flatten_swin_base_384", family: "flatten_swin", variant: "base_384", isDense: false),
+    KeyList(file: "cswin_tiny", family: "cswin", variant: "tiny", isDense: false),
+    KeyList(file: "flatten_cswin_tiny", family: "flatten_cswin", variant: "tiny", isDense: false),
+    KeyList(
+      file: "flatten_cswin_base_384", family: "flatten_cswin", variant: "base_384", isDense: false),
+    KeyList(file: "deit_tiny", family: "deit", variant: "tiny", isDense: false),
+    KeyList(file: "swin_tiny_mmsegmentation", family: "swin", variant: "tiny", isDense: true),
+    KeyList(file: "pvt_tiny_mmdetection", family: "pvt", variant: "tiny", isDense: true),
+    KeyList(file: "pvt_v2_b0_mmdetection", family: "pvt_v2", variant: "b0", isDense: true),
+    KeyList(file: "cswin_tiny_dense", family: "cswin", variant: "tiny", isDense: true),
+  ]
+
+  /// A checkpoint of full size loads without a key missing or left over, under the original's names
+  /// and, for dense prediction, under those of its toolboxes.
+  @Test(arguments: keyLists) func aFullCheckpointLoads(_ list: KeyList) throws {
+    let configuration = try Variant(family: list.family, name: list.variant).configuration()
+    let file = KeyListParameters(
+      Fixtures.families.appending(path: "keys/\(list.file).txt"),
+      // The largest take long enough as it is.
+      isEmpty: list.variant == "base_384")
+    try #require(file.parameterShapes.count > 50)
+    let tree = ParameterTree(source: configuration.translating(file, below: ""))
+    if list.isDense {
+      _ = try configuration.makeBackbone(from: tree.root)
+      try tree.finish(ignoring: configuration.ignoredKeys)
+    } else {
+      _ = try ImageClassifier(
+        configuration.makeClassifyingBackbone(from: tree.root), classes: 1000, from: tree.root)
+      try tree.finish(
+        ignoring: configuration.ignoredKeys.filter { !$0.pattern.hasPrefix("head") })
+    }
+    #expect(tree.requested.count > 50)
+  }
+
+  /// Weights of another family say what they are.
+  @Test(arguments: [
+    ("flatten_swin_tiny", "swin", "FLatten-Swin tiny"), ("swin_tiny", "flatten_swin", "Swin tiny"),
+    ("swin_tiny_mmsegmentation", "pvt", "Swin of mmsegmentation tiny"),
+    ("flatten_cswin_tiny", "cswin", "FLatten-CSwin tiny"), ("cswin_tiny", "flatten_cswin", "CSwin"),
+    ("deit_tiny", "flatten_deit", "DeiT tiny"), ("pvt_tiny", "swin", "PVT tiny"),
+    ("pvt_tiny_mmdetection", "swin", "PVT of mmdetection tiny"),
+  ])
+  func theWrongFamilyIsNamed(file: String, family: String, name: String) throws {
+    let configuration = try Variant(family: family, name: "tiny").configuration()
+    let source = KeyListParameters(
+      Fixtures.families.appending(path: "keys/\(file).txt"), isEmpty: true)
+    let tree = ParameterTree(source: configuration.translating(source, below: ""))
+    _ = try configuration.makeBackbone(from: tree.root)
+    let error = #expect(throws: ParameterError.self) {
+      try tree.finish(ignoring: configuration.ignoredKeys) { _ in
+        ModelLikeness(source.parameterShapes.map { ($0.name, $0.shape) }).description
+      }
+    }
+    #expect(error?.description.contains("The file looks like \(name)") == true)
+  }
+
+  /// A segmentor of another toolbox: only the backbone's names differ, perhaps after `module.`.
+  @Test(
+    arguments: ["", "module."],
+    [
+      ("swin", "swin_tiny_mmsegmentation"), ("pvt", "pvt_tiny_mmdetection"),
+    ])
+  func aSegmentorOfAnotherToolboxLoads(prefix: String, model: (family: String, file: String))
+    throws
+  {
+    let text = """
+      {backbone: {type: \(model.family), variant: tiny}, neck: {out_channels: 8},
+       decode_head: {type: fpn_head, channels: 8, num_classes: 5}}
+      """
+    let configuration = try SegmentorConfiguration(ConfigNode.parse(text, name: model.family))
+    let shapes = ParameterTree.shapesOnly()
+    _ = try SemanticSegmentor(configuration, from: shapes.root)
+    let backbone = KeyListParameters(
+      Fixtures.families.appending(path: "keys/\(model.file).txt"), isEmpty: true)
+    let source = KeyListParameters(
+      backbone.parameterShapes.map {
+        (prefix + "backbone." + $0.name, $0.shape, $0.isFloatingPoint)
+      }
+        + shapes.requested.filter { !$0.name.hasPrefix("backbone.") }
+        .map { (prefix + $0.name, $0.shape, true) })
+    let tree = ParameterTree(source: configuration.translating(source))
+    _ = try SemanticSegmentor(configuration, from: tree.root)
+    try tree.finish(ignoring: SemanticSegmentor.ignoredKeys(configuration))
+  }
+
+  /// Any picture of at least 32 pixels, whatever its proportions: no map is empty, and each is its
+  /// stride's.
+  @Test(arguments: variants.filter { ["tiny", "b0"].contains($0.name) }) func anySizeRuns(
+    _ variant: Variant
+  ) throws {
+    let backbone = try variant.configuration().makeBackbone(from: ParameterTree.shapesOnly().root)
+    let pass = ForwardPass(threads: ThreadPool(threads: 1), isDryRun: true)
+    for (height, width) in [(32, 32), (33, 95), (224, 224), (1023, 64), (47, 389)] {
+      let maps = backbone(Tensor(uninitialized: [2, height, width, 3]), pass)
+      for (map, info) in zip(maps, backbone.featureInfo) {
+        let (rows, columns) = (
+          Double(height) / Double(info.stride), Double(width) / Double(info.stride)
+        )
+        #expect(map.shape[0] == 2 && map.shape[3] == info.channels)
+        #expect(abs(Double(map.shape[1]) - rows) < 1 && map.shape[1] > 0)
+        #expect(abs(Double(map.shape[2]) - columns) < 1 && map.shape[2] > 0)
+      }
+      #expect(maps.count == backbone.featureInfo.count)
+    }
+  }
+
+  /// Some output norms but not all is a damaged file, not a model with fewer of them.
+  @Test func outputNormsComeTogether() throws {
+    let configuration = try Variant(family: "swin", name: "tiny").configuration()
+    let all = KeyListParameters(
+      Fixtures.families.appending(path: "keys/swin_tiny_mmsegmentation.txt"), isEmpty: true)
+    let source = KeyListParameters(all.parameterShapes.filter { !$0.name.hasPrefix("norm2.") })
+    let tree = ParameterTree(source: configuration.translating(source, below: ""))
+    _ = try configuration.makeBackbone(from: tree.root)
+    let error = #expect(throws: ParameterError.self) {
+      try tree.finish(ignoring: configuration.ignoredKeys)
+    }
+    #expect(
+      error?.problems == [
+        .missing(name: "norm2.weight", expected: [384]),
+        .missing(name: "norm2.bias", expected: [384]),
+      ])
+  }
+
+  /// The dense Swin has norms that a classification checkpoint lacks; a config may insist on them.
+  @Test func outputNormsMayBeDemanded() throws {
+    for (family, keys) in [("swin", "norm0.weight"), ("cswin", "norm1.weight")] {
+      let text = "{type: \(family), variant: tiny, out_norms: true}"
+      let configuration = try BackboneConfiguration(ConfigNode.parse(text, name: family))
+      let file = KeyListParameters(
+        Fixtures.families.appending(path: "keys/\(family)_tiny.txt"), isEmpty: false)
+      let tree = ParameterTree(source: file)
+      _ = try configuration.makeBackbone(from: tree.root)
+      let error = #expect(throws: ParameterError.self) {
+        try tree.finish(ignoring: configuration.ignoredKeys)
+      }
+      #expect(error?.problems.count == 8)
+      #expect(error?.description.contains("'\(keys)'") == true)
+    }
+  }
+}
+
+/// A list of keys and shapes as a checkpoint of numbers without a pattern.
+private final class KeyListParameters: ParameterSource {
+  let name: String
+  let parameterShapes: [(name: String, shape: [Int], isFloatingPoint: Bool)]
+  private let isEmpty: Bool
+
+  init(_ parameters: [(name: String, shape: [Int], isFloatingPoint: Bool)]) {
+    name = "made for a test"
+    isEmpty = true
+    parameterShapes = parameters
+  }
+
+  /// - Parameter isEmpty: whether all elements are zero, which is quicker.
+  init(_ file: URL, isEmpty: Bool) {
+    name = file.lastPathComponent
+    self.isEmpty = isEmpty
+    let text = (try? String(contentsOf: file, encoding: .utf8)) ?? ""
+    parameterShapes = text.split(separator: "\n").map { line in
+      let words = line.split(separator: " ")
+      let shape = words[1] == "scalar" ? [] : words[1].split(separator: "x").compactMap { Int($0) }
+      return (String(words[0]), shape, words.count == 2)
+    }
+  }
+
+  func read(_ name: String, into buffer: UnsafeMutableBufferPointer<Float>) throws {
+    if isEmpty { return buffer.initialize(repeating: 0) }
+    var state = UInt32(truncatingIfNeeded: name.utf8.count)
+    for index in buffer.indices {
+      state = state &* 1_664_525 &+ 1_013_904_223
+      buffer[index] = Float(Int32(bitPattern: state)) * 0x1p-31
+    }
+  }
+}
