@@ -73,7 +73,7 @@ extension CommandLineTests {
 
     static let bench =
       "Usage: flatten-seg bench [--config <file.yaml>] [--weights <file>] [--size <HxW>] "
-      + "[--threads <threads>] [--repeat <repeat>] [--json]"
+      + "[--threads <threads>] [--precision <f32|bf16|auto>] [--repeat <repeat>] [--json]"
 
     static let badUsages = [
       BadUsage(

@@ -53,7 +53,7 @@ import Testing
       var y = [UInt16](repeating: 0, count: columns)
       set.table.bf16_narrow(x, columns, 1, columns, &y, columns)
       let got = y.suffix(6).map(Self.value)
-      #expect(got.prefix(4).allSatisfy(\.isNaN))
+      #expect(got.prefix(4).allSatisfy { $0.isNaN })
       #expect(Array(got.suffix(2)) == [.infinity, -.infinity])
     }
     // Larger than the largest bfloat16 by more than half a step.

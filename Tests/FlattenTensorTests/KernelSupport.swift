@@ -15,7 +15,8 @@ struct KernelSet: Sendable, CustomTestStringConvertible {
   static var reference: fk_table { KernelSet(name: "ref").table }
 
   /// Everything but the reference. Sets that are absent here are skipped in `DispatchTests`.
-  static let present = ["generic", "avx2", "avx512", "avx512_bf16"].filter(isAvailable).map(KernelSet.init)
+  static let present = ["generic", "avx2", "avx512", "avx512_bf16"].filter(isAvailable).map(
+    KernelSet.init)
 
   /// The same and the reference itself, for what all must promise.
   static let all = [KernelSet(name: "ref")] + present
