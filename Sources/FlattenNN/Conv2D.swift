@@ -54,9 +54,8 @@ package struct Conv2D: Sendable {
 
 /// A convolution of each channel by itself, stride 1, padding half the kernel.
 package struct DepthwiseConv2D: Sendable {
-  private let weight: Tensor  // [kernel * kernel, channels]
-  private let bias: Tensor
-  private let kernel: Int
+  /// What operators that contain the convolution read.
+  let parameters: DepthwiseWeight
   private let path: String
 
   /// Reads `weight` `[own, 1, kernel, kernel]` and `bias` `[own]`.
@@ -70,7 +69,7 @@ package struct DepthwiseConv2D: Sendable {
     let stored = try tree.tensor("weight", [channels, 1, kernel, kernel])
     let storedBias = try tree.tensor("bias", [channels])
     let all = channels * repeated
-    weight = Tensor([kernel * kernel, all]) { packed in
+    let weight = Tensor([kernel * kernel, all]) { packed in
       for position in 0..<kernel * kernel {
         for channel in 0..<all {
           packed[position * all + channel] =
@@ -78,10 +77,10 @@ package struct DepthwiseConv2D: Sendable {
         }
       }
     }
-    bias = Tensor([all]) { packed in
+    let bias = Tensor([all]) { packed in
       for channel in 0..<all { packed[channel] = storedBias.pointer[channel % channels] }
     }
-    self.kernel = kernel
+    parameters = DepthwiseWeight(weight: weight, bias: bias, kernel: kernel)
     path = tree.path
   }
 
@@ -93,7 +92,7 @@ package struct DepthwiseConv2D: Sendable {
     _ pass: ForwardPass
   ) -> Tensor {
     pass.depthwiseConvolution(
-      x, offset: offset, weight, bias: bias, kernel: kernel, activation: activation,
-      residual: residual, layer: path)
+      x, offset: offset, parameters.weight, bias: parameters.bias, kernel: parameters.kernel,
+      activation: activation, residual: residual, layer: path)
   }
 }

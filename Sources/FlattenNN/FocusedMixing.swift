@@ -39,7 +39,7 @@ package struct FocusedMixing: Sendable {
 
   private let configuration: Configuration
   private let position: PositionTable
-  private let inverseScale: Tensor  // [C], of the scale after softplus
+  private let focus: FocusMap
   private let depthwise: DepthwiseConv2D
   private let path: String
 
@@ -51,7 +51,8 @@ package struct FocusedMixing: Sendable {
       "positional_encoding", native: c.nativeGrid, channels: c.channels,
       leading: c.hasClassToken ? .kept(1) : .none, from: tree)
     let scale = try tree.tensor("scale", [1, 1, c.channels]).softplus().elements
-    inverseScale = Tensor([c.channels], scale.map { 1 / $0 })
+    focus = FocusMap(
+      inverseScale: Tensor([c.channels], scale.map { 1 / $0 }), power: c.focusingFactor)
     depthwise = try DepthwiseConv2D(
       c.channels / c.heads, kernel: c.kernel, repeated: c.heads, from: tree.scope("dwc"))
     path = tree.path
@@ -67,11 +68,15 @@ package struct FocusedMixing: Sendable {
     _ q: Tensor, kv: Tensor, grid: Grid, keyGrid: Grid, _ pass: ForwardPass
   ) -> Tensor {
     let c = configuration
-    let focusedQ = pass.focus(
-      q, inverseScale: inverseScale, power: c.focusingFactor, layer: "\(path).focus_q")
-    let focusedK = pass.focus(
-      kv, position: position(keyGrid, pass), inverseScale: inverseScale, power: c.focusingFactor,
-      layer: "\(path).focus_k")  // [B, n, C]
+    let position = position(keyGrid, pass)
+    if keyGrid == grid && !c.hasClassToken && !pass.isObserved {
+      return pass.focusedLinearAttention(
+        q, kv: kv, position: position, focus: focus, depthwise: depthwise.parameters,
+        heads: c.heads, grid: (grid.height, grid.width), layer: "\(path).attention")
+    }
+    // Step by step.
+    let focusedQ = pass.focus(q, focus, layer: "\(path).focus_q")  // [B, N, C]
+    let focusedK = pass.focus(kv, position: position, focus, layer: "\(path).focus_k")  // [B, n, C]
     let mixed = pass.linearAttention(
       focusedQ, focusedK, kv: kv, heads: c.heads, layer: "\(path).attention")  // [B, N, C]
 

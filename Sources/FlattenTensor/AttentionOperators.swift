@@ -9,13 +9,12 @@ extension ForwardPass {
   /// - Parameters:
   ///   - x: `[B, N, stride]`, of which the first C channels are read.
   ///   - position: `[N, C]`, added to x first.
-  ///   - inverseScale: `[C]`, what x is multiplied by.
   /// - Returns: `[B, N, C]`.
   package func focus(
-    _ x: Tensor, position: Tensor? = nil, inverseScale: Tensor, power: Int, layer: String
+    _ x: Tensor, position: Tensor? = nil, _ map: FocusMap, layer: String
   ) -> Tensor {
     let (batch, tokens, stride) = x.tokenShape(layer)
-    let channels = inverseScale.count
+    let channels = map.inverseScale.count
     precondition(
       position.map { $0.shape == [tokens, channels] } ?? true,
       "\(layer): position is \(position?.shape ?? []), keys [\(tokens), \(channels)]")
@@ -28,113 +27,11 @@ extension ForwardPass {
           kernels.focus(
             x.pointer + row * stride, stride,
             position.map { $0.pointer + rows.lowerBound * channels }, y + row * channels,
-            rows.count, channels, inverseScale.pointer, Int32(power))
+            rows.count, channels, map.inverseScale.pointer, Int32(map.power))
         }
       }
     }
   }
-
-  /// Linear attention per head: `q (k^T v) / n`, divided by `q . mean(k) + 1e-6`.
-  ///
-  /// `k^T v` is formed first, so the cost grows with the number of tokens, not its square.
-  ///
-  /// - Parameters:
-  ///   - q: `[B, N, C]`.
-  ///   - k: `[B, n, C]`.
-  ///   - kv: `[B, n, 2C]`, of which the last C channels are the values.
-  /// - Returns: `[B, N, C]`.
-  package func linearAttention(
-    _ q: Tensor, _ k: Tensor, kv: Tensor, heads: Int, layer: String
-  ) -> Tensor {
-    let (batch, queries, channels) = q.tokenShape(layer)
-    let keys = k.shape[1]
-    let width = channels / heads
-    precondition(
-      k.shape == [batch, keys, channels] && kv.shape == [batch, keys, 2 * channels]
-        && width * heads == channels,
-      "\(layer): q \(q.shape), k \(k.shape), kv \(kv.shape), \(heads) heads")
-    let kernels = kernels
-    let macs = batch * heads * width * width * (keys + queries)
-    let reading = q.count + 2 * k.count
-    return output(q.shape, .linearAttention, layer: layer, macs: macs, reading: reading) { y in
-      let stateCount = Engine.packedCount(depth: width, columns: width)
-      withScratch(batch * heads * (stateCount + width)) { states in
-        let means = states + batch * heads * stateCount
-        keyValueStates(k, kv: kv, heads: heads, states: states, means: means)
-        let block = 256 / Engine.rows * Engine.rows
-        let blocks = (queries + block - 1) / block
-        threads.run(batch * blocks * heads) { task in
-          let item = task / (blocks * heads)
-          let head = task % heads
-          let first = task / heads % blocks * block
-          let count = min(block, queries - first)
-          let offset = (item * queries + first) * channels + head * width
-          Engine.multiply(
-            q.pointer + offset, rowStride: channels, depthStride: 1, rows: count, depth: width,
-            packed: states + (item * heads + head) * stateCount, columns: 0..<width, of: width,
-            into: y + offset, stride: channels)
-          kernels.divide_by_dot(
-            y + offset, channels, q.pointer + offset, channels,
-            means + (item * heads + head) * width, count, width, 1e-6)
-        }
-      }
-    }
-  }
-
-  /// `k^T v / n` of every head, packed as the right side of a product, and the mean of k.
-  ///
-  /// - Parameters:
-  ///   - states: one packed `[d, d]` per item and head.
-  ///   - means: `[B, heads, d]`.
-  private func keyValueStates(
-    _ k: Tensor, kv: Tensor, heads: Int, states: UnsafeMutablePointer<Float>,
-    means: UnsafeMutablePointer<Float>
-  ) {
-    let (batch, keys, channels) = (k.shape[0], k.shape[1], k.shape[2])
-    let width = channels / heads
-    let stateCount = Engine.packedCount(depth: width, columns: width)
-    let kernels = kernels
-    let scale = 1 / Float(keys)
-    // One task makes some columns of one head's state: outputs are split, the sum is not.
-    let part = min(width, Engine.usesKernels ? Engine.panel : width)
-    let parts = (width + part - 1) / part
-    threads.run(batch * heads * parts) { [self] task in
-      let (item, head) = (task / (heads * parts), task / parts % heads)
-      let first = task % parts * part
-      let columns = min(part, width - first)
-      let key = k.pointer + item * keys * channels + head * width
-      let value = kv.pointer + item * keys * 2 * channels + channels + head * width + first
-      // Some keys at a time, so that what each row of the state reads again is still cached.
-      let block = Self.cachedKeys
-      let packedCount = Engine.packedCount(depth: min(block, keys), columns: columns)
-      withScratch(packedCount + 2 * width * columns) { values in
-        let state = values + packedCount
-        let part = state + width * columns
-        state.update(repeating: 0, count: width * columns)
-        for first in stride(from: 0, to: keys, by: block) {
-          let count = min(block, keys - first)
-          Engine.pack(
-            value + first * 2 * channels, depthStride: 2 * channels, columnStride: 1, depth: count,
-            columns: columns, into: values)
-          Engine.multiply(
-            key + first * channels, rowStride: 1, depthStride: channels, rows: width, depth: count,
-            packed: values, columns: 0..<columns, of: columns, into: part, stride: columns)
-          kernels.add_scaled(state, part, scale, width * columns)
-        }
-        Engine.pack(
-          state, depthStride: columns, columnStride: 1, depth: width, columns: columns,
-          into: states + (item * heads + head) * stateCount + width * first)
-      }
-      if first == 0 {
-        let mean = means + (item * heads + head) * width
-        kernels.column_sums(key, channels, keys, width, mean)
-        for index in 0..<width { mean[index] *= scale }
-      }
-    }
-  }
-
-  /// Keys whose products are summed on their own, in float32; also better rounded than one long sum.
-  private static let cachedKeys = 256
 
   /// Softmax attention per head: `softmax(q k^T / sqrt d) v`; scores are made for a block of queries
   /// at a time, never for all.

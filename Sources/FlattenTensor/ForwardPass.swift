@@ -43,6 +43,9 @@ package final class ForwardPass {
   /// Called with every named layer's output, for tests and for looking inside a model.
   package var onOutput: ((String, Tensor) -> Void)?
 
+  /// Whether somebody looks at each step's output or cost, so that steps must not be taken as one.
+  package var isObserved: Bool { isDryRun || onOutput != nil }
+
   package init(threads: ThreadPool, memory: BufferPool = BufferPool(), isDryRun: Bool = false) {
     self.threads = threads
     self.memory = memory

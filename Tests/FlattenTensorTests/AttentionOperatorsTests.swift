@@ -129,7 +129,8 @@ import Testing
     let position = Tensor.noise([130, 4], seed: 2)
     let scale = Tensor.noise([4], seed: 3, scale: 0.3, offset: 0.8)
     for position in [nil, position] {
-      let y = pass().focus(wide, position: position, inverseScale: scale, power: 3, layer: "focus")
+      let y = pass().focus(
+        wide, position: position, FocusMap(inverseScale: scale, power: 3), layer: "focus")
       let x = wide.elements
       var wanted: [Double] = []
       for token in 0..<260 {
@@ -144,5 +145,29 @@ import Testing
       }
       #expect(y.mismatch(wanted, [2, 130, 4]) == nil)
     }
+  }
+
+  /// One operator or three, with grids of many and few rows, wide and narrow, and more keys than a piece.
+  @Test(arguments: [(39, 31, 36, 2), (3, 300, 20, 1), (200, 90, 16, 1), (1, 1, 48, 3)])
+  func theWholeIsItsParts(size: (Int, Int, Int, Int)) {
+    let (height, width, channels, heads) = size
+    let tokens = height * width
+    let q = Tensor.noise([2, tokens, channels], seed: 1)
+    let kv = Tensor.noise([2, tokens, 2 * channels], seed: 2)
+    let position = Tensor.noise([tokens, channels], seed: 3)
+    let map = FocusMap(inverseScale: .noise([channels], seed: 4, offset: 2), power: 3)
+    let depthwise = DepthwiseWeight(
+      weight: .noise([25, channels], seed: 5), bias: .noise([channels], seed: 6), kernel: 5)
+    let pass = pass()
+    let whole = pass.focusedLinearAttention(
+      q, kv: kv, position: position, focus: map, depthwise: depthwise, heads: heads,
+      grid: (height, width), layer: "")
+    let mixed = pass.linearAttention(
+      pass.focus(q, map, layer: ""), pass.focus(kv, position: position, map, layer: ""), kv: kv,
+      heads: heads, layer: "")
+    let parts = pass.depthwiseConvolution(
+      kv.reshaped([2, height, width, 2 * channels]), offset: channels, depthwise.weight,
+      bias: depthwise.bias, kernel: 5, residual: mixed, layer: "")
+    #expect(whole.bits == parts.bits)
   }
 }

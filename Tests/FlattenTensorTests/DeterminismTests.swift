@@ -53,6 +53,15 @@ import Testing
         .noise([2, 513, 64], seed: 1, offset: 1), .noise([2, 49, 64], seed: 2, offset: 1),
         kv: .noise([2, 49, 128], seed: 3), heads: 2, layer: "")
     },
+    Operator(testDescription: "focused linear attention") { pass in
+      pass.focusedLinearAttention(
+        .noise([2, 39 * 31, 36], seed: 1), kv: .noise([2, 39 * 31, 72], seed: 2),
+        position: .noise([39 * 31, 36], seed: 3),
+        focus: FocusMap(inverseScale: .noise([36], seed: 4, offset: 2), power: 3),
+        depthwise: DepthwiseWeight(
+          weight: .noise([25, 36], seed: 5), bias: .noise([36], seed: 6), kernel: 5),
+        heads: 2, grid: (39, 31), layer: "")
+    },
     Operator(testDescription: "softmax attention") { pass in
       pass.softmaxAttention(
         .noise([2, 131, 24], seed: 1), kv: .noise([2, 49, 48], seed: 3), heads: 3, layer: "")
@@ -84,7 +93,7 @@ import Testing
     Operator(testDescription: "focusing map") { pass in
       pass.focus(
         .noise([2, 301, 40], seed: 1), position: .noise([301, 35], seed: 2),
-        inverseScale: .noise([35], seed: 3, offset: 2), power: 3, layer: "")
+        FocusMap(inverseScale: .noise([35], seed: 3, offset: 2), power: 3), layer: "")
     },
     Operator(testDescription: "layer norm") { pass in
       pass.layerNorm(

@@ -61,7 +61,8 @@ struct fk_table {
 
   // One output row of a depthwise convolution, stride 1, zero padding kernel / 2.
   // x: height x width pixels of `channels`, ldx apart. weight: kernel * kernel x channels.
-  // bias: channels, or NULL. residual: this output row, or NULL; added after the activation.
+  // bias: channels, or NULL. residual: this output row, or NULL; added after the activation; it may be
+  // out.
   // out: width x channels, row number `row`.
   void (*depthwise_row)(const float *x, ptrdiff_t ldx, size_t height, size_t width,
                         size_t channels, size_t row, int kernel, const float *weight,
