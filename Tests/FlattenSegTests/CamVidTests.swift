@@ -28,10 +28,12 @@ private enum Material {
   .serialized,
   .enabled(if: Material.isPresent, "shared/models or shared/data is not beside the clone"))
 struct CamVidTests {
-  private func segmenter(_ name: String) throws -> Segmenter {
+  private func segmenter(
+    _ name: String, precision: Precision = .float32
+  ) throws -> Segmenter {
     try Segmenter.load(
       config: Fixtures.repository.appending(path: "Configs/camvid/\(name).yaml").path,
-      weights: Material.models.appending(path: "\(name).pth").path)
+      weights: Material.models.appending(path: "\(name).pth").path, precision: precision)
   }
 
   private func expectation(_ name: String) throws -> JSONValue {
@@ -65,6 +67,29 @@ struct CamVidTests {
     try check(
       try segmenter(name), on: Material.camvid, split: "test",
       against: try expectation(name)["test"])
+  }
+
+  /// bfloat16 beside float32: 99 % of the labels, and the reference's mIoU within 0.1 points.
+  @Test(
+    .enabled(if: Material.isOptimised, "233 pictures need an optimised build"),
+    .enabled(if: Precision.automatic == .bfloat16, "this CPU has no bfloat16 products"))
+  func bfloat16Agrees() throws {
+    let name = Material.names[0]
+    let (exact, rounded) = (try segmenter(name), try segmenter(name, precision: .bfloat16))
+    #expect(rounded.precision == .bfloat16)
+    let dataset = try Dataset.open(
+      rounded.configuration.dataset, root: Material.camvid.path, split: "test")
+    let report = try Evaluation.run(rounded, on: dataset)
+    let wanted = try #require(try expectation(name)["test"]["mIoU"].number)
+    #expect(abs(report.scores.mIoU * 100 - wanted) <= 0.1, "mIoU is \(report.scores.mIoU * 100)")
+    var (equal, all) = (0, 0)
+    for item in dataset.items.prefix(40) {
+      let picture = try dataset.load(item).image
+      let labels = try exact.segment(picture).labels.ids
+      equal += zip(labels, try rounded.segment(picture).labels.ids).filter { $0 == $1 }.count
+      all += labels.count
+    }
+    #expect(Double(equal) >= 0.99 * Double(all), "\(equal) of \(all) labels are equal")
   }
 
   /// The same weights on the rendered scenes, through the config that is part of the binary.
