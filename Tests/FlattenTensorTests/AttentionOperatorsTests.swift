@@ -1,3 +1,4 @@
+import FlattenKernels
 import FlattenTensor
 import Foundation
 import TestSupport
@@ -168,6 +169,9 @@ import Testing
     let parts = pass.depthwiseConvolution(
       kv.reshaped([2, height, width, 2 * channels]), offset: channels, depthwise.weight,
       bias: depthwise.bias, kernel: 5, residual: mixed, layer: "")
-    #expect(whole.bits == parts.bits)
+    #expect(whole.mismatch(parts.elements.map(Double.init), parts.shape) == nil)
+    // OpenBLAS, which multiplies without AVX2, sums in an order that depends on the number of rows.
+    let areSame = whole.bits == parts.bits
+    #expect(areSame || String(cString: fk_isa()) == "generic")
   }
 }
