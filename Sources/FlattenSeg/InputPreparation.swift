@@ -32,12 +32,19 @@ extension InputRule {
       }
   }
 
+  /// The network's input size for a resized picture.
+  package func padded(_ image: Image, minimum: Int) -> PixelSize {
+    PixelSize(
+      height: max(image.height.rounded(up: padding), minimum),
+      width: max(image.width.rounded(up: padding), minimum))
+  }
+
   /// A resized picture as the network's input `[1, H, W, 3]`, normalised and padded with zeros.
   ///
   /// - Parameter minimum: the least height and width; what is missing is padded.
   package func normalised(_ image: Image, minimum: Int, pool: BufferPool) -> Tensor {
-    let height = max(image.height.rounded(up: padding), minimum)
-    let width = max(image.width.rounded(up: padding), minimum)
+    let size = padded(image, minimum: minimum)
+    let (height, width) = (size.height, size.width)
     // One division per byte value instead of one per pixel; the same bits.
     let table = (0..<3).map { channel in
       (0..<256).map { (Float($0) - mean[channel]) / std[channel] }

@@ -157,11 +157,17 @@ public struct Segmenter: Sendable {
   package func field(
     of picture: Image, isFlipped: Bool, mode: InferenceMode?
   ) throws -> ScoreField {
+    let mode = mode ?? configuration.mode
+    if case .whole = mode {
+      // Before the input, so that it lies in the same memory.
+      let size = configuration.input.padded(picture, minimum: Self.leastSide)
+      memory.reserve(bytes: MemoryCheck.bytes(height: size.height, width: size.width))
+    }
     let input = configuration.input.normalised(
       picture, minimum: Self.leastSide, pool: memory)
     let (height, width) = (input.shape[1], input.shape[2])
     let tiles: [ScoreField.Tile]
-    switch mode ?? configuration.mode {
+    switch mode {
     case .whole:
       tiles = [
         ScoreField.Tile(
