@@ -128,6 +128,22 @@ public enum ModelConfiguration: Sendable {
   /// A class for the picture.
   case classification(ClassificationConfiguration)
 
+  /// What the model is called.
+  public var name: String {
+    switch self {
+    case .segmentation(let c): c.name
+    case .classification(let c): c.name
+    }
+  }
+
+  /// The size of input that models are shown and timed at: a classifier's own, for the others 512x512.
+  public var nominalSize: PixelSize {
+    switch self {
+    case .segmentation: PixelSize(height: 512, width: 512)
+    case .classification(let c): c.input.nominalSize
+    }
+  }
+
   /// Reads a config file; one whose `model` has a `classifier` is a classifier's.
   ///
   /// - Throws: an error that names the file, the line and the key.

@@ -38,6 +38,14 @@ public struct ModelProfile: Sendable {
     self.init(Self.records(size) { _ = model($0, $1) }, tree, size: size)
   }
 
+  /// The same for a model of either task.
+  public init(of configuration: ModelConfiguration, size: PixelSize) throws {
+    switch configuration {
+    case .segmentation(let c): try self.init(of: c, size: size)
+    case .classification(let c): try self.init(of: c, size: size)
+    }
+  }
+
   /// The same for a classifier.
   public init(of configuration: ClassificationConfiguration, size: PixelSize) throws {
     let tree = ParameterTree.shapesOnly()

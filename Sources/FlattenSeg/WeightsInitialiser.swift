@@ -14,16 +14,11 @@ public enum WeightsInitialiser {
     for configuration: ModelConfiguration, seed: UInt64, to path: String
   ) throws -> Int {
     let tree = ParameterTree.random(seed: seed)
-    let name: String
     switch configuration {
-    case .segmentation(let c):
-      _ = try SemanticSegmentor(c.model, from: tree.root)
-      name = c.name
-    case .classification(let c):
-      _ = try ImageClassifier(c.model, from: tree.root)
-      name = c.name
+    case .segmentation(let c): _ = try SemanticSegmentor(c.model, from: tree.root)
+    case .classification(let c): _ = try ImageClassifier(c.model, from: tree.root)
     }
-    try tree.write(to: path, metadata: [("config", name), ("seed", "\(seed)")])
+    try tree.write(to: path, metadata: [("config", configuration.name), ("seed", "\(seed)")])
     return tree.parameterCount
   }
 }

@@ -36,20 +36,12 @@ struct InfoCommand: ParsableCommand {
     }
     let configuration =
       try config.map { try ModelConfiguration.load(path: $0) } ?? .segmentation(.builtIn())
-    let name: String
-    let profile: ModelProfile
-    switch configuration {
-    case .segmentation(let c):
-      name = c.name
-      profile = try ModelProfile(of: c, size: size?.size ?? PixelSize(height: 512, width: 512))
-    case .classification(let c):
-      name = c.name
-      profile = try ModelProfile(of: c, size: size?.size ?? c.input.nominalSize)
-    }
+    let profile = try ModelProfile(
+      of: configuration, size: size?.size ?? configuration.nominalSize)
     if json {
-      Output.line(document(name, profile).text())
+      Output.line(document(configuration.name, profile).text())
     } else {
-      Output.text(table(name, profile))
+      Output.text(table(configuration.name, profile))
     }
   }
 

@@ -126,6 +126,20 @@ extension CommandLineTests {
       #expect(outcome.text.contains("head"))
     }
 
+    @Test(arguments: [[], ["--weights", "w.safetensors"]]) func benchTimesAClassifier(
+      weights: [String]
+    ) throws {
+      let folder = try setting()
+      let outcome = try Tool.run(
+        ["bench", "--config", "model.yaml", "--repeat", "1", "--json"] + weights, in: folder)
+      expectSuccess(outcome)
+      let document = try JSONDecoder().decode(JSONValue.self, from: outcome.output)
+      #expect(document["name"].text == "small")
+      #expect(document["height"].int == 32 && document["width"].int == 32)
+      #expect((document["median_ms"].number ?? 0) > 0)
+      #expect(document["operators"].list.contains { $0["name"].text == "head" })
+    }
+
     // MARK: eval
 
     /// Pictures whose right class is what `classify` says, but for one.

@@ -30,14 +30,6 @@ import Testing
     )
   }
 
-  private func profile(_ model: ModelConfiguration, _ size: PixelSize?) throws -> ModelProfile {
-    switch model {
-    case .segmentation(let c):
-      try ModelProfile(of: c, size: size ?? PixelSize(height: 64, width: 64))
-    case .classification(let c): try ModelProfile(of: c, size: size ?? c.input.nominalSize)
-    }
-  }
-
   /// Parameters that published counts include and no pass reads.
   private func unused(_ file: String) -> Int {
     // FLatten-PVT creates a norm of 512 channels that its forward never uses.
@@ -58,7 +50,7 @@ import Testing
 
   @Test(arguments: files) func parametersAreThosePublished(file: String) throws {
     let (model, published) = try load(file)
-    let profile = try profile(model, nil)
+    let profile = try ModelProfile(of: model, size: model.nominalSize)
     #expect(profile.parameters > 0)
     guard let text = try published?.value(at: "parameters")?.string() else { return }
     #expect(text.hasSuffix("M") && Double(text.dropLast()) != nil, "\(text)")
@@ -80,8 +72,8 @@ import Testing
     let giga = try #require(Double(text.dropLast()))
     let decimals = text.contains(".") ? text.split(separator: ".")[1].count - 1 : 0
     let unit = pow(10, -Double(decimals))
-    let counted =
-      Double(try profile(model, PixelSize(height: sides[0], width: sides[1])).macs) / 1e9
+    let profile = try ModelProfile(of: model, size: PixelSize(height: sides[0], width: sides[1]))
+    let counted = Double(profile.macs) / 1e9
     #expect(abs(counted - giga) <= 0.02 * giga + unit / 2, "\(counted) G, published \(text)")
   }
 
