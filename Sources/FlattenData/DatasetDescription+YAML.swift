@@ -22,10 +22,7 @@ extension DatasetDescription {
   /// - Throws: ``DatasetError`` for an unknown name, `FileError` and `ConfigError` for a file that
   ///   cannot be used.
   public static func load(nameOrPath: String) throws -> DatasetDescription {
-    let isPath =
-      nameOrPath.contains("/")
-      || [".yaml", ".yml"].contains { nameOrPath.lowercased().hasSuffix($0) }
-    if isPath { return try DatasetDescription(ConfigNode.load(path: nameOrPath)) }
+    if isPath(nameOrPath) { return try DatasetDescription(ConfigNode.load(path: nameOrPath)) }
     guard let resource = fd_resource_named(resourceFolder + nameOrPath + resourceSuffix) else {
       let near = nearestSpelling(to: nameOrPath, among: builtInNames)
       let names = builtInNames.joined(separator: ", ")
@@ -39,12 +36,19 @@ extension DatasetDescription {
       ConfigNode.parse(Array(bytes), name: String(cString: resource.pointee.name)))
   }
 
+  /// Whether a text is a path rather than a built-in name.
+  static func isPath(_ nameOrPath: String) -> Bool {
+    nameOrPath.contains("/")
+      || [".yaml", ".yml"].contains { nameOrPath.lowercased().hasSuffix($0) }
+  }
+
   private static let resourceFolder = "Datasets/"
   private static let resourceSuffix = ".yaml"
 
   private static func builtInName(_ resource: String) -> String? {
     guard resource.hasPrefix(resourceFolder), resource.hasSuffix(resourceSuffix) else { return nil }
-    return String(resource.dropFirst(resourceFolder.count).dropLast(resourceSuffix.count))
+    let name = String(resource.dropFirst(resourceFolder.count).dropLast(resourceSuffix.count))
+    return name.contains("/") ? nil : name
   }
 
   /// How label pictures store their numbers, by the word in a description.
@@ -133,7 +137,7 @@ extension DatasetDescription.Split {
 
 extension ConfigNode {
   /// Text of at least one character, none of them a control character.
-  fileprivate func plainText() throws -> String {
+  func plainText() throws -> String {
     let text = try string()
     guard isPlain(text) else {
       throw error(found: "is empty or holds control characters", expected: "text")
@@ -142,7 +146,7 @@ extension ConfigNode {
   }
 
   /// A path that stays below the data set's root.
-  fileprivate func relativePath() throws -> String {
+  func relativePath() throws -> String {
     let path = try plainText()
     guard isInside(path) else {
       throw error(expected: "a path below the data set's root, without '..'")
@@ -156,7 +160,7 @@ extension ConfigNode {
     return text
   }
 
-  fileprivate func suffixes() throws -> [String] {
+  func suffixes() throws -> [String] {
     kind == .list ? try list().map { try $0.suffix() } : [try suffix()]
   }
 

@@ -9,4 +9,5 @@ typedef struct {
 } fd_table;
 
 extern const fd_table fd_datasets;
+extern const fd_table fd_class_lists;
 extern const fd_table fd_model;

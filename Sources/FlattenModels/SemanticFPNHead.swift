@@ -11,52 +11,29 @@ import FlattenNN
 import FlattenTensor
 
 /// Brings every level to the finest grid by convolutions and doublings, adds them and classifies.
-package struct SemanticFPNHead: Sendable {
-  /// The numbers of a head.
-  package struct Configuration: Sendable {
-    /// Width of every convolution.
-    package let channels: Int
-    /// Number of classes.
-    package let classes: Int
-    /// How the doublings and the last resize place their samples.
-    package let alignCorners: Bool
-    /// Of the batch norms.
-    package let normEpsilon: Float
-
-    package init(channels: Int, classes: Int, alignCorners: Bool, normEpsilon: Float) {
-      self.channels = channels
-      self.classes = classes
-      self.alignCorners = alignCorners
-      self.normEpsilon = normEpsilon
-    }
-  }
-
-  private let configuration: Configuration
+package struct SemanticFPNHead: SegmentationHead {
+  private let alignCorners: Bool
   private let scaleHeads: [[Conv2D]]
   private let isFinest: [Bool]
   private let classifier: Conv2D
   private let path: String
 
-  package init(_ c: Configuration, from inputs: [FeatureInfo], tree: ParameterScope) throws {
-    configuration = c
+  package init(_ c: HeadConfiguration, from inputs: [FeatureInfo], tree: ParameterScope) throws {
+    alignCorners = c.alignCorners
     path = tree.path
     let finest = inputs.map(\.stride).min() ?? 1
     isFinest = inputs.map { $0.stride == finest }
     scaleHeads = try inputs.enumerated().map { level, input in
       let doublings = (input.stride / finest).trailingZeroBitCount
       return try (0..<max(1, doublings)).map { index in
-        try Conv2D(
-          in: index == 0 ? input.channels : c.channels, out: c.channels,
-          ConvolutionGeometry(kernel: 3, padding: 1),
-          following: .batchNorm(epsilon: c.normEpsilon, key: "bn"), activation: .relu, key: "conv",
+        try c.module(
+          in: index == 0 ? input.channels : c.channels, kernel: 3,
           from: tree.scope("scale_heads").scope(level).scope(doublings == 0 ? index : 2 * index))
       }
     }
-    classifier = try Conv2D(
-      in: c.channels, out: c.classes, ConvolutionGeometry(kernel: 1), from: tree.scope("conv_seg"))
+    classifier = try c.classifier(from: tree)
   }
 
-  /// Levels of the pyramid, finest first, to logits `[B, H, W, classes]` on the finest grid.
   package func callAsFunction(_ levels: consuming [Tensor], _ pass: ForwardPass) -> Tensor {
     // Coarsest first, so that each is let go once it is used.
     levels.reverse()
@@ -73,12 +50,12 @@ package struct SemanticFPNHead: Sendable {
         }
         map = pass.resizeBilinear(
           map, height: doubled.height, width: doubled.width,
-          alignCorners: configuration.alignCorners, layer: "\(path).scale_heads.\(level).upsample")
+          alignCorners: alignCorners, layer: "\(path).scale_heads.\(level).upsample")
       }
       return map
     }
     let sum = pass.addResized(
-      finest, coarser, alignCorners: configuration.alignCorners, layer: "\(path).sum")
+      finest, coarser, alignCorners: alignCorners, layer: "\(path).sum")
     return classifier(sum, pass)
   }
 }

@@ -10,14 +10,15 @@ import FlattenTensor
 ///       backbone: { type: flatten_pvt, variant: tiny }
 ///       neck: { type: fpn, out_channels: 256 }
 ///       decode_head: { type: fpn_head, channels: 128, num_classes: 150, align_corners: false }
+///
+/// The heads `uper_head` and `segformer_head` take the backbone's maps: no `neck` then.
 package struct SegmentorConfiguration: Sendable {
   package enum NeckType: String, CaseIterable { case fpn }
-  package enum HeadType: String, CaseIterable { case fpnHead = "fpn_head" }
 
   package let backbone: BackboneConfiguration
-  /// Width of the neck's maps.
-  package let neckChannels: Int
-  package let head: SemanticFPNHead.Configuration
+  /// Width of the neck's maps; `nil` where the head reads the backbone's.
+  package let neckChannels: Int?
+  package let head: HeadConfiguration
 
   /// A checkpoint under our names where another toolbox wrote it.
   package func translating(_ source: any ParameterSource) -> any ParameterSource {
@@ -33,40 +34,46 @@ package struct SegmentorConfiguration: Sendable {
   package init(_ node: ConfigNode) throws {
     let map = try node.map(known: ["backbone", "neck", "decode_head"])
     backbone = try BackboneConfiguration(try map.required("backbone"))
-    let neck = try map.required("neck").map(known: ["type", "out_channels"])
-    _ = try neck.optional("type")?.choice(NeckType.self)
-    neckChannels = try neck.required("out_channels").int(in: 1...4096)
-    let head = try map.required("decode_head").map(
-      known: ["type", "channels", "num_classes", "align_corners", "norm_eps"])
-    _ = try head.required("type").choice(HeadType.self)
-    self.head = SemanticFPNHead.Configuration(
-      channels: try head.required("channels").int(in: 1...4096),
-      classes: try head.required("num_classes").int(in: 1...4096),
-      alignCorners: try head.optional("align_corners")?.bool() ?? false,
-      normEpsilon: Float(try head.optional("norm_eps")?.double(in: 0...1) ?? 1e-5))
+    head = try HeadConfiguration(try map.required("decode_head"))
+    if head.needsNeck {
+      let neck = try map.required("neck").map(known: ["type", "out_channels"])
+      _ = try neck.optional("type")?.choice(NeckType.self)
+      neckChannels = try neck.required("out_channels").int(in: 1...4096)
+    } else if let neck = map.optional("neck") {
+      throw neck.error(
+        found: "has no place before this head", expected: "decode_head.type fpn_head, or no neck")
+    } else {
+      neckChannels = nil
+    }
   }
 }
 
-/// A backbone, a feature pyramid and a segmentation head under mmsegmentation's key names.
+/// A backbone, a feature pyramid where the head wants one, and a segmentation head under mmsegmentation's key names.
 package struct SemanticSegmentor: Sendable {
   package let backbone: any PyramidBackbone
-  package let neck: FeaturePyramidNetwork
-  package let head: SemanticFPNHead
+  package let neck: FeaturePyramidNetwork?
+  package let head: any SegmentationHead
   package let classes: Int
 
   /// Builds the model; the caller ends the loading with `ParameterTree.finish`.
   package init(_ c: SegmentorConfiguration, from tree: ParameterScope) throws {
-    backbone = try c.backbone.makeBackbone(from: tree.scope("backbone"))
-    neck = try FeaturePyramidNetwork(
-      from: backbone.featureInfo, channels: c.neckChannels, tree: tree.scope("neck"))
-    head = try SemanticFPNHead(c.head, from: neck.featureInfo, tree: tree.scope("decode_head"))
+    let backbone = try c.backbone.makeBackbone(from: tree.scope("backbone"))
+    let neck = try c.neckChannels.map { channels in
+      try FeaturePyramidNetwork(
+        from: backbone.featureInfo, channels: channels, tree: tree.scope("neck"))
+    }
+    self.backbone = backbone
+    self.neck = neck
+    head = try c.head.makeHead(
+      from: neck?.featureInfo ?? backbone.featureInfo, tree: tree.scope("decode_head"))
     classes = c.classes
   }
 
   /// - Parameter x: `[B, H, W, 3]`, normalised; both sides at least 32.
   /// - Returns: logits `[B, H', W', classes]` on the finest grid, a quarter of the input's.
   package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> Tensor {
-    head(neck(backbone(x, pass), pass), pass)
+    guard let neck else { return head(backbone(x, pass), pass) }
+    return head(neck(backbone(x, pass), pass), pass)
   }
 
   /// Keys of a checkpoint that inference does not read.

@@ -99,13 +99,7 @@ public struct BatchPrediction: Sendable {
           reason: "exists already; give --overwrite to replace it or --skip-existing to keep it")
       }
     }
-    if source.isStandardInput {
-      let bytes = try readStandardInput(limit: limits.fileBytes) {
-        try Image.requirePicture(firstBytes: $0, name: "standard input")
-      }
-      return .picture(try Image.decode(bytes, name: "standard input", limits: limits))
-    }
-    return .picture(try Image.decode(path: source.path, limits: limits))
+    return .picture(try source.decode(limits: limits))
   }
 
   private func compute(_ source: PictureSource, _ loaded: Loaded) throws -> Made {

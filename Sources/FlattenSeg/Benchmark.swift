@@ -22,7 +22,7 @@ public struct Benchmark: Sendable {
     public let seconds: Double
   }
 
-  /// Median over all runs, from the input tensor to the coarse logits.
+  /// Median over all runs, from the input tensor to the network's scores.
   public let medianSeconds: Double
   /// The fastest run.
   public let minSeconds: Double
@@ -50,19 +50,18 @@ public struct Benchmark: Sendable {
   ///   - repeats: counted runs, after two that are not.
   /// - Throws: ``BenchmarkError`` where the kernels in use disagree with the reference.
   public static func run(
-    _ configuration: SegmentationConfiguration, weights: String?, size: PixelSize, threads: Int,
+    _ configuration: ModelConfiguration, weights: String?, size: PixelSize, threads: Int,
     precision: Precision = .float32, repeats: Int
   ) throws -> Benchmark {
     let pool = ThreadPool(threads: threads)
-    func load(_ precision: Precision) throws -> SemanticSegmentor {
+    func load(_ precision: Precision) throws -> Network {
       let packing = Packing(threads: pool, precision)
-      let tree =
-        try weights.map {
-          ParameterTree(source: try WeightsError.opening($0), packing: packing)
-        } ?? ParameterTree.random(seed: 0, packing: packing)
-      let model = try SemanticSegmentor(configuration.model, from: tree.root)
-      try tree.finish(ignoring: SemanticSegmentor.ignoredKeys(configuration.model))
-      return model
+      guard let weights else {
+        return try configuration.makeNetwork(
+          from: ParameterTree.random(seed: 0, packing: packing))
+      }
+      let source = configuration.translating(try WeightsError.opening(weights))
+      return try configuration.makeNetwork(from: ParameterTree(source: source, packing: packing))
     }
     let expected = try Engine.withReferenceKernels {
       try load(.float32)(Self.input(Self.smallSize), ForwardPass(threads: pool))
@@ -139,6 +138,32 @@ public struct Benchmark: Sendable {
       getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
       return usage.ru_maxrss << 10  // kilobytes
     #endif
+  }
+}
+
+/// From an input `[1, H, W, 3]` to scores, coarse logits or those of a classifier.
+private typealias Network = (Tensor, ForwardPass) -> Tensor
+
+extension ModelConfiguration {
+  fileprivate func translating(_ source: any ParameterSource) -> any ParameterSource {
+    switch self {
+    case .segmentation(let c): c.model.translating(source)
+    case .classification(let c): c.model.translating(source)
+    }
+  }
+
+  /// The model with all of a tree's parameters.
+  fileprivate func makeNetwork(from tree: ParameterTree) throws -> Network {
+    switch self {
+    case .segmentation(let c):
+      let model = try SemanticSegmentor(c.model, from: tree.root)
+      try tree.finish(ignoring: SemanticSegmentor.ignoredKeys(c.model))
+      return { model($0, $1) }
+    case .classification(let c):
+      let model = try ImageClassifier(c.model, from: tree.root)
+      try tree.finish(ignoring: ImageClassifier.ignoredKeys(c.model))
+      return { model($0, $1).logits }
+    }
   }
 }
 

@@ -35,9 +35,22 @@ public struct ModelProfile: Sendable {
   public init(of configuration: SegmentationConfiguration, size: PixelSize) throws {
     let tree = ParameterTree.shapesOnly()
     let model = try SemanticSegmentor(configuration.model, from: tree.root)
-    let pass = ForwardPass(threads: ThreadPool(threads: 1), isDryRun: true)
-    let records = Self.records(of: model, pass: pass, size: size)
-    self.init(records, tree, size: size)
+    self.init(Self.records(size) { _ = model($0, $1) }, tree, size: size)
+  }
+
+  /// The same for a model of either task.
+  public init(of configuration: ModelConfiguration, size: PixelSize) throws {
+    switch configuration {
+    case .segmentation(let c): try self.init(of: c, size: size)
+    case .classification(let c): try self.init(of: c, size: size)
+    }
+  }
+
+  /// The same for a classifier.
+  public init(of configuration: ClassificationConfiguration, size: PixelSize) throws {
+    let tree = ParameterTree.shapesOnly()
+    let model = try ImageClassifier(configuration.model, from: tree.root)
+    self.init(Self.records(size) { _ = model($0, $1) }, tree, size: size)
   }
 
   private init(_ records: [OperatorRecord], _ tree: ParameterTree, size: PixelSize) {
@@ -84,13 +97,14 @@ public struct ModelProfile: Sendable {
     return owners
   }
 
+  /// The operators of a dry run.
   private static func records(
-    of model: SemanticSegmentor, pass: ForwardPass, size: PixelSize
+    _ size: PixelSize, of run: (Tensor, ForwardPass) -> Void
   ) -> [OperatorRecord] {
+    let pass = ForwardPass(threads: ThreadPool(threads: 1), isDryRun: true)
     var records: [OperatorRecord] = []
     pass.onOperator = { records.append($0) }
-    let input = Tensor(uninitialized: [1, size.height, size.width, 3])
-    _ = model(input, pass)
+    run(Tensor(uninitialized: [1, size.height, size.width, 3]), pass)
     return records
   }
 }

@@ -1,5 +1,6 @@
 import FlattenData
 import FlattenFiles
+import FlattenImage
 import Foundation
 
 /// A picture to segment and the name of what comes of it.
@@ -11,6 +12,17 @@ public struct PictureSource: Sendable, Hashable {
 
   /// Whether the picture comes from standard input.
   public var isStandardInput: Bool { path == "-" }
+
+  /// Reads the picture.
+  ///
+  /// - Throws: `FileError` where there is none, or it is larger than `limits`.
+  func decode(limits: DecodingLimits) throws -> Decoded<Image> {
+    guard isStandardInput else { return try Image.decode(path: path, limits: limits) }
+    let bytes = try readStandardInput(limit: limits.fileBytes) {
+      try Image.requirePicture(firstBytes: $0, name: "standard input")
+    }
+    return try Image.decode(bytes, name: "standard input", limits: limits)
+  }
 }
 
 /// The pictures that a command line names.

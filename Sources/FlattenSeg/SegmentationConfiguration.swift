@@ -89,6 +89,11 @@ public struct SegmentationConfiguration: Sendable {
   }
 
   package init(_ node: ConfigNode) throws {
+    if let classifier = node.value(at: "model.classifier") {
+      throw classifier.error(
+        found: "belongs to a classifier", expected: "a segmentor's config",
+        remedy: "Use 'flatten-seg classify' for it.")
+    }
     let map = try node.map(known: [
       "name", "dataset", "model", "input", "inference", "published",
     ])
@@ -108,7 +113,8 @@ public struct SegmentationConfiguration: Sendable {
     _ = try map.optional("published")?.map()
   }
 
-  private static func resolved(_ text: String, beside file: String) -> String {
+  /// A YAML file's path as seen from the config; any other text as it is.
+  static func resolved(_ text: String, beside file: String) -> String {
     let isFile = text.hasSuffix(".yaml") || text.hasSuffix(".yml")
     guard isFile, !text.hasPrefix("/"), let slash = file.lastIndex(of: "/") else { return text }
     return file[...slash] + text

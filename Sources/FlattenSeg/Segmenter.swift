@@ -212,6 +212,8 @@ public enum SegmentationError: Error, CustomStringConvertible, Sendable {
   case noMemory(threads: Int, Int)
   /// Size of the network's input and the bytes that it needs and cannot have.
   case pictureTooLarge(PixelSize, Int)
+  /// What the config's resize would make of a strip.
+  case proportions(PixelSize)
 
   /// One sentence.
   public var description: String {
@@ -224,6 +226,9 @@ public enum SegmentationError: Error, CustomStringConvertible, Sendable {
     case .pictureTooLarge(let size, let bytes):
       "a network input of \(size.width)x\(size.height) pixels needs at least \(bytes >> 20) MB of "
         + "memory, which the system or a limit refuses. Use --mode slide or a smaller picture."
+    case .proportions(let size):
+      "the config's rule would make \(size.width)x\(size.height) pixels of it; the picture is too "
+        + "narrow a strip to be classified. Crop it first."
     }
   }
 }

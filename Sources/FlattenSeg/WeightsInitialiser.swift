@@ -11,10 +11,13 @@ public enum WeightsInitialiser {
   /// - Returns: the number of parameters.
   @discardableResult
   public static func write(
-    for configuration: SegmentationConfiguration, seed: UInt64, to path: String
+    for configuration: ModelConfiguration, seed: UInt64, to path: String
   ) throws -> Int {
     let tree = ParameterTree.random(seed: seed)
-    _ = try SemanticSegmentor(configuration.model, from: tree.root)
+    switch configuration {
+    case .segmentation(let c): _ = try SemanticSegmentor(c.model, from: tree.root)
+    case .classification(let c): _ = try ImageClassifier(c.model, from: tree.root)
+    }
     try tree.write(to: path, metadata: [("config", configuration.name), ("seed", "\(seed)")])
     return tree.parameterCount
   }

@@ -12,8 +12,8 @@ struct BenchCommand: ParsableCommand {
       Example:
         flatten-seg bench --config model.yaml --size 512x512
 
-      The time is that of the network, from its input to the coarse logits; times do
-      not depend on the weights, which are random unless --weights names some.
+      The time is that of the network, from its input to its scores; times do not
+      depend on the weights, which are random unless --weights names some.
       GFLOP/s count the operations of the definition, two a multiply-accumulate:
       where a method needs fewer, the share of the peak passes 100 %. Compare ratios
       between machines, not times.
@@ -27,8 +27,11 @@ struct BenchCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Weights of the model; default: random ones.", valueName: "file"))
   var weights: String?
 
-  @Option(help: ArgumentHelp("Size of the network's input, height first.", valueName: "HxW"))
-  var size = SizeArgument(PixelSize(height: 512, width: 512))
+  @Option(
+    help: ArgumentHelp(
+      "Size of the network's input, height first; default: 512x512, or a classifier's own.",
+      valueName: "HxW"))
+  var size: SizeArgument?
 
   @Option(
     name: [.customShort("j"), .long],
@@ -54,16 +57,16 @@ struct BenchCommand: ParsableCommand {
     if !(1...10000).contains(repeats) {
       throw ValidationError("--repeat is \(repeats), a number from 1 to 10000 is wanted.")
     }
-    if size.size.height < 32 || size.size.width < 32 {
+    if let size, size.size.height < 32 || size.size.width < 32 {
       throw ValidationError("--size is \(size), at least 32x32 is wanted.")
     }
   }
 
   func run() throws {
     let configuration =
-      try config.map { try SegmentationConfiguration.load(path: $0) } ?? .builtIn()
+      try config.map { try ModelConfiguration.load(path: $0) } ?? .segmentation(.builtIn())
     let benchmark = try Benchmark.run(
-      configuration, weights: weights, size: size.size,
+      configuration, weights: weights, size: size?.size ?? configuration.nominalSize,
       threads: threads ?? ThreadPool.availableProcessors, precision: precision.precision,
       repeats: repeats)
     if json {
@@ -74,7 +77,7 @@ struct BenchCommand: ParsableCommand {
   }
 
   private func document(
-    _ configuration: SegmentationConfiguration, _ benchmark: Benchmark
+    _ configuration: ModelConfiguration, _ benchmark: Benchmark
   ) -> OrderedJSON {
     .object([
       ("name", .string(configuration.name)),
@@ -106,7 +109,7 @@ struct BenchCommand: ParsableCommand {
   }
 
   private func table(
-    _ configuration: SegmentationConfiguration, _ benchmark: Benchmark
+    _ configuration: ModelConfiguration, _ benchmark: Benchmark
   ) -> String {
     func row(_ name: String, _ seconds: Double, _ macs: Int, _ bytes: Int) -> [String] {
       let rate = Double(macs) / max(seconds, 1e-9)

@@ -15,9 +15,12 @@ struct EvalCommand: ParsableCommand {
       Examples:
         flatten-seg eval --config model.yaml --weights model.pth --data ADE20K
         flatten-seg eval --dataset camvid --data CamVid --predictions masks/
+        flatten-seg eval --config Configs/imagenet/flatten_swin_t.yaml \\
+          --weights flatten_swin_t.pth --data ILSVRC2012/val
 
       Scores follow mmsegmentation's IoUMetric: a class that is neither in the
-      labels nor predicted stays out of the means.
+      labels nor predicted stays out of the means. A classifier has top-1 and top-5,
+      on one folder of pictures a class, named by the class's id or index.
       """)
 
   enum Format: String, ExpressibleByArgument, CaseIterable { case table, json, csv, markdown }
@@ -89,8 +92,14 @@ struct EvalCommand: ParsableCommand {
   func run() throws {
     let start = ContinuousClock.now
     try checkOutputs()
-    let report: EvaluationReport
     Interrupt.watch()
+    if let config = model.config, let weights = model.weights,
+      case .classification = try ModelConfiguration.load(path: config)
+    {
+      return try runClassification(config: config, weights: weights)
+    }
+    try requireGates(among: ["aAcc", "mIoU", "mAcc", "mDice", "mFscore"])
+    let report: EvaluationReport
     let progress: @Sendable (Evaluation.Progress) -> Void = {
       Progress.shared.show(done: $0.done, of: $0.total)
     }
@@ -120,22 +129,32 @@ struct EvalCommand: ParsableCommand {
         shouldStop: { Interrupt.isRequested },
         onWarning: { if !isQuiet { Output.warning($0) } }, onProgress: progress)
     }
-    Progress.shared.clear()
-    if Interrupt.wasSignalled {
-      Output.error(
-        "interrupted after \(counted(report.pictures, "picture")): no scores, they would not be the set's"
-      )
-      throw ExitStatus.interrupted
-    }
+    try finish(pictures: report.pictures)
     try write(report)
-    if !quiet {
-      let seconds = (ContinuousClock.now - start).seconds
-      Output.error(
-        String(
-          format: "%@ in %.1f s, %.2f a second", counted(report.pictures, "picture"), seconds,
-          Double(report.pictures) / seconds))
-    }
-    try checkGates(report)
+    showRate(pictures: report.pictures, since: start)
+    let scores = report.scores
+    try checkGates([
+      "aAcc": scores.aAcc, "mIoU": scores.mIoU, "mAcc": scores.mAcc, "mDice": scores.mDice,
+      "mFscore": scores.mFscore,
+    ])
+  }
+
+  /// Ends the progress; an interrupted evaluation has no scores.
+  func finish(pictures: Int) throws {
+    Progress.shared.clear()
+    guard Interrupt.wasSignalled else { return }
+    Output.error(
+      "interrupted after \(counted(pictures, "picture")): no scores, they would not be the set's")
+    throw ExitStatus.interrupted
+  }
+
+  func showRate(pictures: Int, since start: ContinuousClock.Instant) {
+    if quiet { return }
+    let seconds = (ContinuousClock.now - start).seconds
+    Output.error(
+      String(
+        format: "%@ in %.1f s, %.2f a second", counted(pictures, "picture"), seconds,
+        Double(pictures) / seconds))
   }
 
   private func open(_ description: DatasetDescription) throws -> Dataset {
@@ -168,7 +187,6 @@ struct EvalCommand: ParsableCommand {
       case .csv: report.csv()
       case .markdown: report.markdown()
       }
-    let whole = text.hasSuffix("\n") ? text : text + "\n"
     if let confusion { try AtomicFile.write(report.confusionCSV(), to: confusion) }
     if let confusionPicture {
       let classes = 0..<report.matrix.classes
@@ -178,6 +196,12 @@ struct EvalCommand: ParsableCommand {
       try ConfusionPicture.draw(names: report.classNames, counts: counts)
         .writePNG(to: confusionPicture)
     }
+    try write(text)
+  }
+
+  /// Writes scores where the user wants them.
+  func write(_ text: String) throws {
+    let whole = text.hasSuffix("\n") ? text : text + "\n"
     if let output {
       try AtomicFile.write(whole, to: output)
     } else {
@@ -185,12 +209,16 @@ struct EvalCommand: ParsableCommand {
     }
   }
 
-  private func checkGates(_ report: EvaluationReport) throws {
-    let scores = report.scores
-    let figures = [
-      "aAcc": scores.aAcc, "mIoU": scores.mIoU, "mAcc": scores.mAcc, "mDice": scores.mDice,
-      "mFscore": scores.mFscore,
-    ]
+  /// Refuses gates on figures that there will not be, before hours are spent.
+  func requireGates(among names: [String]) throws {
+    if let gate = failUnder.first(where: { !names.contains($0.name) }) {
+      throw RequestError(
+        "--fail-under names \(gate.name); this model has \(names.joined(separator: ", ")).")
+    }
+  }
+
+  /// - Parameter figures: 0 to 1, by name.
+  func checkGates(_ figures: [String: Double]) throws {
     var isMissed = false
     for gate in failUnder {
       let figure = (figures[gate.name] ?? .nan) * 100
@@ -218,7 +246,7 @@ struct GateArgument: ExpressibleByArgument {
   init?(argument: String) {
     let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
     guard parts.count == 2, let least = Double(parts[1]), least.isFinite,
-      ["aAcc", "mIoU", "mAcc", "mDice", "mFscore"].contains(parts[0])
+      ["aAcc", "mIoU", "mAcc", "mDice", "mFscore", "top1", "top5"].contains(parts[0])
     else { return nil }
     name = parts[0]
     self.least = least

@@ -10,7 +10,7 @@ import Logging
 struct FlattenSegCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "flatten-seg",
-    abstract: "Segment pictures with FLatten transformers, on the CPU.",
+    abstract: "Segment and classify pictures with FLatten transformers, on the CPU.",
     discussion: """
       Examples:
         flatten-seg predict street.jpg --overlay
@@ -29,9 +29,9 @@ struct FlattenSegCommand: ParsableCommand {
       """,
     version: Version.text,
     subcommands: [
-      PredictCommand.self, EvalCommand.self, InfoCommand.self, BenchCommand.self,
-      InspectCommand.self,
-      ConvertCommand.self, InitCommand.self, DatasetsCommand.self,
+      PredictCommand.self, ClassifyCommand.self, EvalCommand.self, InfoCommand.self,
+      BenchCommand.self, InspectCommand.self, ConvertCommand.self,
+      InitCommand.self, DatasetsCommand.self,
     ])
 
   /// Parses, runs and ends the process with the status that the failure's kind asks for.

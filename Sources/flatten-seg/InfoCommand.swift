@@ -21,32 +21,33 @@ struct InfoCommand: ParsableCommand {
       valueName: "file.yaml"))
   var config: String?
 
-  @Option(help: ArgumentHelp("Size of the network's input, height first.", valueName: "HxW"))
-  var size = SizeArgument(PixelSize(height: 512, width: 512))
+  @Option(
+    help: ArgumentHelp(
+      "Size of the network's input, height first; default: 512x512, or a classifier's own.",
+      valueName: "HxW"))
+  var size: SizeArgument?
 
   @Flag(help: "Print one JSON object: parameters, macs, layers.")
   var json = false
 
   func run() throws {
-    let configuration =
-      try config.map { try SegmentationConfiguration.load(path: $0) } ?? .builtIn()
-    let size = size.size
-    guard size.height >= 32, size.width >= 32 else {
+    if let size = size?.size, size.height < 32 || size.width < 32 {
       throw RequestError("--size is \(size.height)x\(size.width), at least 32x32 is wanted.")
     }
-    let profile = try ModelProfile(of: configuration, size: size)
+    let configuration =
+      try config.map { try ModelConfiguration.load(path: $0) } ?? .segmentation(.builtIn())
+    let profile = try ModelProfile(
+      of: configuration, size: size?.size ?? configuration.nominalSize)
     if json {
-      Output.line(document(configuration, profile).text())
+      Output.line(document(configuration.name, profile).text())
     } else {
-      Output.text(table(configuration, profile))
+      Output.text(table(configuration.name, profile))
     }
   }
 
-  private func document(
-    _ configuration: SegmentationConfiguration, _ profile: ModelProfile
-  ) -> OrderedJSON {
+  private func document(_ name: String, _ profile: ModelProfile) -> OrderedJSON {
     .object([
-      ("name", .string(configuration.name)),
+      ("name", .string(name)),
       ("height", .integer(profile.size.height)),
       ("width", .integer(profile.size.width)),
       ("instruction_set", .string(Version.instructionSet)),
@@ -68,9 +69,7 @@ struct InfoCommand: ParsableCommand {
     ])
   }
 
-  private func table(
-    _ configuration: SegmentationConfiguration, _ profile: ModelProfile
-  ) -> String {
+  private func table(_ name: String, _ profile: ModelProfile) -> String {
     let header = ["layer", "kind", "output", "parameters", "MMAC"]
     let rows = profile.layers.map { layer in
       [
@@ -81,7 +80,7 @@ struct InfoCommand: ParsableCommand {
     return TextTable.text(header: header, rows: rows, leftColumns: 3)
       + String(
         format: "%@\nparameters %d (%.2f M), %.2f GMAC at %dx%d (height x width), kernels %@\n",
-        configuration.name, profile.parameters, Double(profile.parameters) / 1e6,
+        name, profile.parameters, Double(profile.parameters) / 1e6,
         Double(profile.macs) / 1e9, profile.size.height, profile.size.width,
         Version.instructionSet)
   }

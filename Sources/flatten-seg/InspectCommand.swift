@@ -136,7 +136,7 @@ struct InitCommand: ParsableCommand {
 
   func run() throws {
     try requireOther(output, than: config)
-    let configuration = try SegmentationConfiguration.load(path: config)
+    let configuration = try ModelConfiguration.load(path: config)
     try WeightsInitialiser.write(for: configuration, seed: seed, to: output)
     Output.line(printable(output, limit: .max))
   }

@@ -129,8 +129,6 @@ struct InferenceOptions: ParsableArguments {
 struct SizeArgument: ExpressibleByArgument, CustomStringConvertible {
   let size: PixelSize
 
-  init(_ size: PixelSize) { self.size = size }
-
   init?(argument: String) {
     let parts = argument.lowercased().split(separator: "x", omittingEmptySubsequences: false)
     let numbers = parts.compactMap { Int($0) }

@@ -107,16 +107,8 @@ struct PredictCommand: ParsableCommand {
 
   func run() throws {
     let pictures = PictureList(inputs, lists: list, isRecursive: recursive)
-    for failure in pictures.failures { Output.error("error: \(failure)") }
+    try pictures.requirePictures(inputs)
     let named = pictures.sources.count + pictures.failures.count
-    guard !pictures.sources.isEmpty else {
-      if pictures.failures.isEmpty {
-        Output.error(
-          "error: no pictures (.jpg, .jpeg, .png) in \(printable(inputs.joined(separator: ", "), limit: 400))"
-        )
-      }
-      throw ExitStatus.input
-    }
     var outputs = PredictionOutputs(target: try target(for: pictures, named: named))
     outputs.existing = overwrite ? .replace : skipExisting ? .skip : .refuse
     outputs.overlayOpacity = overlay ? opacity : nil
@@ -138,13 +130,13 @@ struct PredictCommand: ParsableCommand {
     batch.run(pictures.sources, shouldStop: { Interrupt.isRequested }) { outcome in
       report(outcome)
       let done = tally.withLock { tally in
-        tally.add(outcome)
+        tally.add(outcome.source, failure: outcome.failure)
         return tally.done
       }
       Progress.shared.show(done: done, of: pictures.sources.count)
     }
     Progress.shared.clear()
-    try finish(tally.withLock { $0 }, pictures)
+    try tally.withLock { $0 }.finish(pictures)
   }
 
   /// Where the results go, checked against the number of pictures.
@@ -213,44 +205,11 @@ struct PredictCommand: ParsableCommand {
       ),
     ])
   }
-
-  /// Says what failed and chooses the exit status.
-  private func finish(_ tally: BatchTally, _ pictures: PictureList) throws {
-    let failed = tally.failures.count + pictures.failures.count
-    if Interrupt.wasSignalled {
-      Output.error(
-        "interrupted after \(tally.done) of \(counted(pictures.sources.count, "picture"))")
-      throw ExitStatus.interrupted
-    }
-    guard failed > 0 else { return }
-    let total = pictures.sources.count + pictures.failures.count
-    guard total > 1 else {
-      let kind = tally.failures.first?.error.kind ?? .unreadable
-      throw kind == .unwritable ? ExitStatus.failed : ExitStatus.input
-    }
-    let names = pictures.failures.map(\.path) + tally.failures.map(\.source.path)
-    Output.error("\(failed) of \(total) pictures failed:")
-    for name in names.prefix(20) { Output.error("  \(printable(name, limit: 200))") }
-    if names.count > 20 { Output.error("  and \(names.count - 20) more") }
-    if tally.succeeded > 0 { throw ExitStatus.partial }
-    let isUnwritable =
-      pictures.failures.isEmpty && tally.failures.allSatisfy { $0.error.kind == .unwritable }
-    throw isUnwritable ? ExitStatus.failed : ExitStatus.input
-  }
 }
 
-/// What a batch came to.
-private struct BatchTally {
-  var done = 0
-  var succeeded = 0
-  var failures: [(source: PictureSource, error: FileError)] = []
-
-  mutating func add(_ outcome: BatchPrediction.Outcome) {
-    done += 1
-    if case .failed(let error) = outcome.result {
-      failures.append((outcome.source, error))
-    } else {
-      succeeded += 1
-    }
+extension BatchPrediction.Outcome {
+  /// Why there is no result, `nil` where there is one.
+  fileprivate var failure: FileError? {
+    if case .failed(let error) = result { error } else { nil }
   }
 }

@@ -10,7 +10,7 @@ extension CommandLineTests {
 
     /// Set FLATTEN_UPDATE_TEXTS=1 to write the files anew; then read what changed.
     @Test(arguments: [
-      "", "predict", "eval", "info", "bench", "inspect", "convert", "init", "datasets",
+      "", "predict", "classify", "eval", "info", "bench", "inspect", "convert", "init", "datasets",
       "datasets show",
       "datasets check",
     ])
@@ -69,6 +69,8 @@ extension CommandLineTests {
     }
 
     static let predict = "Usage: flatten-seg predict [<options>] [<input> ...]"
+    static let classify =
+      "Usage: flatten-seg classify [<options>] [<input> ...] --config <file.yaml> --weights <file>"
     static let eval = "Usage: flatten-seg eval [<options>] --data <folder>"
 
     static let bench =
@@ -147,6 +149,18 @@ extension CommandLineTests {
       BadUsage(
         "predict", "a.jpg", "--scales", "0",
         says: "--scales holds 0.0, factors from 0.05 to 8 are wanted.", usage: predict),
+      BadUsage(
+        "classify", "--config", "c", "--weights", "w",
+        says: "No picture is named. Give files, folders, --list FILE or -.", usage: classify),
+      BadUsage(
+        "classify", "a.jpg", says: "Missing expected argument '--config <file.yaml>'",
+        usage: classify),
+      BadUsage(
+        "classify", "a.jpg", "--config", "c", "--weights", "w", "--top", "0",
+        says: "--top is 0, at least 1 is wanted.", usage: classify),
+      BadUsage(
+        "eval", "--data", "d", "--fail-under", "top1=50",
+        says: "--fail-under names top1; this model has aAcc, mIoU, mAcc, mDice, mFscore."),
       BadUsage("eval", says: "Missing expected argument '--data <folder>'", usage: eval),
       BadUsage(
         "eval", "--data", "d", "--limit", "0", says: "--limit is 0, at least 1 is wanted.",

@@ -36,27 +36,6 @@ import Testing
     #expect(zip(maps, again).allSatisfy { $0.elements == $1.elements })
   }
 
-  /// Segmentors with heads that are tested elsewhere: their backbones, with the norms of dense
-  /// prediction.
-  static let segmentors = Fixtures.cases(kinds: ["segmentor"]).filter { fixture in
-    guard let p = try? fixture.json()["params"] else { return true }
-    return !Golden.isSupported(segmentor: p)
-  }
-
-  @Test(arguments: segmentors) func segmentorsBackboneAgrees(with fixture: FixtureCase) throws {
-    let golden = try Golden(fixture)
-    let p = golden.parameters["backbone"]
-    let family = try #require(Golden.families[p["type"].text ?? ""])
-    let text = p.replacing(["type": .string(family)]).configText
-    let configuration = try BackboneConfiguration(ConfigNode.parse(text, name: fixture.id))
-    let tree = try golden.weights { configuration.translating($0, below: "backbone.") }
-    let backbone = try configuration.makeBackbone(from: tree.root.scope("backbone"))
-    let maps = backbone(try golden.map(), ForwardPass(threads: ThreadPool(threads: 2)))
-    for (index, map) in maps.enumerated() {
-      #expect(golden.mismatch(map: "stage\(index + 1)", map) == nil)
-    }
-  }
-
   static let blocks = Fixtures.cases(
     kinds: ["block_pvt", "block_pvt_plain", "block_pvt_v2", "block_pvt_v2_plain"])
 

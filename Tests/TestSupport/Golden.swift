@@ -26,19 +26,19 @@ package struct Golden {
     "CSwin": "cswin", "DeiT": "deit", "FlattenDeiT": "flatten_deit",
   ]
 
-  /// Whether a segmentor's parameters name a backbone and a head that are built here.
-  package static func isSupported(segmentor p: JSONValue) -> Bool {
-    families[p["backbone"]["type"].text ?? ""] != nil
-      && p["decode_head"]["type"].text == "FPNHead"
-  }
+  /// The reference's class names of the heads, and their names in our configs.
+  package static let heads = [
+    "FPNHead": "fpn_head", "UPerHead": "uper_head", "SegformerHead": "segformer_head",
+  ]
 
   /// A segmentor's parameters as the `model` section of a config.
   package static func modelText(_ p: JSONValue) -> String {
     let family = families[p["backbone"]["type"].text ?? ""] ?? "unknown"
+    let head = heads[p["decode_head"]["type"].text ?? ""] ?? "unknown"
     return JSONValue.object([
       "backbone": p["backbone"].replacing(["type": .string(family)]),
       "neck": p["neck"],
-      "decode_head": p["decode_head"].replacing(["type": .string("fpn_head")]),
+      "decode_head": p["decode_head"].replacing(["type": .string(head)]),
     ]).configText
   }
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Golden cases and key lists of the Swin, CSwin, DeiT and PVT families, made with their original code.
+"""Golden cases and key lists of the Swin, CSwin, DeiT and PVT families and of SegFormer's head, made with
+their original code.
 
     Tools/reference/families.py SOURCES [OUT]
 
@@ -46,6 +47,7 @@ from mmdet.models.backbones.pvt import (  # noqa: E402
     PyramidVisionTransformerV2 as MMPVTv2,
 )
 from mmseg.models.backbones.swin import SwinTransformer as MMSwin  # noqa: E402
+from mmseg.models.decode_heads.segformer_head import SegformerHead  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 from torch import nn  # noqa: E402
 
@@ -483,6 +485,58 @@ def pvt_cases():
             ["mmdetection's names; q, k and v in one matrix; all norms have epsilon 1e-6"])
 
 
+def segformer_case():
+    """PVTv2 and SegFormer's head at a size whose grids are no multiples of each other."""
+    params = {
+        "type": "PVTv2", "img_size": 64, "embed_dims": [8, 16, 20, 24], "num_heads": [1, 2, 4, 8],
+        "mlp_ratios": [2, 2, 2, 2], "depths": [1, 1, 1, 1], "sr_ratios": [8, 4, 2, 1],
+        "qkv_bias": True, "norm_eps": 1e-6,
+    }
+    backbone = pvt_v2.PyramidVisionTransformerV2(
+        img_size=64, num_classes=0, embed_dims=params["embed_dims"], num_heads=params["num_heads"],
+        mlp_ratios=params["mlp_ratios"], qkv_bias=True,
+        norm_layer=lambda width: nn.LayerNorm(width, eps=1e-6), depths=params["depths"],
+        sr_ratios=params["sr_ratios"])
+    head = SegformerHead(
+        in_channels=params["embed_dims"], in_index=[0, 1, 2, 3], channels=12, num_classes=11,
+        norm_cfg=dict(type="BN"), align_corners=False)
+    model = randomise(nn.ModuleDict({"backbone": backbone, "decode_head": head}), seed=17)
+    generator = torch.Generator().manual_seed(18)
+    for name, buffer in sorted(model.named_buffers()):
+        if name.endswith("running_mean"):
+            buffer.copy_(0.5 * torch.randn(buffer.shape, generator=generator))
+        elif name.endswith("running_var"):
+            buffer.copy_(0.5 + torch.rand(buffer.shape, generator=generator))
+    size = (61, 90)
+    x = noise(2, 3, *size, seed=19)
+    weights = state(model)
+
+    def run(dtype):
+        m = model.to(dtype)
+        maps, current = [], x.to(dtype)
+        with torch.no_grad():
+            for stage in range(1, 5):
+                tokens, h, w = getattr(m["backbone"], f"patch_embed{stage}")(current)
+                for block in getattr(m["backbone"], f"block{stage}"):
+                    tokens = block(tokens, h, w)
+                tokens = getattr(m["backbone"], f"norm{stage}")(tokens)
+                current = einops.rearrange(tokens, "b (h w) c -> b c h w", h=h)
+                maps.append(current)
+            logits = m["decode_head"](maps)
+        stages = {f"stage{index + 1}": value for index, value in enumerate(maps)}
+        return dict(stages, logits=logits)
+
+    case(
+        "segformer_pvt_v2_61x90", "segmentor",
+        [origin(MMSEG, "mmseg/models/decode_heads/segformer_head.py", "SegformerHead"),
+         origin(f"whai362/PVT commit {commit('pvt')}", "classification/pvt_v2.py",
+                "PyramidVisionTransformerV2")],
+        {"backbone": params,
+         "decode_head": {"type": "SegformerHead", "num_classes": 11, "channels": 12,
+                         "align_corners": False}},
+        run, x, weights, ["the stages' modules are called in turn, as forward_features does"])
+
+
 # Key lists and counts
 
 
@@ -584,6 +638,7 @@ def main():
     cswin_cases()
     vision_cases()
     pvt_cases()
+    segformer_case()
     key_lists()
     with open(os.path.join(OUT, "index.json"), "w") as file:
         rows = ",\n".join("  " + json.dumps(entry) for entry in CASES)

@@ -1,0 +1,97 @@
+import FlattenBackbones
+import FlattenCheckpoint
+import FlattenConfig
+import FlattenNN
+import FlattenTensor
+
+/// Turns the maps of a backbone or a neck into a score per class and pixel.
+package protocol SegmentationHead: Sendable {
+  /// - Parameter maps: `[B, H, W, C]` each, finest first. Each is let go once it is used.
+  /// - Returns: logits `[B, H, W, classes]` on the finest grid.
+  func callAsFunction(_ maps: consuming [Tensor], _ pass: ForwardPass) -> Tensor
+}
+
+/// The `decode_head` section of a config: which head, and the numbers that all heads have.
+package struct HeadConfiguration: Sendable {
+  /// The heads and what only they need.
+  package enum Kind: Sendable, Equatable {
+    /// ``SemanticFPNHead``, after a feature pyramid.
+    case semanticFPN
+    /// ``UPerHead``, whose grids of pooled context have `poolScales` cells a side.
+    case uper(poolScales: [Int])
+    /// ``AllMLPHead``.
+    case allMLP
+  }
+
+  private enum TypeName: String, CaseIterable {
+    case fpn = "fpn_head"
+    case uper = "uper_head"
+    case segformer = "segformer_head"
+  }
+
+  package let kind: Kind
+  /// Width of every convolution.
+  package let channels: Int
+  /// Number of classes.
+  package let classes: Int
+  /// How resizes place their samples.
+  package let alignCorners: Bool
+  /// Of the batch norms.
+  package let normEpsilon: Float
+
+  /// Whether the head reads the maps of a neck; the others read the backbone's.
+  package var needsNeck: Bool { kind == .semanticFPN }
+
+  /// Reads the section.
+  ///
+  /// - Throws: `ConfigError` naming the key.
+  package init(_ node: ConfigNode) throws {
+    let type = try node.map().required("type").choice(TypeName.self)
+    let map = try node.map(
+      known: ["type", "channels", "num_classes", "align_corners", "norm_eps"]
+        + (type == .uper ? ["pool_scales"] : []))
+    switch type {
+    case .fpn: kind = .semanticFPN
+    case .segformer: kind = .allMLP
+    case .uper:
+      // As many grids as there are numbers.
+      let scales = try map.optional("pool_scales")?.list().map { try $0.int(in: 1...64) }
+      kind = .uper(poolScales: scales ?? [1, 2, 3, 6])
+    }
+    channels = try map.required("channels").int(in: 1...4096)
+    classes = try map.required("num_classes").int(in: 1...4096)
+    alignCorners = try map.optional("align_corners")?.bool() ?? false
+    normEpsilon = Float(try map.optional("norm_eps")?.double(in: 0...1) ?? 1e-5)
+  }
+
+  /// Builds the head for the maps that it will get.
+  package func makeHead(
+    from inputs: [FeatureInfo], tree: ParameterScope
+  ) throws -> any SegmentationHead {
+    switch kind {
+    case .semanticFPN: try SemanticFPNHead(self, from: inputs, tree: tree)
+    case .uper(let scales): try UPerHead(self, poolScales: scales, from: inputs, tree: tree)
+    case .allMLP: try AllMLPHead(self, from: inputs, tree: tree)
+    }
+  }
+}
+
+extension HeadConfiguration {
+  /// The unit that heads consist of: a convolution that keeps the size, its batch norm, ReLU.
+  ///
+  /// - Parameters:
+  ///   - kernel: 1 or 3.
+  ///   - tree: holds `conv` and `bn`.
+  func module(in inputs: Int, kernel: Int, from tree: ParameterScope) throws -> Conv2D {
+    try Conv2D(
+      in: inputs, out: channels, ConvolutionGeometry(kernel: kernel, padding: kernel / 2),
+      following: .batchNorm(epsilon: normEpsilon, key: "bn"), activation: .relu, key: "conv",
+      from: tree)
+  }
+
+  /// The last layer of a head, `conv_seg`: from its width to the classes.
+  func classifier(from tree: ParameterScope) throws -> Conv2D {
+    try Conv2D(
+      in: channels, out: classes, ConvolutionGeometry(kernel: 1), from: tree.scope("conv_seg"))
+  }
+}

@@ -1,0 +1,156 @@
+import FlattenConfig
+import FlattenData
+import FlattenImage
+import FlattenModels
+
+/// How a picture is brought to a classifier's input.
+public struct ClassificationInput: Sendable, Equatable {
+  /// What a picture is resized to, by Pillow's bicubic filter.
+  public enum Resize: Sendable, Equatable {
+    /// The shorter side gets this length; proportions are kept.
+    case shortSide(Int)
+    /// Both sides get these lengths, whatever the proportions.
+    case size(PixelSize)
+  }
+
+  /// Subtracted from each channel, RGB, in the units of bytes.
+  public var mean: [Float]
+  /// Each channel is divided by this, RGB, in the units of bytes.
+  public var std: [Float]
+  /// The first step.
+  public var resize: Resize
+  /// Side of the square that is then cut out of the middle; `nil` keeps all.
+  public var crop: Int?
+
+  /// Makes a rule.
+  public init(mean: [Float], std: [Float], resize: Resize, crop: Int?) {
+    self.mean = mean
+    self.std = std
+    self.resize = resize
+    self.crop = crop
+  }
+
+  /// The network's input for square pictures: what a model is meant to see.
+  public var nominalSize: PixelSize {
+    if let crop { return PixelSize(height: crop, width: crop) }
+    switch resize {
+    case .shortSide(let side): return PixelSize(height: side, width: side)
+    case .size(let size): return size
+    }
+  }
+
+  /// A picture's size after the resize.
+  func resizedSize(of picture: Image) -> PixelSize {
+    switch resize {
+    case .size(let size): return size
+    case .shortSide(let side):
+      // Upstream: torchvision's Resize rounds the longer side down.
+      let short = min(picture.width, picture.height)
+      return PixelSize(
+        height: side * picture.height / short, width: side * picture.width / short)
+    }
+  }
+
+  /// Resizes and crops a picture by the rule.
+  package func prepared(_ picture: Image) -> Image {
+    let size = resizedSize(of: picture)
+    let resized = picture.resized(
+      width: size.width, height: size.height, by: .antialiasedBicubic)
+    return crop.map { resized.centreCropped(width: $0, height: $0) } ?? resized
+  }
+
+  /// The steps after ``prepared(_:)``.
+  var normalisation: InputRule {
+    InputRule(mean: mean, std: std, scale: nil, multiple: 1, padding: 1)
+  }
+}
+
+/// A classifier's config file: the model, how pictures are prepared for it, and its classes.
+public struct ClassificationConfiguration: Sendable {
+  /// What the model is called.
+  public let name: String
+  /// The classes.
+  public let list: ClassList
+  /// How pictures are prepared.
+  public var input: ClassificationInput
+  package let model: ClassifierConfiguration
+
+  /// Reads a config file.
+  ///
+  /// - Parameter path: a YAML file; a relative class-list file in it is looked up beside it.
+  /// - Throws: an error that names the file, the line and the key.
+  public static func load(path: String) throws -> ClassificationConfiguration {
+    try ClassificationConfiguration(ConfigNode.load(path: path))
+  }
+
+  package init(_ node: ConfigNode) throws {
+    if let head = node.value(at: "model.decode_head") {
+      throw head.error(
+        found: "belongs to a segmentor", expected: "a classifier's config",
+        remedy: "Use 'flatten-seg predict' for it.")
+    }
+    let map = try node.map(known: ["name", "dataset", "model", "input", "published"])
+    name = try map.optional("name")?.string() ?? "unnamed"
+    model = try ClassifierConfiguration(try map.required("model"))
+    let dataset = try map.required("dataset")
+    list = try ClassList.load(
+      nameOrPath: SegmentationConfiguration.resolved(try dataset.string(), beside: node.file))
+    if list.classes.count != model.classes {
+      throw dataset.error(
+        found: "has \(list.classes.count) classes",
+        expected: "the \(model.classes) classes of model.classifier.num_classes")
+    }
+    input = try Self.input(try map.required("input"))
+    // Documentation for people: figures with their source. Only its form is checked.
+    _ = try map.optional("published")?.map()
+  }
+
+  private static let sides = Segmenter.leastSide...8192
+
+  private static func input(_ node: ConfigNode) throws -> ClassificationInput {
+    let map = try node.map(known: ["mean", "std", "resize", "crop"])
+    let resize = try map.required("resize")
+    let size = resize.kind == .list ? try resize.ints(count: 2, in: sides) : []
+    return ClassificationInput(
+      mean: try map.required("mean").doubles(count: 3, in: -1024...1024).map { Float($0) },
+      std: try map.required("std").doubles(count: 3, in: 1e-6...1024).map { Float($0) },
+      resize: size.isEmpty
+        ? .shortSide(try resize.int(in: sides))
+        : .size(PixelSize(height: size[0], width: size[1])),
+      crop: try map.optional("crop")?.int(in: sides))
+  }
+}
+
+/// A config file of either task.
+public enum ModelConfiguration: Sendable {
+  /// A class for every pixel.
+  case segmentation(SegmentationConfiguration)
+  /// A class for the picture.
+  case classification(ClassificationConfiguration)
+
+  /// What the model is called.
+  public var name: String {
+    switch self {
+    case .segmentation(let c): c.name
+    case .classification(let c): c.name
+    }
+  }
+
+  /// The size of input that models are shown and timed at: a classifier's own, for the others 512x512.
+  public var nominalSize: PixelSize {
+    switch self {
+    case .segmentation: PixelSize(height: 512, width: 512)
+    case .classification(let c): c.input.nominalSize
+    }
+  }
+
+  /// Reads a config file; one whose `model` has a `classifier` is a classifier's.
+  ///
+  /// - Throws: an error that names the file, the line and the key.
+  public static func load(path: String) throws -> ModelConfiguration {
+    let node = try ConfigNode.load(path: path)
+    return node.value(at: "model.classifier") == nil
+      ? .segmentation(try SegmentationConfiguration(node))
+      : .classification(try ClassificationConfiguration(node))
+  }
+}

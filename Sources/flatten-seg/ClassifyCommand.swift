@@ -1,0 +1,171 @@
+import ArgumentParser
+import FlattenFiles
+import FlattenSeg
+import Synchronization
+
+struct ClassifyCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "classify",
+    abstract: "Say what pictures show: the likeliest classes of each.",
+    discussion: """
+      Examples:
+        flatten-seg classify cat.jpg --config Configs/imagenet/flatten_swin_t.yaml \\
+          --weights flatten_swin_t.pth
+        flatten-seg classify photos/ --config model.yaml --weights model.pth --json
+
+      A line a class, likeliest first: picture, probability, class id and name,
+      separated by tabs.
+      """)
+
+  @Argument(
+    help: ArgumentHelp(
+      "Pictures (JPEG, PNG), folders, or - for standard input.",
+      valueName: "input"))
+  var inputs: [String] = []
+
+  @OptionGroup(title: "Model") var model: ClassifierOptions
+
+  @Option(
+    help: ArgumentHelp(
+      "A text file that names one picture a line, # begins a comment; - is standard input.",
+      valueName: "file"))
+  var list: [String] = []
+
+  @Flag(name: .shortAndLong, help: "Enter folders inside folders.")
+  var recursive = false
+
+  @Option(help: ArgumentHelp("How many classes are printed.", valueName: "count"))
+  var top = 5
+
+  @Flag(help: "Print one JSON object a picture: size, time, classes with their probability.")
+  var json = false
+
+  @Option(help: "Refuse pictures of more pixels than this.")
+  var maxPixels = 1 << 27
+
+  @Flag(name: .shortAndLong, help: "Print results and errors only.")
+  var quiet = false
+
+  @Flag(name: .shortAndLong, help: "Print the model, the instruction set and the threads first.")
+  var verbose = false
+
+  func validate() throws {
+    if inputs.isEmpty && list.isEmpty {
+      throw ValidationError("No picture is named. Give files, folders, --list FILE or -.")
+    }
+    if top < 1 { throw ValidationError("--top is \(top), at least 1 is wanted.") }
+    if maxPixels < 1 {
+      throw ValidationError("--max-pixels is \(maxPixels), at least 1 is wanted.")
+    }
+    if inputs.contains("-") && list.contains("-") {
+      throw ValidationError("Standard input holds either a picture or a list, not both.")
+    }
+  }
+
+  func run() throws {
+    let pictures = PictureList(inputs, lists: list, isRecursive: recursive)
+    try pictures.requirePictures(inputs)
+    let classifier = try model.load()
+    var batch = BatchClassification(classifier)
+    batch.limits.pixels = maxPixels
+    if verbose { Output.error(classifier.summary) }
+
+    let tally = Mutex(BatchTally())
+    Interrupt.watch()
+    Progress.shared.begin(quiet: quiet || pictures.sources.count < 2)
+    batch.run(pictures.sources, shouldStop: { Interrupt.isRequested }) { outcome in
+      if !quiet { outcome.warnings.forEach(Output.warning) }
+      var failure: FileError?
+      switch outcome.result {
+      case .failure(let error):
+        Output.error("error: \(error)")
+        failure = error
+      case .success(let summary): report(outcome.source, summary)
+      }
+      let done = tally.withLock { tally in
+        tally.add(outcome.source, failure: failure)
+        return tally.done
+      }
+      Progress.shared.show(done: done, of: pictures.sources.count)
+    }
+    Progress.shared.clear()
+    try tally.withLock { $0 }.finish(pictures)
+  }
+
+  private func report(_ source: PictureSource, _ summary: BatchClassification.Summary) {
+    let guesses = summary.classification.top(top)
+    if json { return Output.line(document(source, summary, guesses).line) }
+    let path = printable(source.path, limit: .max)
+    for guess in guesses {
+      let tenThousandths = Int((guess.probability * 10000).rounded())
+      let digits = String(tenThousandths % 10000)
+      let zeros = String(repeating: "0", count: 4 - digits.count)
+      Output.line(
+        "\(path)\t\(tenThousandths / 10000).\(zeros)\(digits)\t\(guess.identifier)\t\(guess.name)")
+    }
+  }
+
+  private func document(
+    _ source: PictureSource, _ summary: BatchClassification.Summary,
+    _ guesses: [Classification.Guess]
+  ) -> OrderedJSON {
+    .object([
+      ("input", .string(source.path)),
+      ("width", .integer(summary.size.width)),
+      ("height", .integer(summary.size.height)),
+      ("seconds", .number((summary.seconds * 1e6).rounded() / 1e6)),
+      (
+        "classes",
+        .array(
+          guesses.map { guess in
+            .object([
+              ("index", .integer(guess.index)),
+              ("id", .string(guess.identifier)),
+              ("name", .string(guess.name)),
+              ("probability", .number(guess.probability)),
+            ])
+          })
+      ),
+    ])
+  }
+}
+
+/// Which classifier, and how it computes.
+struct ClassifierOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Config of the model, such as those in Configs/imagenet.", valueName: "file.yaml"))
+  var config: String
+
+  @Option(help: ArgumentHelp("Weights of the model, .pth or .safetensors.", valueName: "file"))
+  var weights: String
+
+  @Option(
+    name: [.customShort("j"), .long],
+    help: "Threads that compute; default: all available processors.")
+  var threads: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "Store weights and what they are multiplied with in float32, in bfloat16, or in the faster "
+        + "of the two on this CPU.", valueName: "f32|bf16|auto"))
+  var precision = PrecisionArgument.f32
+
+  @Flag(help: "Leave out objects of unknown classes beside the weights; for files you trust.")
+  var skipUnknownObjects = false
+
+  func validate() throws {
+    if let threads, !(1...1024).contains(threads) {
+      throw ValidationError("--threads is \(threads), a number from 1 to 1024 is wanted.")
+    }
+  }
+
+  /// Loads the model; its warnings go to standard error.
+  func load() throws -> Classifier {
+    let classifier = try Classifier.load(
+      config: config, weights: weights, threads: threads, precision: precision.precision,
+      skipsUnknownObjects: skipUnknownObjects)
+    classifier.warnings.forEach(Output.warning)
+    return classifier
+  }
+}
