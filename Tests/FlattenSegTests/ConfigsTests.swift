@@ -15,7 +15,7 @@ import Testing
   }()
 
   @Test func allArePresent() {
-    #expect(Self.files.count { $0.hasPrefix("imagenet/") } == 28)
+    #expect(Self.files.count { $0.hasPrefix("imagenet/") } == 32)
     #expect(Self.files.count { $0.hasPrefix("ade20k/") } == 20)
     for model in ["pvt_t", "pvt_l", "pvt_v2_b4", "swin_b_384", "cswin_b_384", "deit_t"] {
       #expect(Self.files.contains("imagenet/flatten_\(model).yaml"))
