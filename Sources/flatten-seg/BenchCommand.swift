@@ -33,16 +33,7 @@ struct BenchCommand: ParsableCommand {
       valueName: "HxW"))
   var size: SizeArgument?
 
-  @Option(
-    name: [.customShort("j"), .long],
-    help: "Threads that compute; default: all available processors.")
-  var threads: Int?
-
-  @Option(
-    help: ArgumentHelp(
-      "Store weights and what they are multiplied with in float32, in bfloat16, or in the faster "
-        + "of the two on this CPU.", valueName: "f32|bf16|auto"))
-  var precision = PrecisionArgument.f32
+  @OptionGroup var compute: ComputeOptions
 
   @Option(name: .customLong("repeat"), help: "Counted runs.")
   var repeats = 20
@@ -51,9 +42,6 @@ struct BenchCommand: ParsableCommand {
   var json = false
 
   func validate() throws {
-    if let threads, !(1...1024).contains(threads) {
-      throw ValidationError("--threads is \(threads), a number from 1 to 1024 is wanted.")
-    }
     if !(1...10000).contains(repeats) {
       throw ValidationError("--repeat is \(repeats), a number from 1 to 10000 is wanted.")
     }
@@ -67,7 +55,7 @@ struct BenchCommand: ParsableCommand {
       try config.map { try ModelConfiguration.load(path: $0) } ?? .segmentation(.builtIn())
     let benchmark = try Benchmark.run(
       configuration, weights: weights, size: size?.size ?? configuration.nominalSize,
-      threads: threads ?? ThreadPool.availableProcessors, precision: precision.precision,
+      threads: compute.threads ?? ThreadPool.availableProcessors, precision: compute.storage,
       repeats: repeats)
     if json {
       Output.line(document(configuration, benchmark).text())

@@ -10,8 +10,8 @@ extension EvalCommand {
     try refuseSegmentationOptions(config)
     try requireGates(among: ["top1", "top5"])
     let classifier = try Classifier.load(
-      config: config, weights: weights, threads: model.threads,
-      precision: model.precision.precision, skipsUnknownObjects: model.skipUnknownObjects)
+      config: config, weights: weights, threads: model.compute.threads,
+      precision: model.compute.storage, skipsUnknownObjects: model.skipUnknownObjects)
     classifier.warnings.forEach(Output.warning)
     let folders = try ClassFolders.open(
       classifier.configuration.list, root: data, split: datasetOptions.split)

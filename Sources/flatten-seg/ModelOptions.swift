@@ -13,16 +13,7 @@ struct ModelOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Weights of the model, .pth or .safetensors.", valueName: "file"))
   var weights: String?
 
-  @Option(
-    name: [.customShort("j"), .long],
-    help: "Threads that compute; default: all available processors.")
-  var threads: Int?
-
-  @Option(
-    help: ArgumentHelp(
-      "Store weights and what they are multiplied with in float32, in bfloat16, or in the faster "
-        + "of the two on this CPU.", valueName: "f32|bf16|auto"))
-  var precision = PrecisionArgument.f32
+  @OptionGroup var compute: ComputeOptions
 
   @Flag(help: "Leave out objects of unknown classes beside the weights; for files you trust.")
   var skipUnknownObjects = false
@@ -34,9 +25,6 @@ struct ModelOptions: ParsableArguments {
           ? "--weights needs --config: the file that says what model the weights belong to."
           : "--config needs --weights: a .pth or .safetensors file.")
     }
-    if let threads, !(1...1024).contains(threads) {
-      throw ValidationError("--threads is \(threads), a number from 1 to 1024 is wanted.")
-    }
   }
 
   /// Loads the model; its warnings go to standard error.
@@ -44,10 +32,10 @@ struct ModelOptions: ParsableArguments {
     let segmenter: Segmenter
     if let config, let weights {
       segmenter = try Segmenter.load(
-        config: config, weights: weights, threads: threads, precision: precision.precision,
+        config: config, weights: weights, threads: compute.threads, precision: compute.storage,
         skipsUnknownObjects: skipUnknownObjects)
     } else {
-      segmenter = try Segmenter.builtIn(threads: threads, precision: precision.precision)
+      segmenter = try Segmenter.builtIn(threads: compute.threads, precision: compute.storage)
     }
     segmenter.warnings.forEach(Output.warning)
     return segmenter
