@@ -4,14 +4,14 @@
 // Product tiles: 6 x 2 accumulators of 4 floats, 2 of b and 1 broadcast, of 16 registers.
 #define TILE_ROWS 6
 #define TILE_LANES 4
-#include "f32_vector.inc"
+#include "vector.inc"
 
 #include "f32_gemm.inc"
 
-#include "f32_winograd.inc"
+#include "winograd.inc"
 
-#include "f32_winograd_weights.inc"
+#include "winograd_weights.inc"
 
 #include "bf16_gemm.inc"
 
-#include "f32_table.inc"
+#include "table.inc"

@@ -186,82 +186,128 @@ static void gemm_ref(const float *a, ptrdiff_t row_stride, ptrdiff_t depth_strid
   }
 }
 
-// The matrices of F(4x4, 3x3) for the points 0, 1, -1, 1/2, -2 and infinity.
-static const double winograd_at[4][6] = {{1, 1, 1, 1, 1, 0},
-                                         {0, 1, -1, 0.5, -2, 0},
-                                         {0, 1, 1, 0.25, 4, 0},
-                                         {0, 1, -1, 0.125, -8, 1}};
-static const double winograd_g[6][3] = {{1, 0, 0},
-                                        {1 / 3.0, 1 / 3.0, 1 / 3.0},
-                                        {-1 / 3.0, 1 / 3.0, -1 / 3.0},
-                                        {-16 / 15.0, -8 / 15.0, -4 / 15.0},
-                                        {1 / 15.0, -2 / 15.0, 4 / 15.0},
-                                        {0, 0, 1}};
-static const double winograd_bt[6][6] = {{1, -1.5, -2, 1.5, 1, 0}, {0, -1, 0.5, 2.5, 1, 0},
-                                         {0, 1, -2.5, 0.5, 1, 0},  {0, -2, -1, 2, 1, 0},
-                                         {0, 0.5, -1, -0.5, 1, 0}, {0, 1, -1.5, -2, 1.5, 1}};
+// The matrices of F(4x4, 3x3) for the points 0, 1, -1, 1/2, -2 and infinity, and of F(4x4, 5x5) for 0, 1,
+// -1, 2, -2, 1/2, -1/2 and infinity.
+struct winograd_form {
+  size_t window, side;
+  double at[4][8], g[8][5], bt[8][8];
+};
 
-void fk_winograd_weights(const float *g, float *u, size_t stride) {
-  double half[6][3];
-  for (int i = 0; i < 6; i++) {
-    for (int j = 0; j < 3; j++) {
-      half[i][j] = winograd_g[i][0] * g[j] + winograd_g[i][1] * g[3 + j] + winograd_g[i][2] * g[6 + j];
+static const struct winograd_form winograd_3 = {
+    .window = 3,
+    .side = 6,
+    .at = {{1, 1, 1, 1, 1, 0}, {0, 1, -1, 0.5, -2, 0}, {0, 1, 1, 0.25, 4, 0}, {0, 1, -1, 0.125, -8, 1}},
+    .g = {{1, 0, 0},
+          {1 / 3.0, 1 / 3.0, 1 / 3.0},
+          {-1 / 3.0, 1 / 3.0, -1 / 3.0},
+          {-16 / 15.0, -8 / 15.0, -4 / 15.0},
+          {1 / 15.0, -2 / 15.0, 4 / 15.0},
+          {0, 0, 1}},
+    .bt = {{1, -1.5, -2, 1.5, 1, 0},
+           {0, -1, 0.5, 2.5, 1, 0},
+           {0, 1, -2.5, 0.5, 1, 0},
+           {0, -2, -1, 2, 1, 0},
+           {0, 0.5, -1, -0.5, 1, 0},
+           {0, 1, -1.5, -2, 1.5, 1}},
+};
+
+static const struct winograd_form winograd_5 = {
+    .window = 5,
+    .side = 8,
+    .at = {{1, 1, 1, 1, 1, 1, 1, 0},
+           {0, 1, -1, 2, -2, 0.5, -0.5, 0},
+           {0, 1, 1, 4, 4, 0.25, 0.25, 0},
+           {0, 1, -1, 8, -8, 0.125, -0.125, 1}},
+    .g = {{1, 0, 0, 0, 0},
+          {-2 / 9.0, -2 / 9.0, -2 / 9.0, -2 / 9.0, -2 / 9.0},
+          {-2 / 9.0, 2 / 9.0, -2 / 9.0, 2 / 9.0, -2 / 9.0},
+          {1 / 90.0, 2 / 90.0, 4 / 90.0, 8 / 90.0, 16 / 90.0},
+          {1 / 90.0, -2 / 90.0, 4 / 90.0, -8 / 90.0, 16 / 90.0},
+          {32 / 45.0, 16 / 45.0, 8 / 45.0, 4 / 45.0, 2 / 45.0},
+          {32 / 45.0, -16 / 45.0, 8 / 45.0, -4 / 45.0, 2 / 45.0},
+          {0, 0, 0, 0, 1}},
+    .bt = {{1, 0, -5.25, 0, 5.25, 0, -1, 0},
+           {0, 1, 1, -4.25, -4.25, 1, 1, 0},
+           {0, -1, 1, 4.25, -4.25, -1, 1, 0},
+           {0, 0.5, 0.25, -2.5, -1.25, 2, 1, 0},
+           {0, -0.5, 0.25, 2.5, -1.25, -2, 1, 0},
+           {0, 2, 4, -2.5, -5, 0.5, 1, 0},
+           {0, -2, 4, 2.5, -5, -0.5, 1, 0},
+           {0, -1, 0, 5.25, 0, -5.25, 0, 1}},
+};
+
+static const struct winograd_form *winograd_form(int window) {
+  return window == 3 ? &winograd_3 : &winograd_5;
+}
+
+void fk_winograd_weights(int window, const float *g, float *u, size_t stride) {
+  const struct winograd_form *f = winograd_form(window);
+  double half[8][5];
+  for (size_t i = 0; i < f->side; i++) {
+    for (size_t j = 0; j < f->window; j++) {
+      half[i][j] = 0;
+      for (size_t a = 0; a < f->window; a++) half[i][j] += f->g[i][a] * g[a * f->window + j];
     }
   }
-  for (size_t i = 0; i < 6; i++) {
-    for (size_t j = 0; j < 6; j++) {
-      u[(i * 6 + j) * stride] = (float)(half[i][0] * winograd_g[j][0] +
-                                        half[i][1] * winograd_g[j][1] +
-                                        half[i][2] * winograd_g[j][2]);
+  for (size_t i = 0; i < f->side; i++) {
+    for (size_t j = 0; j < f->side; j++) {
+      double sum = 0;
+      for (size_t b = 0; b < f->window; b++) sum += half[i][b] * f->g[j][b];
+      u[(i * f->side + j) * stride] = (float)sum;
     }
   }
 }
 
-static void winograd_weights_ref(const float *g, const float *scale, size_t lanes, float *u,
-                                 size_t position_stride) {
+static void winograd_weights_ref(int window, const float *g, const float *scale, size_t lanes,
+                                 float *u, size_t position_stride) {
+  const size_t taps = (size_t)(window * window);
   for (size_t lane = 0; lane < lanes; lane++) {
-    float window[9];
-    for (size_t tap = 0; tap < 9; tap++) {
-      window[tap] = g[tap * lanes + lane] * (scale ? scale[lane] : 1);
+    float scaled[25];
+    for (size_t tap = 0; tap < taps; tap++) {
+      scaled[tap] = g[tap * lanes + lane] * (scale ? scale[lane] : 1);
     }
-    fk_winograd_weights(window, u + lane, position_stride);
+    fk_winograd_weights(window, scaled, u + lane, position_stride);
   }
 }
 
-static float winograd_input_at(const float *x, ptrdiff_t height, ptrdiff_t width, size_t channels,
-                               ptrdiff_t top, ptrdiff_t left, size_t position, size_t c) {
+static float winograd_input_at(const struct winograd_form *f, const float *x, ptrdiff_t height,
+                               ptrdiff_t width, size_t channels, ptrdiff_t top, ptrdiff_t left,
+                               size_t position, size_t c) {
   double sum = 0;
-  for (ptrdiff_t i = 0; i < 6; i++) {
-    for (ptrdiff_t j = 0; j < 6; j++) {
-      const ptrdiff_t sy = top + i, sx = left + j;
+  for (size_t i = 0; i < f->side; i++) {
+    for (size_t j = 0; j < f->side; j++) {
+      const ptrdiff_t sy = top + (ptrdiff_t)i, sx = left + (ptrdiff_t)j;
       if (sy < 0 || sy >= height || sx < 0 || sx >= width) continue;
-      sum += winograd_bt[position / 6][i] * winograd_bt[position % 6][j] *
+      sum += f->bt[position / f->side][i] * f->bt[position % f->side][j] *
              x[(sy * width + sx) * (ptrdiff_t)channels + (ptrdiff_t)c];
     }
   }
   return (float)sum;
 }
 
-static void winograd_input_ref(const float *x, ptrdiff_t height, ptrdiff_t width, size_t channels,
-                               ptrdiff_t top, ptrdiff_t left, float *v, size_t position_stride) {
-  for (size_t position = 0; position < 36; position++) {
+static void winograd_input_ref(int window, const float *x, ptrdiff_t height, ptrdiff_t width,
+                               size_t channels, ptrdiff_t top, ptrdiff_t left, float *v,
+                               size_t position_stride) {
+  const struct winograd_form *f = winograd_form(window);
+  for (size_t position = 0; position < f->side * f->side; position++) {
     for (size_t c = 0; c < channels; c++) {
       v[position * position_stride + c] =
-          winograd_input_at(x, height, width, channels, top, left, position, c);
+          winograd_input_at(f, x, height, width, channels, top, left, position, c);
     }
   }
 }
 
-static void winograd_output_ref(const float *m, size_t position_stride, size_t channels,
-                                const float *bias, enum fk_activation activation, float *y,
-                                size_t row_stride, size_t pixel_stride, size_t rows,
+static void winograd_output_ref(int window, const float *m, size_t position_stride,
+                                size_t channels, const float *bias, enum fk_activation activation,
+                                float *y, size_t row_stride, size_t pixel_stride, size_t rows,
                                 size_t columns) {
+  const struct winograd_form *f = winograd_form(window);
   for (size_t c = 0; c < channels; c++) {
     for (size_t row = 0; row < rows; row++) {
       for (size_t column = 0; column < columns; column++) {
         double sum = bias ? bias[c] : 0;
-        for (size_t position = 0; position < 36; position++) {
-          sum += winograd_at[row][position / 6] * winograd_at[column][position % 6] *
+        for (size_t position = 0; position < f->side * f->side; position++) {
+          sum += f->at[row][position / f->side] * f->at[column][position % f->side] *
                  m[position * position_stride + c];
         }
         y[row * row_stride + column * pixel_stride + c] = activate((float)sum, activation);
@@ -330,13 +376,14 @@ static void bf16_gemm_ref(const uint16_t *a, ptrdiff_t row_stride, size_t rows, 
   }
 }
 
-static void bf16_winograd_input_ref(const float *x, ptrdiff_t height, ptrdiff_t width,
+static void bf16_winograd_input_ref(int window, const float *x, ptrdiff_t height, ptrdiff_t width,
                                     size_t channels, ptrdiff_t top, ptrdiff_t left, uint16_t *v,
                                     size_t position_stride) {
-  for (size_t position = 0; position < 36; position++) {
+  const struct winograd_form *f = winograd_form(window);
+  for (size_t position = 0; position < f->side * f->side; position++) {
     for (size_t c = 0; c < channels; c++) {
       v[position * position_stride + c] =
-          bf16_round(winograd_input_at(x, height, width, channels, top, left, position, c));
+          bf16_round(winograd_input_at(f, x, height, width, channels, top, left, position, c));
     }
   }
 }

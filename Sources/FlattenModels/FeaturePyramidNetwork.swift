@@ -11,7 +11,8 @@ import FlattenTensor
 /// Brings all levels of a pyramid to one width and passes coarse context down to the fine ones.
 package struct FeaturePyramidNetwork: Sendable {
   private let laterals: [Conv2D]
-  private let outputs: [Conv2D]
+  /// The last convolution of each level, finest first.
+  let outputs: [JoinableConv2D]
   package let featureInfo: [FeatureInfo]
 
   package init(from inputs: [FeatureInfo], channels: Int, tree: ParameterScope) throws {
@@ -21,20 +22,27 @@ package struct FeaturePyramidNetwork: Sendable {
         from: tree.scope("lateral_convs").scope(level).scope("conv"))
     }
     outputs = try inputs.indices.map { level in
-      try Conv2D(
-        in: channels, out: channels, ConvolutionGeometry(kernel: 3, padding: 1),
-        from: tree.scope("fpn_convs").scope(level).scope("conv"))
+      JoinableConv2D(
+        try StoredConvolution(
+          in: channels, out: channels, ConvolutionGeometry(kernel: 3, padding: 1),
+          from: tree.scope("fpn_convs").scope(level).scope("conv")))
     }
     featureInfo = inputs.map { FeatureInfo(channels: channels, stride: $0.stride) }
   }
 
-  /// Maps `[B, H, W, C]` of the backbone to as many maps of one width. Each is let go once it is used:
-  /// together with their successors they would be most of what a pass holds.
+  /// Maps `[B, H, W, C]` of the backbone to as many maps of one width.
   package func callAsFunction(_ maps: consuming [Tensor], _ pass: ForwardPass) -> [Tensor] {
-    var levels: [Tensor] = []  // coarsest first
+    var levels = merged(maps, pass)  // coarsest first
+    return outputs.map { $0(levels.removeLast(), pass) }
+  }
+
+  /// The maps before the last convolutions, coarsest first. Each of the backbone's is let go once it is
+  /// used: together with their successors they would be most of what a pass holds.
+  func merged(_ maps: consuming [Tensor], _ pass: ForwardPass) -> [Tensor] {
+    var levels: [Tensor] = []
     for lateral in laterals.reversed() {
       levels.append(lateral(maps.removeLast(), addingNearest: levels.last, pass))
     }
-    return outputs.map { $0(levels.removeLast(), pass) }
+    return levels
   }
 }

@@ -83,7 +83,14 @@ extension HeadConfiguration {
   ///   - kernel: 1 or 3.
   ///   - tree: holds `conv` and `bn`.
   func module(in inputs: Int, kernel: Int, from tree: ParameterScope) throws -> Conv2D {
-    try Conv2D(
+    Conv2D(try storedModule(in: inputs, kernel: kernel, from: tree))
+  }
+
+  /// The same, not yet prepared.
+  func storedModule(
+    in inputs: Int, kernel: Int, from tree: ParameterScope
+  ) throws -> StoredConvolution {
+    try StoredConvolution(
       in: inputs, out: channels, ConvolutionGeometry(kernel: kernel, padding: kernel / 2),
       following: .batchNorm(epsilon: normEpsilon, key: "bn"), activation: .relu, key: "conv",
       from: tree)

@@ -13,6 +13,9 @@ import FlattenTensor
 /// Brings every level to the finest grid by convolutions and doublings, adds them and classifies.
 package struct SemanticFPNHead: SegmentationHead {
   private let alignCorners: Bool
+  /// The first convolution of each level, finest first.
+  let entrances: [JoinableConv2D]
+  /// The convolutions after it.
   private let scaleHeads: [[Conv2D]]
   private let isFinest: [Bool]
   private let classifier: Conv2D
@@ -23,31 +26,42 @@ package struct SemanticFPNHead: SegmentationHead {
     path = tree.path
     let finest = inputs.map(\.stride).min() ?? 1
     isFinest = inputs.map { $0.stride == finest }
-    scaleHeads = try inputs.enumerated().map { level, input in
-      let doublings = (input.stride / finest).trailingZeroBitCount
-      return try (0..<max(1, doublings)).map { index in
+    let doublings = inputs.map { ($0.stride / finest).trailingZeroBitCount }
+    entrances = try inputs.enumerated().map { level, input in
+      JoinableConv2D(
+        try c.storedModule(
+          in: input.channels, kernel: 3, from: tree.scope("scale_heads").scope(level).scope(0)))
+    }
+    scaleHeads = try inputs.indices.map { level in
+      try (0..<max(1, doublings[level])).dropFirst().map { index in
         try c.module(
-          in: index == 0 ? input.channels : c.channels, kernel: 3,
-          from: tree.scope("scale_heads").scope(level).scope(doublings == 0 ? index : 2 * index))
+          in: c.channels, kernel: 3,
+          from: tree.scope("scale_heads").scope(level).scope(2 * index))
       }
     }
     classifier = try c.classifier(from: tree)
   }
 
   package func callAsFunction(_ levels: consuming [Tensor], _ pass: ForwardPass) -> Tensor {
-    // Coarsest first, so that each is let go once it is used.
     levels.reverse()
-    var finest = levels.removeLast()
-    for convolution in scaleHeads[0] { finest = convolution(finest, pass) }
-    let coarser = (1..<scaleHeads.count).map { level in
-      var map = levels.removeLast()
-      for (index, convolution) in scaleHeads[level].enumerated() {
-        map = convolution(map, pass)
+    return mix(levels, pass) { level, map in entrances[level](map, pass) }
+  }
+
+  /// - Parameters:
+  ///   - levels: coarsest first, so that each is let go once it is used.
+  ///   - enter: a level, by its number from the finest, through its first convolution.
+  func mix(
+    _ levels: consuming [Tensor], _ pass: ForwardPass, entering enter: (Int, Tensor) -> Tensor
+  ) -> Tensor {
+    let finest = enter(0, levels.removeLast())
+    let coarser = (1..<entrances.count).map { level in
+      let following = scaleHeads[level]
+      var map = enter(level, levels.removeLast())
+      for index in 0...following.count {
+        if index > 0 { map = following[index - 1](map, pass) }
         let doubled = Grid(2 * map.grid.height, 2 * map.grid.width)
         // A last doubling that ends on the finest grid is what the addition below does.
-        if isFinest[level] || index == scaleHeads[level].count - 1 && doubled == finest.grid {
-          break
-        }
+        if isFinest[level] || index == following.count && doubled == finest.grid { break }
         map = pass.resizeBilinear(
           map, height: doubled.height, width: doubled.width,
           alignCorners: alignCorners, layer: "\(path).scale_heads.\(level).upsample")

@@ -48,32 +48,65 @@ package struct SegmentorConfiguration: Sendable {
   }
 }
 
-/// A backbone, a feature pyramid where the head wants one, and a segmentation head under mmsegmentation's key names.
+/// What makes scores of a backbone's maps.
+private enum Decoder: Sendable {
+  /// A head that reads the backbone's maps.
+  case head(any SegmentationHead)
+  /// A feature pyramid and its head. The last convolution of each level and the head's first follow each
+  /// other directly.
+  case pyramid(FeaturePyramidNetwork, SemanticFPNHead, joints: [ConvolutionPair])
+
+  init(_ c: SegmentorConfiguration, from inputs: [FeatureInfo], tree: ParameterScope) throws {
+    let scope = tree.scope("decode_head")
+    guard let neckChannels = c.neckChannels else {
+      self = .head(try c.head.makeHead(from: inputs, tree: scope))
+      return
+    }
+    let neck = try FeaturePyramidNetwork(
+      from: inputs, channels: neckChannels, tree: tree.scope("neck"))
+    let head = try SemanticFPNHead(c.head, from: neck.featureInfo, tree: scope)
+    self = .pyramid(
+      neck, head, joints: zip(neck.outputs, head.entrances).map { ConvolutionPair($0, $1) })
+  }
+}
+
+/// A backbone, a feature pyramid where the head wants one, and a segmentation head under mmsegmentation's
+/// key names.
 package struct SemanticSegmentor: Sendable {
   package let backbone: any PyramidBackbone
-  package let neck: FeaturePyramidNetwork?
-  package let head: any SegmentationHead
+  private let decoder: Decoder
   package let classes: Int
 
   /// Builds the model; the caller ends the loading with `ParameterTree.finish`.
   package init(_ c: SegmentorConfiguration, from tree: ParameterScope) throws {
-    let backbone = try c.backbone.makeBackbone(from: tree.scope("backbone"))
-    let neck = try c.neckChannels.map { channels in
-      try FeaturePyramidNetwork(
-        from: backbone.featureInfo, channels: channels, tree: tree.scope("neck"))
-    }
-    self.backbone = backbone
-    self.neck = neck
-    head = try c.head.makeHead(
-      from: neck?.featureInfo ?? backbone.featureInfo, tree: tree.scope("decode_head"))
+    backbone = try c.backbone.makeBackbone(from: tree.scope("backbone"))
+    decoder = try Decoder(c, from: backbone.featureInfo, tree: tree)
     classes = c.classes
+  }
+
+  /// The feature pyramid; `nil` where the head reads the backbone's maps.
+  package var neck: FeaturePyramidNetwork? {
+    if case .pyramid(let neck, _, _) = decoder { neck } else { nil }
+  }
+
+  /// The head.
+  package var head: any SegmentationHead {
+    switch decoder {
+    case .head(let head): head
+    case .pyramid(_, let head, _): head
+    }
   }
 
   /// - Parameter x: `[B, H, W, 3]`, normalised; both sides at least 32.
   /// - Returns: logits `[B, H', W', classes]` on the finest grid, a quarter of the input's.
   package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> Tensor {
-    guard let neck else { return head(backbone(x, pass), pass) }
-    return head(neck(backbone(x, pass), pass), pass)
+    switch decoder {
+    case .head(let head): head(backbone(x, pass), pass)
+    case .pyramid(let neck, let head, let joints):
+      head.mix(neck.merged(backbone(x, pass), pass), pass) { level, map in
+        joints[level](map, pass)
+      }
+    }
   }
 
   /// Keys of a checkpoint that inference does not read.

@@ -1,9 +1,8 @@
 import FlattenCheckpoint
 import FlattenTensor
 
-/// A 2-D convolution on a map `[B, H, W, C]`, optionally with a batch norm folded into its weights and
-/// an activation after it.
-package struct Conv2D: Sendable {
+/// A convolution's parameters as the checkpoint has them, with what follows it.
+package struct StoredConvolution: Sendable {
   /// What follows the convolution in the checkpoint.
   package enum Following: Sendable {
     /// Its own bias, or nothing.
@@ -12,10 +11,16 @@ package struct Conv2D: Sendable {
     case batchNorm(epsilon: Float, key: String)
   }
 
-  private let weight: PackedConvolution
-  private let bias: Tensor?
-  private let activation: Activation
-  private let path: String
+  let geometry: ConvolutionGeometry
+  /// `[outputs, inputs, kernel, kernel]`.
+  let weight: Tensor
+  /// `[outputs]`, of a batch norm.
+  let scale: Tensor?
+  /// `[outputs]`.
+  let bias: Tensor?
+  let activation: Activation
+  let path: String
+  let packing: Packing
 
   /// Reads `<key>weight` `[outputs, inputs, kernel, kernel]` and what follows it.
   ///
@@ -28,19 +33,50 @@ package struct Conv2D: Sendable {
   ) throws {
     let scope = key.isEmpty ? tree : tree.scope(key)
     let kernel = geometry.kernel
-    let stored = try scope.tensor("weight", [outputs, inputs, kernel, kernel])
-    var scale: Tensor?
+    self.geometry = geometry
+    weight = try scope.tensor("weight", [outputs, inputs, kernel, kernel])
     switch following {
     case .bias(let exists):
+      scale = nil
       bias = exists ? try scope.tensor("bias", [outputs]) : nil
     case .batchNorm(let epsilon, let key):
       let norm = try BatchNorm(outputs, epsilon: epsilon, from: tree.scope(key))
       scale = norm.scale
       bias = norm.shift
     }
-    weight = PackedConvolution(stored, scale: scale, geometry, tree.packing)
     self.activation = activation
     path = tree.path
+    packing = tree.packing
+  }
+}
+
+/// A 2-D convolution on a map `[B, H, W, C]`, optionally with a batch norm folded into its weights and
+/// an activation after it.
+package struct Conv2D: Sendable {
+  private let weight: PackedConvolution
+  private let bias: Tensor?
+  private let activation: Activation
+  private let path: String
+
+  /// Prepares stored weights.
+  package init(_ stored: StoredConvolution) {
+    weight = PackedConvolution(
+      stored.weight, scale: stored.scale, stored.geometry, stored.packing)
+    bias = stored.bias
+    activation = stored.activation
+    path = stored.path
+  }
+
+  /// Reads and prepares ``StoredConvolution``.
+  package init(
+    in inputs: Int, out outputs: Int, _ geometry: ConvolutionGeometry,
+    following: StoredConvolution.Following = .bias(true), activation: Activation = .none,
+    key: String = "", from tree: ParameterScope
+  ) throws {
+    self.init(
+      try StoredConvolution(
+        in: inputs, out: outputs, geometry, following: following, activation: activation, key: key,
+        from: tree))
   }
 
   /// - Parameter coarse: a map that is resized by nearest neighbour and added; for 1x1 windows.

@@ -2,8 +2,9 @@ import FlattenKernels
 
 /// A dense convolution's weights prepared once, at load, for the way it is computed.
 ///
-/// 3x3 windows with stride 1 go through Winograd's F(4x4, 3x3), a quarter of the multiplications; all
-/// others gather the windows of some pixels into rows and multiply those.
+/// 3x3 and 5x5 windows with stride 1 that keep the map's size go through Winograd's F(4x4, 3x3) and
+/// F(4x4, 5x5), a quarter and a sixth of the multiplications; all others gather the windows of some
+/// pixels into rows and multiply those.
 package struct PackedConvolution: Sendable {
   enum Method: Sendable {
     case gathered(PackedMatrix)
@@ -21,7 +22,7 @@ package struct PackedConvolution: Sendable {
   var count: Int { geometry.kernel * geometry.kernel * inputs * outputs }
 
   /// Below this many channels the transforms cost more than they save.
-  private static let leastChannels = 32
+  static let leastChannels = 32
 
   /// - Parameters:
   ///   - weight: as PyTorch stores it, `[outputs, inputs, kernel, kernel]`.
@@ -38,7 +39,8 @@ package struct PackedConvolution: Sendable {
     inputs = weight.shape[1]
     self.geometry = geometry
     let isWinograd =
-      geometry == ConvolutionGeometry(kernel: 3, padding: 1)
+      (kernel == 3 || kernel == 5)
+      && geometry == ConvolutionGeometry(kernel: kernel, padding: kernel / 2)
       && min(inputs, outputs) >= Self.leastChannels
       && (packing.precision == .float32 ? Engine.usesKernels : inputs % 2 == 0)
     method =

@@ -1,10 +1,10 @@
 import FlattenKernels
 
-/// Weights of a 3x3 convolution transformed for Winograd's F(4x4, 3x3): 36 packed matrices.
+/// Weights of a 3x3 or 5x5 convolution transformed for Winograd's F(4x4, 3x3) or F(4x4, 5x5): one packed
+/// matrix for each position of a transformed patch.
 struct WinogradWeights: Sendable {
-  /// Positions of a transformed 6x6 patch.
-  static let positions = 36
-
+  /// Rows and columns of the window, 3 or 5.
+  let window: Int
   let inputs: Int
   let outputs: Int
   let precision: Precision
@@ -12,18 +12,23 @@ struct WinogradWeights: Sendable {
   let matrixCount: Int
   let packed: Tensor
 
+  /// Positions of a transformed patch: 6x6 or 8x8.
+  var positions: Int { (window + 3) * (window + 3) }
+
   /// - Parameters:
-  ///   - weight: `[outputs, inputs, 3, 3]`.
+  ///   - weight: `[outputs, inputs, window, window]`.
   ///   - scale: `[outputs]`, multiplied into the weights.
   init(_ weight: Tensor, scale: Tensor?, _ packing: Packing = .plain) {
-    let (outputs, inputs) = (weight.shape[0], weight.shape[1])
+    let (outputs, inputs, window) = (weight.shape[0], weight.shape[1], weight.shape[2])
+    let (taps, positions) = (window * window, (window + 3) * (window + 3))
     let precision = packing.precision
+    self.window = window
     self.outputs = outputs
     self.inputs = inputs
     self.precision = precision
     let count = Engine.packedCount(depth: inputs, columns: outputs, precision)
     matrixCount = count
-    packed = Tensor(uninitialized: [Self.positions, count], pool: packing.memory)
+    packed = Tensor(uninitialized: [positions, count], pool: packing.memory)
     let target = packed.mutablePointer
     // Written where packing would put them: windows of one panel side by side, then their transforms.
     // Panels are independent of each other, and so are the inputs.
@@ -35,27 +40,28 @@ struct WinogradWeights: Sendable {
       let (column, input) = (task / blocks * panel, task % blocks * block)
       let inputCount = min(block, inputs - input)
       let columns = min(panel, outputs - column)
-      let exactCount = precision == .bfloat16 ? Self.positions * inputCount * panel : 0
+      let exactCount = precision == .bfloat16 ? positions * inputCount * panel : 0
       let staged = Tensor(
-        uninitialized: [inputCount * 9 * panel + panel + exactCount], pool: packing.staging)
+        uninitialized: [inputCount * taps * panel + panel + exactCount], pool: packing.staging)
       let lanes = staged.mutablePointer
-      let factors = lanes + inputCount * 9 * panel
+      let factors = lanes + inputCount * taps * panel
       for lane in 0..<panel {
         factors[lane] = lane < columns ? scale.map { $0.pointer[column + lane] } ?? 1 : 0
       }
       kernels.gemm_pack(
-        weight.pointer + (column * inputs + input) * 9, 1, inputs * 9, inputCount * 9, columns,
-        lanes)
+        weight.pointer + (column * inputs + input) * taps, 1, inputs * taps, inputCount * taps,
+        columns, lanes)
       let place = target + Engine.packedCount(depth: inputs, columns: column, precision)
       // In bfloat16 the transforms of these inputs are rounded as a whole: pairs are neighbours.
       let exact = precision == .float32 ? place + input * panel : factors + panel
       let exactStride = precision == .float32 ? count : inputCount * panel
       for index in 0..<inputCount {
         kernels.winograd_weights(
-          lanes + index * 9 * panel, factors, panel, exact + index * panel, exactStride)
+          Int32(window), lanes + index * taps * panel, factors, panel, exact + index * panel,
+          exactStride)
       }
       if precision == .float32 { return }
-      for position in 0..<Self.positions {
+      for position in 0..<positions {
         Engine.pack(
           exact + position * exactStride, depthStride: panel, columnStride: 1, depth: inputCount,
           columns: panel, .bfloat16,
@@ -68,19 +74,22 @@ struct WinogradWeights: Sendable {
 }
 
 extension ForwardPass {
-  /// A 3x3 convolution with stride 1 and padding 1, tile by tile of 4x4 pixels.
+  /// A convolution with stride 1 that keeps the map's size, tile by tile of 4x4 pixels.
+  ///
+  /// - Parameter border: what the outermost pixels get in addition, before the activation.
   func winograd(
     _ x: Tensor, _ weight: WinogradWeights, bias: Tensor?, activation: Activation,
-    into y: UnsafeMutablePointer<Float>
+    border: BorderTerms? = nil, into y: UnsafeMutablePointer<Float>
   ) {
     let (batch, height, width) = (x.shape[0], x.shape[1], x.shape[2])
-    let (inputs, outputs) = (weight.inputs, weight.outputs)
+    let (inputs, outputs, positions) = (weight.inputs, weight.outputs, weight.positions)
+    let (window, reach) = (Int32(weight.window), weight.window / 2)
     let (rows, columns) = ((height + 3) / 4, (width + 3) / 4)
     let tiles = batch * rows * columns
     // Where reading the weights is what takes the time, each task reads some outputs' only.
     let parts = tiles <= Self.fewTiles && outputs % (2 * Engine.panel) == 0 ? 2 : 1
     let part = outputs / parts
-    let fitting = Self.cachedFloats / (WinogradWeights.positions * (inputs + part))
+    let fitting = Self.cachedFloats / (positions * (inputs + part))
     let most = max(Engine.rows, fitting / Engine.rows * Engine.rows)
     // Blocks are equal in size and, with all outputs, even in number: two threads end together.
     let group = 2 / parts
@@ -92,40 +101,50 @@ extension ForwardPass {
       let count = min(block, tiles - first)
       let columnOffset = task % parts * part
       let patchCount = RowBlock.count(rows: count, columns: inputs, weight.precision)
-      withScratch(WinogradWeights.positions * (patchCount + count * part)) { memory in
-        let products = memory + WinogradWeights.positions * patchCount
-        let patches = (0..<WinogradWeights.positions).map { position in
+      withScratch(positions * (patchCount + count * part)) { memory in
+        let products = memory + positions * patchCount
+        func patches(_ position: Int) -> RowBlock {
           RowBlock(
             in: memory + position * patchCount, rows: count, columns: inputs, weight.precision)
         }
         for index in 0..<count {
           let tile = first + index
           let image = x.pointer + tile / (rows * columns) * height * width * inputs
-          let (top, left) = (tile / columns % rows * 4 - 1, tile % columns * 4 - 1)
-          let place = index * patches[0].stride
+          let top = tile / columns % rows * 4 - reach
+          let left = tile % columns * 4 - reach
+          let patch = patches(0)
+          let place = index * patch.stride
           switch weight.precision {
           case .float32:
             kernels.winograd_input(
-              image, height, width, inputs, top, left, patches[0].floats + place, patchCount)
+              window, image, height, width, inputs, top, left, patch.floats + place, patchCount)
           case .bfloat16:
             kernels.bf16_winograd_input(
-              image, height, width, inputs, top, left, patches[0].halves + place, 2 * patchCount)
+              window, image, height, width, inputs, top, left, patch.halves + place,
+              2 * patchCount)
           }
         }
-        for position in 0..<WinogradWeights.positions {
+        for position in 0..<positions {
           Engine.multiply(
-            patches[position], packed: weight.packed.pointer + position * weight.matrixCount,
+            patches(position), packed: weight.packed.pointer + position * weight.matrixCount,
             columns: columnOffset..<columnOffset + part, of: outputs,
             into: products + position * count * part, stride: part)
         }
         for index in 0..<count {
           let tile = first + index
+          let item = tile / (rows * columns)
           let (top, left) = (tile / columns % rows * 4, tile % columns * 4)
-          let pixel = (tile / (rows * columns) * height + top) * width + left
+          let area = MapArea(
+            item: item, rows: top..<min(top + 4, height), columns: left..<min(left + 4, width))
+          let border = area.isInside(height: height, width: width) ? nil : border
+          let target = y + ((item * height + top) * width + left) * outputs + columnOffset
           kernels.winograd_output(
-            products + index * part, count * part, part, bias.map { $0.pointer + columnOffset },
-            activation.code, y + pixel * outputs + columnOffset, width * outputs, outputs,
-            min(4, height - top), min(4, width - left))
+            window, products + index * part, count * part, part,
+            bias.map { $0.pointer + columnOffset },
+            border == nil ? activation.code : FK_NONE, target, width * outputs, outputs,
+            area.rows.count, area.columns.count)
+          border?.finish(
+            area, channels: columnOffset..<columnOffset + part, activation, kernels, target)
         }
       }
     }
@@ -135,4 +154,17 @@ extension ForwardPass {
   private static let cachedFloats = 1 << 18
   /// Up to so many tiles the weights are divided between tasks, not only the tiles.
   private static let fewTiles = 128
+}
+
+/// Some pixels of one map of a batch.
+struct MapArea {
+  let item: Int
+  let rows: Range<Int>
+  let columns: Range<Int>
+
+  /// Whether none of the pixels is one of the map's outermost.
+  func isInside(height: Int, width: Int) -> Bool {
+    rows.lowerBound > 0 && rows.upperBound < height && columns.lowerBound > 0
+      && columns.upperBound < width
+  }
 }

@@ -45,6 +45,8 @@ import Testing
     Case([2, 7, 13, 33], 35, kernel: 3, padding: 1),
     Case([1, 1, 1, 40], 32, kernel: 3, padding: 1),
     Case([1, 5, 2, 32], 49, kernel: 3, padding: 1),
+    Case([2, 7, 13, 34], 35, kernel: 5, padding: 2),
+    Case([1, 1, 1, 32], 32, kernel: 5, padding: 2),
   ]
 
   @Test(arguments: cases, [Activation.none, .relu, .gelu])

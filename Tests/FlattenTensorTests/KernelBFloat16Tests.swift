@@ -122,19 +122,24 @@ import Testing
     }
   }
 
-  @Test(arguments: KernelSet.all, [1, 7, 16, 33])
-  func transformedPatchesAreTheRoundedOnes(set: KernelSet, channels: Int) {
+  @Test(arguments: KernelSet.all, [3, 5])
+  func transformedPatchesAreTheRoundedOnes(set: KernelSet, window: Int) {
     let (height, width) = (5, 7)
-    let x = Noise.floats(height * width * channels, seed: 1)
-    let stride = channels + 2
-    for (top, left) in [(0, 0), (-1, -1), (3, 2), (4, 6), (-6, 0)] {
-      var exact = [Float](repeating: -55, count: 36 * stride)
-      var v = [UInt16](repeating: Self.guardValue, count: 36 * stride)
-      set.table.winograd_input(x, height, width, channels, top, left, &exact, stride)
-      set.table.bf16_winograd_input(x, height, width, channels, top, left, &v, stride)
-      for index in v.indices {
-        let isInside = index % stride < channels
-        #expect(v[index] == (isInside ? Self.rounded(exact[index]) : Self.guardValue))
+    let positions = (window + 3) * (window + 3)
+    for channels in [1, 7, 16, 33] {
+      let x = Noise.floats(height * width * channels, seed: 1)
+      let stride = channels + 2
+      for (top, left) in [(0, 0), (-1, -1), (3, 2), (4, 6), (-6, 0)] {
+        var exact = [Float](repeating: -55, count: positions * stride)
+        var v = [UInt16](repeating: Self.guardValue, count: positions * stride)
+        set.table.winograd_input(
+          Int32(window), x, height, width, channels, top, left, &exact, stride)
+        set.table.bf16_winograd_input(
+          Int32(window), x, height, width, channels, top, left, &v, stride)
+        for index in v.indices {
+          let isInside = index % stride < channels
+          #expect(v[index] == (isInside ? Self.rounded(exact[index]) : Self.guardValue))
+        }
       }
     }
   }

@@ -122,37 +122,69 @@ import Testing
     #expect(c[0].isNaN && c[1] == 5)
   }
 
-  @Test(arguments: sets, [1, 7, 16, 33]) func transformsAgree(isa: String, channels: Int) throws {
+  @Test(arguments: sets, [3, 5]) func transformsAgree(isa: String, window: Int) throws {
     let table = try #require(fk_table_for(isa)).pointee
     let reference = try #require(fk_table_for("ref")).pointee
+    let form = Int32(window)
+    let positions = (window + 3) * (window + 3)
     let (height, width) = (5, 7)
-    let x = noise(height * width * channels, seed: 1)
-    let stride = channels + 2
-    // Patches inside, over each border, and wholly outside.
-    for (top, left) in [(0, 0), (-1, -1), (3, 2), (-1, 3), (4, 6), (-6, 0)] {
-      func patch(_ table: fk_table) -> [Float] {
-        var v = [Float](repeating: -55, count: 36 * stride)
-        table.winograd_input(x, height, width, channels, top, left, &v, stride)
-        return v
+    for channels in [1, 7, 16, 33] {
+      let x = noise(height * width * channels, seed: 1)
+      let stride = channels + 2
+      // Patches inside, over each border, and wholly outside.
+      for (top, left) in [(0, 0), (-1, -1), (-2, -2), (3, 2), (-1, 3), (4, 6), (-6, 0)] {
+        func patch(_ table: fk_table) -> [Float] {
+          var v = [Float](repeating: -55, count: positions * stride)
+          table.winograd_input(form, x, height, width, channels, top, left, &v, stride)
+          return v
+        }
+        let (got, wanted) = (patch(table), patch(reference))
+        #expect(zip(got, wanted).allSatisfy { abs($0 - $1) <= 5e-5 })
+        #expect((0..<positions).allSatisfy { got[$0 * stride + channels] == -55 })
       }
-      let (got, wanted) = (patch(table), patch(reference))
-      #expect(zip(got, wanted).allSatisfy { abs($0 - $1) <= 2e-5 })
-      #expect((0..<36).allSatisfy { got[$0 * stride + channels] == -55 })
+      let m = noise(positions * stride, seed: 2)
+      let bias = noise(channels, seed: 3)
+      for (rows, columns) in [(4, 4), (1, 4), (3, 2), (1, 1)] {
+        func pixels(_ table: fk_table) -> [Float] {
+          var y = [Float](repeating: -55, count: 5 * 5 * (channels + 1))
+          table.winograd_output(
+            form, m, stride, channels, bias, FK_RELU, &y, 5 * (channels + 1), channels + 1, rows,
+            columns)
+          return y
+        }
+        let (got, wanted) = (pixels(table), pixels(reference))
+        #expect(zip(got, wanted).allSatisfy { abs($0 - $1) <= 1e-4 })
+        #expect((0..<25).allSatisfy { got[$0 * (channels + 1) + channels] == -55 })
+        for pixel in 0..<25 where pixel / 5 >= rows || pixel % 5 >= columns {
+          #expect(got[pixel * (channels + 1)] == -55)
+        }
+      }
     }
-    let m = noise(36 * stride, seed: 2)
-    let bias = noise(channels, seed: 3)
-    for (rows, columns) in [(4, 4), (1, 4), (3, 2), (1, 1)] {
-      func pixels(_ table: fk_table) -> [Float] {
-        var y = [Float](repeating: -55, count: 5 * 5 * (channels + 1))
-        table.winograd_output(
-          m, stride, channels, bias, FK_RELU, &y, 5 * (channels + 1), channels + 1, rows, columns)
-        return y
-      }
-      let (got, wanted) = (pixels(table), pixels(reference))
-      #expect(zip(got, wanted).allSatisfy { abs($0 - $1) <= 5e-5 })
-      #expect((0..<25).allSatisfy { got[$0 * (channels + 1) + channels] == -55 })
-      for pixel in 0..<25 where pixel / 5 >= rows || pixel % 5 >= columns {
-        #expect(got[pixel * (channels + 1)] == -55)
+  }
+
+  /// The matrices of the reference make a convolution: its definition, in double precision.
+  @Test(arguments: [3, 5]) func transformsAreAConvolution(window: Int) throws {
+    let table = try #require(fk_table_for("ref")).pointee
+    let (form, side) = (Int32(window), window + 3)
+    let positions = side * side
+    let g = noise(window * window, seed: 1)
+    let x = noise(side * side, seed: 2)
+    var u = [Float](repeating: 0, count: positions)
+    fk_winograd_weights(form, g, &u, 1)
+    var v = u
+    table.winograd_input(form, x, side, side, 1, 0, 0, &v, 1)
+    let m = zip(u, v).map { $0 * $1 }
+    var y = [Float](repeating: 0, count: 16)
+    table.winograd_output(form, m, 1, 1, nil, FK_NONE, &y, 4, 1, 4, 4)
+    for row in 0..<4 {
+      for column in 0..<4 {
+        var sum = 0.0
+        for i in 0..<window {
+          for j in 0..<window {
+            sum += Double(g[i * window + j]) * Double(x[(row + i) * side + column + j])
+          }
+        }
+        #expect(abs(Double(y[row * 4 + column]) - sum) <= 2e-5)
       }
     }
   }

@@ -101,18 +101,21 @@ import Testing
   }
 
   /// Windows side by side, the last eight not full, beside each window by itself.
-  @Test(arguments: KernelSet.all, [nil, 2.5, 0] as [Float?])
-  func winogradWeightsAgree(set: KernelSet, scale: Float?) {
-    for lanes in [1, 3, 8, 12, 16, 32, 33] {
-      let g = Rows(9, lanes, seed: lanes)
+  @Test(arguments: KernelSet.all, [3, 5])
+  func winogradWeightsAgree(set: KernelSet, window: Int) {
+    let (taps, positions) = (window * window, (window + 3) * (window + 3))
+    for (lanes, scale) in [1, 3, 8, 12, 16, 32, 33].flatMap({ lanes in
+      [nil, 2.5, 0].map { (lanes, $0 as Float?) }
+    }) {
+      let g = Rows(taps, lanes, seed: lanes)
       let factors = Rows(1, lanes) { scale ?? Float($0 + $1) }
-      let u = Rows.output(36, lanes, stride: lanes + 3)
+      let u = Rows.output(positions, lanes, stride: lanes + 3)
       set.table.winograd_weights(
-        g.pointer, scale == nil ? nil : factors.pointer, lanes, u.pointer, lanes + 3)
-      let wanted = Rows.output(36, lanes)
+        Int32(window), g.pointer, scale == nil ? nil : factors.pointer, lanes, u.pointer, lanes + 3)
+      let wanted = Rows.output(positions, lanes)
       for lane in 0..<lanes {
-        let window = (0..<9).map { g[$0, lane] * (scale ?? 1) }
-        fk_winograd_weights(window, wanted.pointer + lane, lanes)
+        let scaled = (0..<taps).map { g[$0, lane] * (scale ?? 1) }
+        fk_winograd_weights(Int32(window), scaled, wanted.pointer + lane, lanes)
       }
       // At most the last bit, where the reference was compiled to fuse.
       #expect(u.mismatch(wanted) { ulp * abs(wanted[$0, $1]) } == nil)

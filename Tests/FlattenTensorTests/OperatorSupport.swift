@@ -9,6 +9,11 @@ enum Naive {
     let shape: [Int]
     let values: [Double]
 
+    init(shape: [Int], values: [Double]) {
+      self.shape = shape
+      self.values = values
+    }
+
     init(_ tensor: Tensor) {
       shape = tensor.shape
       values = tensor.elements.map(Double.init)

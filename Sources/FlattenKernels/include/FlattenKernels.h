@@ -115,25 +115,26 @@ struct fk_table {
                size_t depth, const float *packed, float *c, ptrdiff_t ldc, size_t columns,
                const struct fk_epilogue *epilogue);
 
-  // Winograd's F(4x4, 3x3). A 3x3 window of weights g becomes 36 numbers, G g G^T, for every input and
-  // output channel; a patch of 6x6 pixels becomes 36 vectors of channels; their products, position by
-  // position, become 4x4 pixels.
+  // Winograd's F(4x4, 3x3) and F(4x4, 5x5), by `window`, 3 or 5. With side = window + 3 a window of weights
+  // g becomes side^2 numbers, G g G^T, for every input and output channel; a patch of side x side pixels
+  // becomes side^2 vectors of channels; their products, position by position, become 4x4 pixels.
   //
   // G g G^T for `lanes` windows side by side, g[tap * lanes + lane] times scale[lane]. Multiplied in
   // single precision, transformed in double and rounded once. scale: lanes, or NULL.
   // u[position * position_stride + lane].
-  void (*winograd_weights)(const float *g, const float *scale, size_t lanes, float *u,
+  void (*winograd_weights)(int window, const float *g, const float *scale, size_t lanes, float *u,
                            size_t position_stride);
 
   // The patch of x (height x width pixels of `channels`, contiguous) from row `top` and column `left`
   // on; what lies outside is zero. v[position * position_stride + channel].
-  void (*winograd_input)(const float *x, ptrdiff_t height, ptrdiff_t width, size_t channels,
-                         ptrdiff_t top, ptrdiff_t left, float *v, size_t position_stride);
+  void (*winograd_input)(int window, const float *x, ptrdiff_t height, ptrdiff_t width,
+                         size_t channels, ptrdiff_t top, ptrdiff_t left, float *v,
+                         size_t position_stride);
 
   // The first `rows` x `columns` (at most 4 x 4) pixels of a tile: activation(A^T m A + bias).
   // m[position * position_stride + channel]; y: rows row_stride apart, pixels pixel_stride apart.
   // bias: channels, or NULL.
-  void (*winograd_output)(const float *m, size_t position_stride, size_t channels,
+  void (*winograd_output)(int window, const float *m, size_t position_stride, size_t channels,
                           const float *bias, enum fk_activation activation, float *y,
                           size_t row_stride, size_t pixel_stride, size_t rows, size_t columns);
 
@@ -159,13 +160,14 @@ struct fk_table {
                     size_t columns, const struct fk_epilogue *epilogue);
 
   // As winograd_input, rounded.
-  void (*bf16_winograd_input)(const float *x, ptrdiff_t height, ptrdiff_t width, size_t channels,
-                              ptrdiff_t top, ptrdiff_t left, uint16_t *v, size_t position_stride);
+  void (*bf16_winograd_input)(int window, const float *x, ptrdiff_t height, ptrdiff_t width,
+                              size_t channels, ptrdiff_t top, ptrdiff_t left, uint16_t *v,
+                              size_t position_stride);
 };
 
-// G g G^T of Winograd's F(4x4, 3x3), in double precision, rounded once. g: 3 x 3; u: 36 numbers,
-// `stride` apart.
-void fk_winograd_weights(const float *g, float *u, size_t stride);
+// G g G^T of Winograd's convolutions, in double precision, rounded once. g: window x window; u:
+// (window + 3)^2 numbers, `stride` apart.
+void fk_winograd_weights(int window, const float *g, float *u, size_t stride);
 
 // The table of an instruction set, or NULL where this CPU or build does not have it.
 const struct fk_table *fk_table_for(const char *isa);
