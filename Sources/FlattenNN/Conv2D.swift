@@ -48,6 +48,21 @@ package struct StoredConvolution: Sendable {
     path = tree.path
     packing = tree.packing
   }
+
+  private init(_ other: StoredConvolution, weight: Tensor) {
+    geometry = other.geometry
+    self.weight = weight
+    scale = other.scale
+    bias = other.bias
+    activation = other.activation
+    path = other.path
+    packing = other.packing.afterLoading
+  }
+
+  /// The same in the memory of what stays after loading.
+  func kept() -> StoredConvolution {
+    StoredConvolution(self, weight: weight.copied(to: packing.memory))
+  }
 }
 
 /// A 2-D convolution on a map `[B, H, W, C]`, optionally with a batch norm folded into its weights and

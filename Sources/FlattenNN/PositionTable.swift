@@ -66,19 +66,15 @@ package final class PositionTable: Sendable {
       return table.reshaped([grid.count, table.shape[3]])
     }
     if let known = resized.withLock({ $0[grid] }) { return known }
-    // Beside the pass, as it is no operator of the model; and copied out of its memory, which is for what
-    // comes and goes.
-    let tables = ForwardPass(
-      threads: pass.threads, memory: pass.memory, isDryRun: pass.isDryRun)
+    // Beside the pass, as it is no operator of the model; and not in its memory, which is for what comes
+    // and goes.
+    let tables = ForwardPass(threads: pass.threads, memory: nil, isDryRun: pass.isDryRun)
     var rows = tables.resizeBilinear(
       table, height: grid.height, width: grid.width, alignCorners: false, layer: ""
     ).asTokens
     if let leadingRows { rows = tables.joinTokens(leadingRows, rows, layer: "") }
-    let shape = [rows.shape[1], rows.shape[2]]
-    if pass.isDryRun { return rows.reshaped(shape) }
-    let made = Tensor(shape) { out in
-      rows.withUnsafeBuffer { _ = out.update(fromContentsOf: $0) }
-    }
+    let made = rows.reshaped([rows.shape[1], rows.shape[2]])
+    if pass.isDryRun { return made }
     resized.withLock { known in
       if known.count >= Self.kept { known.removeAll() }
       known[grid] = made

@@ -58,20 +58,15 @@ package struct PackedConvolutionPair: Sendable {
     self.inputs = inputs
     self.middle = middle
     self.outputs = outputs
-    let steps = [(-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1)]
-    let whole = ComposedWindow(
-      steps: (0, 0), outputs: outputs, inputs: inputs, pool: packing.staging)
-    let ends = steps.map {
-      ComposedWindow(steps: $0, outputs: outputs, inputs: inputs, pool: packing.staging)
+    let steps = [(0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1)]
+    let windows = steps.map {
+      ComposedWindow(step: $0, outputs: outputs, inputs: inputs, pool: packing.staging)
     }
-    compose(first, second, into: [whole] + ends, packing)
-    weight = WinogradWeights(
-      whole.weight.reshaped([outputs, inputs, 5, 5]), scale: nil, packing)
-    bias = whole.bias
-    borders = ends.map { end in
-      Border(
-        step: end.step,
-        weight: PackedMatrix(end.tapMajor(pool: packing.staging), packing), bias: end.bias)
+    compose(first, second, into: windows, packing)
+    weight = WinogradWeights(WindowWeights(tapMajor: windows[0].weight, window: 5), packing)
+    bias = windows[0].bias
+    borders = windows.dropFirst().map { end in
+      Border(step: end.step, weight: PackedMatrix(end.weight, packing), bias: end.bias)
     }
   }
 }
@@ -80,113 +75,103 @@ package struct PackedConvolutionPair: Sendable {
 /// of (-1, 0), the second's taps one row up, and the first's one row down again.
 private struct ComposedWindow {
   let step: (row: Int, column: Int)
-  let inputs: Int
   let rows: Int
   let columns: Int
-  /// `[outputs, inputs * rows * columns]`.
+  /// `[outputs, rows * columns * inputs]`.
   let weight: Tensor
   /// `[outputs]`.
   let bias: Tensor
 
-  init(steps: (Int, Int), outputs: Int, inputs: Int, pool: BufferPool?) {
-    step = steps
-    self.inputs = inputs
-    rows = steps.0 == 0 ? 5 : 1
-    columns = steps.1 == 0 ? 5 : 1
-    weight = Tensor(uninitialized: [outputs, inputs * rows * columns], pool: pool)
+  init(step: (Int, Int), outputs: Int, inputs: Int, pool: BufferPool?) {
+    self.step = step
+    rows = step.0 == 0 ? 5 : 1
+    columns = step.1 == 0 ? 5 : 1
+    weight = Tensor(uninitialized: [outputs, rows * columns * inputs], pool: pool)
     bias = Tensor(zeros: [outputs])
+  }
+
+  /// Whether a tap of the second convolution belongs here; of the first, one in the other direction.
+  func takes(_ tap: (row: Int, column: Int)) -> Bool {
+    (step.row == 0 || tap.row == step.row) && (step.column == 0 || tap.column == step.column)
   }
 
   /// Sides are taken away; a corner was then taken away twice.
   var sign: Float { (step.row == 0) == (step.column == 0) ? 1 : -1 }
 
-  /// Whether taps of the second and of the first convolution, as offsets, belong here.
-  func takes(second: (Int, Int)) -> Bool {
-    (step.row == 0 || second.0 == step.row) && (step.column == 0 || second.1 == step.column)
-  }
-
-  func takes(first: (Int, Int)) -> Bool { takes(second: (-first.0, -first.1)) }
-
-  /// The place of a tap of the two together, offsets -2 to 2.
+  /// The place of two taps together, offsets -2 to 2.
   func place(_ row: Int, _ column: Int) -> Int {
     (rows == 5 ? row + 2 : 0) * columns + (columns == 5 ? column + 2 : 0)
   }
-
-  /// `[outputs, taps * inputs]`, as rows of pixels are multiplied.
-  func tapMajor(pool: BufferPool?) -> Tensor {
-    let taps = rows * columns
-    let result = Tensor(uninitialized: weight.shape, pool: pool)
-    for output in 0..<weight.shape[0] {
-      let source = weight.pointer + output * inputs * taps
-      let target = result.mutablePointer + output * inputs * taps
-      for input in 0..<inputs {
-        for tap in 0..<taps { target[tap * inputs + input] = source[input * taps + tap] }
-      }
-    }
-    return result
-  }
 }
+
+/// The nine taps of a 3x3 window as offsets from its middle.
+private let offsets = (0..<9).map { (row: $0 / 3 - 1, column: $0 % 3 - 1) }
 
 /// Writes the windows and the biases: products of all taps of the second convolution with all of the
 /// first, added up by where they lead.
 private func compose(
-  _ first: (weight: Tensor, bias: Tensor?),
-  _ second: (weight: Tensor, scale: Tensor?, bias: Tensor?),
+  _ first: (weight: Tensor, bias: Tensor?), _ second: (weight: Tensor, scale: Tensor?, bias: Tensor?),
   into windows: [ComposedWindow], _ packing: Packing
 ) {
   let (inputs, middle, outputs) = (
     first.weight.shape[1], first.weight.shape[0], second.weight.shape[0]
   )
-  let columns = inputs * 9
-  let right = Tensor(
-    uninitialized: [Engine.packedCount(depth: middle, columns: columns)], pool: packing.staging)
-  Engine.pack(
-    first.weight.pointer, depthStride: columns, columnStride: 1, depth: middle, columns: columns,
-    into: right.mutablePointer)
-  packing.threads.run(outputs) { output in
-    // The second's taps as rows: [9, middle].
-    let left = Tensor(uninitialized: [9, middle], pool: packing.staging)
-    let scale = second.scale.map { $0.pointer[output] } ?? 1
-    let taps = second.weight.pointer + output * middle * 9
-    for tap in 0..<9 {
-      for channel in 0..<middle {
-        left.mutablePointer[tap * middle + channel] = taps[channel * 9 + tap] * scale
-      }
-    }
-    let products = Tensor(uninitialized: [9, columns], pool: packing.staging)
-    Engine.multiply(
-      left.pointer, rowStride: middle, depthStride: 1, rows: 9, depth: middle,
-      packed: right.pointer, columns: 0..<columns, of: columns, into: products.mutablePointer,
-      stride: columns)
+  // Each tap of the first as the right side of products, [middle, inputs].
+  let matrixCount = Engine.packedCount(depth: middle, columns: inputs)
+  let right = Tensor(uninitialized: [9, matrixCount], pool: packing.staging)
+  packing.threads.run(9) { tap in
+    Engine.pack(
+      first.weight.pointer + tap, depthStride: inputs * 9, columnStride: 9, depth: middle,
+      columns: inputs, into: right.mutablePointer + tap * matrixCount)
+  }
+  let kernels = fk_active().pointee
+  let block = Engine.rows
+  packing.threads.run((outputs + block - 1) / block) { task in
+    let range = task * block..<min((task + 1) * block, outputs)
     for window in windows {
       let count = window.weight.shape[1]
-      let target = window.weight.mutablePointer + output * count
-      target.update(repeating: 0, count: count)
-      var bias: Float = 0
-      for i in -1...1 {
-        for j in -1...1 where window.takes(second: (i, j)) {
-          let tap = (i + 1) * 3 + j + 1
-          if let constant = first.bias {
-            let row = left.pointer + tap * middle
-            for channel in 0..<middle {
-              bias += window.sign * row[channel] * constant.pointer[channel]
-            }
+      (window.weight.mutablePointer + range.lowerBound * count).update(
+        repeating: 0, count: range.count * count)
+    }
+    // Each tap of the second as a left side, [range.count, middle].
+    let left = Tensor(uninitialized: [9, range.count, middle], pool: packing.staging)
+    for (index, output) in range.enumerated() {
+      let scale = second.scale.map { $0.pointer[output] } ?? 1
+      let stored = second.weight.pointer + output * middle * 9
+      for tap in 0..<9 {
+        let row = left.mutablePointer + (tap * range.count + index) * middle
+        for channel in 0..<middle { row[channel] = stored[channel * 9 + tap] * scale }
+      }
+      for window in windows {
+        var bias = window.step == (0, 0) ? second.bias.map { $0.pointer[output] } ?? 0 : 0
+        for tap in 0..<9 where window.takes(offsets[tap]) {
+          guard let constant = first.bias else { break }
+          let row = left.pointer + (tap * range.count + index) * middle
+          for channel in 0..<middle {
+            bias += window.sign * row[channel] * constant.pointer[channel]
           }
-          for k in -1...1 {
-            for l in -1...1 where window.takes(first: (k, l)) {
-              let place = window.place(i + k, j + l)
-              let source = products.pointer + tap * columns + (k + 1) * 3 + l + 1
-              for input in 0..<inputs {
-                target[input * window.rows * window.columns + place] +=
-                  window.sign * source[input * 9]
-              }
-            }
+        }
+        window.bias.mutablePointer[output] = bias
+      }
+    }
+    let product = Tensor(uninitialized: [range.count, inputs], pool: packing.staging)
+    for tap in 0..<9 {
+      for other in 0..<9 {
+        let (one, two) = (offsets[tap], offsets[other])
+        Engine.multiply(
+          left.pointer + other * range.count * middle, rowStride: middle, depthStride: 1,
+          rows: range.count, depth: middle, packed: right.pointer + tap * matrixCount,
+          columns: 0..<inputs, of: inputs, into: product.mutablePointer, stride: inputs)
+        for window in windows where window.takes(two) && window.takes((-one.row, -one.column)) {
+          let count = window.weight.shape[1]
+          let place = window.place(one.row + two.row, one.column + two.column) * inputs
+          for index in range.indices {
+            kernels.add_scaled(
+              window.weight.mutablePointer + index * count + place,
+              product.pointer + (index - range.lowerBound) * inputs, window.sign, inputs)
           }
         }
       }
-      let isWhole = window.step == (0, 0)
-      window.bias.mutablePointer[output] =
-        bias + (isWhole ? second.bias.map { $0.pointer[output] } ?? 0 : 0)
     }
   }
 }

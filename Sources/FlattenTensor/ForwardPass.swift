@@ -35,7 +35,8 @@ package struct OperatorRecord: Sendable {
 /// used by one thread at a time; the pool of threads and of memory may be shared between passes.
 package final class ForwardPass {
   package let threads: ThreadPool
-  package let memory: BufferPool
+  /// Where outputs come from; `nil` takes each from the system, for what is kept.
+  package let memory: BufferPool?
   /// Shapes and costs only: operators return tensors whose elements are never written.
   package let isDryRun: Bool
   /// Called with every operator's record, in order.
@@ -46,7 +47,7 @@ package final class ForwardPass {
   /// Whether somebody looks at each step's output or cost, so that steps must not be taken as one.
   package var isObserved: Bool { isDryRun || onOutput != nil }
 
-  package init(threads: ThreadPool, memory: BufferPool = BufferPool(), isDryRun: Bool = false) {
+  package init(threads: ThreadPool, memory: BufferPool? = BufferPool(), isDryRun: Bool = false) {
     self.threads = threads
     self.memory = memory
     self.isDryRun = isDryRun

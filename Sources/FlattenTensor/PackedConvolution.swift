@@ -45,7 +45,7 @@ package struct PackedConvolution: Sendable {
       && (packing.precision == .float32 ? Engine.usesKernels : inputs % 2 == 0)
     method =
       isWinograd
-      ? .winograd(WinogradWeights(weight, scale: scale, packing))
+      ? .winograd(WinogradWeights(WindowWeights(weight), scale: scale, packing))
       : .gathered(PackedMatrix(windowMajor(weight, scale: scale, packing), packing))
   }
 }

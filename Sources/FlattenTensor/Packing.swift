@@ -26,6 +26,11 @@ package struct Packing: Sendable {
       threads: threads, memory: BufferPool(), staging: BufferPool(), precision: precision)
   }
 
+  /// The same for what is prepared later: it does not hold the memory that is for loading.
+  package var afterLoading: Packing {
+    Packing(threads: threads, memory: memory, staging: nil, precision: precision)
+  }
+
   private init(
     threads: ThreadPool, memory: BufferPool?, staging: BufferPool?, precision: Precision
   ) {

@@ -102,6 +102,13 @@ extension Tensor {
     withUnsafeBuffer { areFinite($0, threads) }
   }
 
+  /// The same elements in other memory.
+  package func copied(to pool: BufferPool?) -> Tensor {
+    Tensor(shape, pool: pool) { out in
+      withUnsafeBuffer { _ = out.update(fromContentsOf: $0) }
+    }
+  }
+
   /// Some rows and columns of a map `[B, H, W, C]`, copied.
   package func window(
     top: Int, left: Int, height: Int, width: Int, pool: BufferPool? = nil

@@ -1,5 +1,36 @@
 import FlattenKernels
 
+/// A dense convolution's weights, in either order of inputs and taps.
+struct WindowWeights {
+  let tensor: Tensor
+  let window: Int
+  let inputs: Int
+  let outputs: Int
+  /// Elements from one input to the next, and from one tap to the next.
+  let inputStride: Int
+  let tapStride: Int
+
+  /// - Parameter weight: as PyTorch stores it, `[outputs, inputs, window, window]`.
+  init(_ weight: Tensor) {
+    tensor = weight
+    window = weight.shape[2]
+    outputs = weight.shape[0]
+    inputs = weight.shape[1]
+    inputStride = window * window
+    tapStride = 1
+  }
+
+  /// - Parameter weight: `[outputs, window * window * inputs]`.
+  init(tapMajor weight: Tensor, window: Int) {
+    tensor = weight
+    self.window = window
+    outputs = weight.shape[0]
+    inputs = weight.shape[1] / (window * window)
+    inputStride = 1
+    tapStride = inputs
+  }
+}
+
 /// Weights of a 3x3 or 5x5 convolution transformed for Winograd's F(4x4, 3x3) or F(4x4, 5x5): one packed
 /// matrix for each position of a transformed patch.
 struct WinogradWeights: Sendable {
@@ -15,11 +46,9 @@ struct WinogradWeights: Sendable {
   /// Positions of a transformed patch: 6x6 or 8x8.
   var positions: Int { (window + 3) * (window + 3) }
 
-  /// - Parameters:
-  ///   - weight: `[outputs, inputs, window, window]`.
-  ///   - scale: `[outputs]`, multiplied into the weights.
-  init(_ weight: Tensor, scale: Tensor?, _ packing: Packing = .plain) {
-    let (outputs, inputs, window) = (weight.shape[0], weight.shape[1], weight.shape[2])
+  /// - Parameter scale: `[outputs]`, multiplied into the weights.
+  init(_ weight: WindowWeights, scale: Tensor? = nil, _ packing: Packing = .plain) {
+    let (outputs, inputs, window) = (weight.outputs, weight.inputs, weight.window)
     let (taps, positions) = (window * window, (window + 3) * (window + 3))
     let precision = packing.precision
     self.window = window
@@ -48,9 +77,12 @@ struct WinogradWeights: Sendable {
       for lane in 0..<panel {
         factors[lane] = lane < columns ? scale.map { $0.pointer[column + lane] } ?? 1 : 0
       }
-      kernels.gemm_pack(
-        weight.pointer + (column * inputs + input) * taps, 1, inputs * taps, inputCount * taps,
-        columns, lanes)
+      let start = weight.tensor.pointer + column * inputs * taps + input * weight.inputStride
+      for index in 0..<inputCount {
+        kernels.gemm_pack(
+          start + index * weight.inputStride, weight.tapStride, inputs * taps, taps, columns,
+          lanes + index * taps * panel)
+      }
       let place = target + Engine.packedCount(depth: inputs, columns: column, precision)
       // In bfloat16 the transforms of these inputs are rounded as a whole: pairs are neighbours.
       let exact = precision == .float32 ? place + input * panel : factors + panel
