@@ -110,7 +110,8 @@ private let offsets = (0..<9).map { (row: $0 / 3 - 1, column: $0 % 3 - 1) }
 /// Writes the windows and the biases: products of all taps of the second convolution with all of the
 /// first, added up by where they lead.
 private func compose(
-  _ first: (weight: Tensor, bias: Tensor?), _ second: (weight: Tensor, scale: Tensor?, bias: Tensor?),
+  _ first: (weight: Tensor, bias: Tensor?),
+  _ second: (weight: Tensor, scale: Tensor?, bias: Tensor?),
   into windows: [ComposedWindow], _ packing: Packing
 ) {
   let (inputs, middle, outputs) = (
