@@ -139,6 +139,11 @@ package struct FocusedLinearAttention: TokenAttention {
   package func callAsFunction(
     _ x: Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass
   ) -> Tensor {
+    if reduction == .none {
+      return mixing(
+        x, query: query, keyValue: keyValue, output: projection, residual: residual, grid: grid,
+        pass)
+    }
     let q = query(x, pass)  // [B, N, C]
     let kv = keyValue(keySource(x, grid: grid, pass), pass)  // [B, n, 2C]
     let mixed = mixing(q, kv: kv, grid: grid, keyGrid: reduction(grid), pass)  // [B, N, C]

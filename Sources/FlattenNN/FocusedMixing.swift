@@ -58,6 +58,37 @@ package struct FocusedMixing: Sendable {
     path = tree.path
   }
 
+  /// The same with the linear layers around it, for queries, keys and values of the same tokens.
+  ///
+  /// - Parameters:
+  ///   - x: `[B, N, C]`.
+  ///   - residual: `[B, N, C]`.
+  /// - Returns: `[B, N, C]`.
+  package func callAsFunction(
+    _ x: Tensor, query: Linear, keyValue: Linear, output: Linear, residual: Tensor?, grid: Grid,
+    _ pass: ForwardPass
+  ) -> Tensor {
+    guard fuses(grid, pass) else {
+      let mixed = self(query(x, pass), kv: keyValue(x, pass), grid: grid, keyGrid: grid, pass)
+      return output(mixed, residual: residual, pass)
+    }
+    return pass.focusedLinearAttention(
+      .tokens(x, query: query.parameters, keyValue: keyValue.parameters), parameters(grid, pass),
+      batch: x.shape[0], grid: (grid.height, grid.width), output: output.parameters,
+      residual: residual, layer: path)
+  }
+
+  /// Whether steps may, and should, be taken as one.
+  private func fuses(_ grid: Grid, _ pass: ForwardPass) -> Bool {
+    !configuration.hasClassToken && !pass.isObserved && grid.count >= ForwardPass.fewestTokensFused
+  }
+
+  private func parameters(_ grid: Grid, _ pass: ForwardPass) -> FocusedAttentionParameters {
+    FocusedAttentionParameters(
+      position: position(grid, pass), focus: focus, depthwise: depthwise.parameters,
+      heads: configuration.heads)
+  }
+
   /// - Parameters:
   ///   - q: `[B, N, C]`.
   ///   - kv: `[B, n, 2C]`, keys first.
@@ -68,12 +99,12 @@ package struct FocusedMixing: Sendable {
     _ q: Tensor, kv: Tensor, grid: Grid, keyGrid: Grid, _ pass: ForwardPass
   ) -> Tensor {
     let c = configuration
-    let position = position(keyGrid, pass)
-    if keyGrid == grid && !c.hasClassToken && !pass.isObserved {
+    if keyGrid == grid && fuses(grid, pass) {
       return pass.focusedLinearAttention(
-        q, kv: kv, position: position, focus: focus, depthwise: depthwise.parameters,
-        heads: c.heads, grid: (grid.height, grid.width), layer: "\(path).attention")
+        .projected(q: q, kv: kv), parameters(grid, pass), batch: q.shape[0],
+        grid: (grid.height, grid.width), layer: "\(path).attention")
     }
+    let position = position(keyGrid, pass)
     // Step by step.
     let focusedQ = pass.focus(q, focus, layer: "\(path).focus_q")  // [B, N, C]
     let focusedK = pass.focus(kv, position: position, focus, layer: "\(path).focus_k")  // [B, n, C]

@@ -24,6 +24,9 @@ package struct Linear: Sendable {
     self.path = path
   }
 
+  /// What operators that contain the layer read.
+  var parameters: Projection { Projection(weight: weight, bias: bias) }
+
   /// `[..., inputs]` to `[..., outputs]`; the residual is added after the activation.
   package func callAsFunction(
     _ x: Tensor, activation: Activation = .none, residual: Tensor? = nil, _ pass: ForwardPass
@@ -37,8 +40,8 @@ package struct Linear: Sendable {
 ///
 /// Here they are two, queries by themselves, as the attentions take them.
 package struct QueryKeyValue: Sendable {
-  private let query: Linear
-  private let keyValue: Linear
+  let query: Linear
+  let keyValue: Linear
 
   /// Reads `weight` `[3 channels, channels]` and, where there is one, `bias` `[3 channels]`: the rows
   /// of q, then k, then v.

@@ -58,8 +58,8 @@ package struct FocusedWindowAttention: WindowMixer {
   package func callAsFunction(
     _ windows: Tensor, _ layout: WindowLayout, _ pass: ForwardPass
   ) -> Tensor {
-    let (q, kv) = queryKeyValue(windows, pass)
-    let grid = Grid(layout.windowHeight, layout.windowWidth)
-    return projection(mixing(q, kv: kv, grid: grid, keyGrid: grid, pass), pass)
+    mixing(
+      windows, query: queryKeyValue.query, keyValue: queryKeyValue.keyValue, output: projection,
+      residual: nil, grid: Grid(layout.windowHeight, layout.windowWidth), pass)
   }
 }

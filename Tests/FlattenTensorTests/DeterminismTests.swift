@@ -54,13 +54,20 @@ import Testing
         kv: .noise([2, 49, 128], seed: 3), heads: 2, layer: "")
     },
     Operator(testDescription: "focused linear attention") { pass in
-      pass.focusedLinearAttention(
-        .noise([2, 39 * 31, 36], seed: 1), kv: .noise([2, 39 * 31, 72], seed: 2),
-        position: .noise([39 * 31, 36], seed: 3),
-        focus: FocusMap(inverseScale: .noise([36], seed: 4, offset: 2), power: 3),
-        depthwise: DepthwiseWeight(
-          weight: .noise([25, 36], seed: 5), bias: .noise([36], seed: 6), kernel: 5),
-        heads: 2, grid: (39, 31), layer: "")
+      let x = Tensor.noise([2, 39 * 31, 36], seed: 1)
+      let weight = PackedMatrix(.noise([36, 36], seed: 7))
+      return pass.focusedLinearAttention(
+        .tokens(
+          x, query: Projection(weight: weight, bias: nil),
+          keyValue: Projection(weight: PackedMatrix(.noise([72, 36], seed: 2)), bias: nil)),
+        FocusedAttentionParameters(
+          position: .noise([39 * 31, 36], seed: 3),
+          focus: FocusMap(inverseScale: .noise([36], seed: 4, offset: 2), power: 3),
+          depthwise: DepthwiseWeight(
+            weight: .noise([25, 36], seed: 5), bias: .noise([36], seed: 6), kernel: 5),
+          heads: 2),
+        batch: 2, grid: (39, 31), output: Projection(weight: weight, bias: nil), residual: x,
+        layer: "")
     },
     Operator(testDescription: "softmax attention") { pass in
       pass.softmaxAttention(
