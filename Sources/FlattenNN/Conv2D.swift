@@ -3,9 +3,9 @@ import FlattenTensor
 
 /// A 2-D convolution on a map `[B, H, W, C]`, optionally with a batch norm folded into its weights and
 /// an activation after it.
-package struct Conv2D: Sendable {
+public struct Conv2D: Sendable {
   /// What follows the convolution in the checkpoint.
-  package enum Following: Sendable {
+  public enum Following: Sendable {
     /// Its own bias, or nothing.
     case bias(Bool)
     /// A batch norm under its own scope; the convolution has no bias.
@@ -20,8 +20,10 @@ package struct Conv2D: Sendable {
   /// Reads `<key>weight` `[outputs, inputs, kernel, kernel]` and what follows it.
   ///
   /// - Parameters:
+  ///   - inputs: channels of the map.
+  ///   - outputs: channels of the result.
   ///   - key: scope of the convolution below `tree`; empty where it is `tree` itself.
-  package init(
+  public init(
     in inputs: Int, out outputs: Int, _ geometry: ConvolutionGeometry,
     following: Following = .bias(true), activation: Activation = .none, key: String = "",
     from tree: ParameterScope
@@ -43,8 +45,10 @@ package struct Conv2D: Sendable {
     path = tree.path
   }
 
+  /// `[B, H, W, inputs]` to `[B, H', W', outputs]`.
+  ///
   /// - Parameter coarse: a map that is resized by nearest neighbour and added; for 1x1 windows.
-  package func callAsFunction(
+  public func callAsFunction(
     _ x: Tensor, addingNearest coarse: Tensor? = nil, _ pass: ForwardPass
   ) -> Tensor {
     pass.convolution(
@@ -53,7 +57,7 @@ package struct Conv2D: Sendable {
 }
 
 /// A convolution of each channel by itself, stride 1, padding half the kernel.
-package struct DepthwiseConv2D: Sendable {
+public struct DepthwiseConv2D: Sendable {
   /// What operators that contain the convolution read.
   let parameters: DepthwiseWeight
   private let path: String
@@ -62,8 +66,9 @@ package struct DepthwiseConv2D: Sendable {
   ///
   /// - Parameters:
   ///   - channels: channels of the checkpoint's tensor.
+  ///   - kernel: side of the window, an odd number.
   ///   - repeated: how many groups of channels, side by side, share it.
-  package init(
+  public init(
     _ channels: Int, kernel: Int, repeated: Int = 1, from tree: ParameterScope
   ) throws {
     let stored = try tree.tensor("weight", [channels, 1, kernel, kernel])
@@ -87,7 +92,8 @@ package struct DepthwiseConv2D: Sendable {
   /// - Parameters:
   ///   - x: `[B, H, W, stride]`, channels read from `offset` on.
   ///   - residual: as many elements as the result, added after the activation.
-  package func callAsFunction(
+  /// - Returns: `[B, H, W, channels * repeated]`.
+  public func callAsFunction(
     _ x: Tensor, offset: Int = 0, activation: Activation = .none, residual: Tensor? = nil,
     _ pass: ForwardPass
   ) -> Tensor {

@@ -2,13 +2,13 @@ import FlattenCheckpoint
 import FlattenTensor
 
 /// A fully connected layer over the last axis, `x w^T + b`.
-package struct Linear: Sendable {
+public struct Linear: Sendable {
   let weight: PackedMatrix
   let bias: Tensor?
   private let path: String
 
   /// Reads `weight` `[outputs, inputs]` and, where there is one, `bias` `[outputs]`.
-  package init(in inputs: Int, out outputs: Int, bias: Bool, from tree: ParameterScope) throws {
+  public init(in inputs: Int, out outputs: Int, bias: Bool, from tree: ParameterScope) throws {
     self.init(
       weight: try tree.tensor("weight", [outputs, inputs]),
       bias: bias ? try tree.tensor("bias", [outputs]) : nil, path: tree.path, tree.packing)
@@ -25,7 +25,7 @@ package struct Linear: Sendable {
   }
 
   /// `[..., inputs]` to `[..., outputs]`; the residual is added after the activation.
-  package func callAsFunction(
+  public func callAsFunction(
     _ x: Tensor, activation: Activation = .none, residual: Tensor? = nil, _ pass: ForwardPass
   ) -> Tensor {
     pass.linear(

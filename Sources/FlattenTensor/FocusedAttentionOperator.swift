@@ -1,13 +1,14 @@
 import FlattenKernels
 
 /// The focusing map's parameters.
-package struct FocusMap: Sendable {
+public struct FocusMap: Sendable {
   /// `[C]`, what the clamped numbers are multiplied by.
-  package let inverseScale: Tensor
+  public let inverseScale: Tensor
   /// The paper's p.
-  package let power: Int
+  public let power: Int
 
-  package init(inverseScale: Tensor, power: Int) {
+  /// Makes the parameters; `power` is at least 1.
+  public init(inverseScale: Tensor, power: Int) {
     self.inverseScale = inverseScale
     self.power = power
   }
@@ -103,7 +104,7 @@ extension ForwardPass {
   ///   - k: `[B, n, C]`.
   ///   - kv: `[B, n, 2C]`, of which the last C channels are the values.
   /// - Returns: `[B, N, C]`.
-  package func linearAttention(
+  public func linearAttention(
     _ q: Tensor, _ k: Tensor, kv: Tensor, heads: Int, layer: String
   ) -> Tensor {
     let (batch, queries, channels) = q.tokenShape(layer)
