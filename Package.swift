@@ -63,9 +63,6 @@ let package = Package(
         "FlattenSeg", "FlattenData", "FlattenMetrics", "FlattenImage", "FlattenCheckpoint",
         "FlattenTensor", "FlattenFiles", argumentParser, logging,
       ]),
-    .executableTarget(
-      name: "segment-picture-example", dependencies: ["FlattenSeg", "FlattenImage"],
-      path: "Sources/Examples/SegmentPicture"),
 
     // Tests.
     .target(

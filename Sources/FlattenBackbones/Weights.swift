@@ -24,17 +24,16 @@ struct Weights {
   ///
   /// - Parameter configuration: translates other toolboxes' names.
   init(_ checkpoint: Checkpoint, of configuration: BackboneConfiguration? = nil) {
-    isPartOfMore = checkpoint.entries.contains {
-      Self.name($0.name).hasPrefix(Self.prefix)
-    }
+    isPartOfMore = checkpoint.entries.contains { Self.topLevel($0.name) == "backbone" }
     let scope = isPartOfMore ? Self.prefix : ""
     source = .checkpoint(
       checkpoint, configuration?.translating(checkpoint, below: scope) ?? checkpoint)
   }
 
-  /// A key without what data-parallel training puts before it.
-  private static func name(_ key: String) -> Substring {
-    key.hasPrefix("module.") ? key.dropFirst("module.".count) : key[...]
+  /// The first part of a key, after what data-parallel training puts before it.
+  private static func topLevel(_ key: String) -> Substring? {
+    let parts = key.split(separator: ".", maxSplits: 2, omittingEmptySubsequences: false)
+    return parts.first == "module" ? parts.dropFirst().first : parts.first
   }
 
   func tree(_ packing: Packing) -> ParameterTree {
@@ -55,12 +54,12 @@ struct Weights {
     guard isPartOfMore, case .checkpoint(let checkpoint, _) = source else {
       return keys + [counters]
     }
-    let others = Set(
-      checkpoint.entries.map { Self.name($0.name).prefix { $0 != "." } }
-        .filter { $0 + "." != Self.prefix })
+    let others = Set(checkpoint.entries.compactMap { Self.topLevel($0.name) })
+      .subtracting(["backbone"])
     return keys.map { IgnoredKeys(pattern: Self.prefix + $0.pattern, reason: $0.reason) }
       + [counters]
-      + others.map { IgnoredKeys(pattern: "\($0)*", reason: "not the backbone's") }
+      + others.flatMap { ["\($0)", "\($0).*"] }
+      .map { IgnoredKeys(pattern: $0, reason: "not the backbone's") }
   }
 
   /// What the file seems to hold.

@@ -36,13 +36,13 @@ public struct Linear: Sendable {
 /// The projections to queries, keys and values that Swin, CSwin and DeiT store as one layer.
 ///
 /// Here they are two, queries by themselves, as the attentions take them.
-package struct QueryKeyValue: Sendable {
+public struct QueryKeyValue: Sendable {
   private let query: Linear
   private let keyValue: Linear
 
   /// Reads `weight` `[3 channels, channels]` and, where there is one, `bias` `[3 channels]`: the rows
   /// of q, then k, then v.
-  package init(_ channels: Int, bias: Bool, from tree: ParameterScope) throws {
+  public init(_ channels: Int, bias: Bool, from tree: ParameterScope) throws {
     let weight = try tree.tensor("weight", [3 * channels, channels])
     let bias = bias ? try tree.tensor("bias", [3 * channels]) : nil
     query = Linear(
@@ -54,7 +54,7 @@ package struct QueryKeyValue: Sendable {
   }
 
   /// `[..., C]` to q `[..., C]` and kv `[..., 2C]`, keys first.
-  package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> (q: Tensor, kv: Tensor) {
+  public func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> (q: Tensor, kv: Tensor) {
     (query(x, pass), keyValue(x, pass))
   }
 }
