@@ -88,7 +88,8 @@ let package = Package(
     .testTarget(name: "FlattenMetricsTests", dependencies: ["FlattenMetrics", "TestSupport"]),
     .testTarget(name: "FlattenSegTests", dependencies: ["FlattenSeg", "TestSupport"]),
     .testTarget(
-      name: "CommandLineTests", dependencies: ["FlattenSeg", "flatten-seg", "TestSupport"],
+      name: "CommandLineTests",
+      dependencies: ["FlattenSeg", "FlattenBackbones", "flatten-seg", "TestSupport"],
       exclude: ["Texts"]),
   ],
   cLanguageStandard: .c2x

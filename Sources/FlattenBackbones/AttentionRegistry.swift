@@ -20,6 +20,21 @@ public struct AttentionSite: Sendable {
   public let qkvBias: Bool
   /// The epsilon of norms inside an attention.
   public let normEpsilon: Float
+
+  /// Makes a site: models do, and tests of an attention by itself.
+  public init(
+    stage: Int = 0, block: Int = 0, channels: Int, heads: Int, nativeGrid: Grid,
+    classTokens: Int = 0, qkvBias: Bool = true, normEpsilon: Float = 1e-5
+  ) {
+    self.stage = stage
+    self.block = block
+    self.channels = channels
+    self.heads = heads
+    self.nativeGrid = nativeGrid
+    self.classTokens = classTokens
+    self.qkvBias = qkvBias
+    self.normEpsilon = normEpsilon
+  }
 }
 
 /// Attention modules of your own, each under a letter of a config's `attn_type`.

@@ -254,6 +254,12 @@ public struct ParameterScope {
     self.path = path
   }
 
+  /// A place where every parameter exists, with random values that depend on its name, its shape and the
+  /// seed alone: for a layer by itself, as in tests.
+  public static func random(seed: UInt64) -> ParameterScope {
+    ParameterTree.random(seed: seed).root
+  }
+
   /// The scope below, `block1.0` or `block1`.
   public func scope(_ name: String) -> ParameterScope {
     ParameterScope(tree: tree, path: full(name))

@@ -7,7 +7,8 @@ public protocol ResidualBranch: Sendable {
   ///
   /// - Parameters:
   ///   - x: `[B, N, C]`, normalised. In models with a class token it stands first, so that N is one more
-  ///     than the grid has tokens.
+  ///     than the grid has tokens. A conforming type need not consume it; one that does lets its memory be
+  ///     used again before the end.
   ///   - grid: rows and columns of the tokens.
   ///   - residual: `[B, N, C]`, added to the result; `nil` where the branch is wanted by itself.
   /// - Returns: `[B, N, C]`.

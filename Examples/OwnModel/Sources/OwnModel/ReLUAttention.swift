@@ -26,7 +26,7 @@ struct ReLUAttention: TokenAttention {
 
   /// `[B, N, C]` to the same shape.
   func callAsFunction(
-    _ x: consuming Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass
+    _ x: Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass
   ) -> Tensor {
     let q = query(x, activation: .relu, pass)  // [B, N, C]
     let kv = keyValue(x, pass)  // [B, N, 2C]
