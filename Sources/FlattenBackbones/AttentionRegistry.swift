@@ -69,7 +69,9 @@ public struct AttentionRegistry: Sendable {
 
   /// Registers a module, or replaces the one under that letter.
   ///
-  /// - Parameter letter: of the alphabet, A to Z or a to z, but for L and S.
+  /// - Parameters:
+  ///   - letter: of the alphabet, A to Z or a to z, but for L and S.
+  ///   - factory: makes the attention of one block; called for each.
   /// - Throws: ``BackboneError/reservedLetter(_:)``.
   public mutating func register(_ letter: Character, _ factory: @escaping Factory) throws {
     guard letter.isASCII, letter.isLetter, AttentionKind(builtIn: letter) == nil else {

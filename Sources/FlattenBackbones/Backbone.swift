@@ -7,8 +7,8 @@ import FlattenTensor
 ///     let backbone = try Backbone.load(config: "flatten_swin_t.yaml", weights: "flatten_swin_t.pth")
 ///     let picture = try Image.decode(path: "street.jpg").value
 ///     for map in try backbone(picture) {
-///       print(map.stride, map.channels, map.height, map.width)
-///       let largest = map.withSpan { span in span.indices.reduce(-Float.infinity) { max($0, span[$1]) } }
+///       let largest = map.withSpan { span in span.indices.map { span[$0] }.max() ?? 0 }
+///       print(map.stride, map.channels, map.height, map.width, largest)
 ///     }
 ///
 /// Immutable and safe to call from many threads at once; the bits of a result depend neither on the

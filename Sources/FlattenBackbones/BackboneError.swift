@@ -24,11 +24,11 @@ public enum BackboneError: Error, CustomStringConvertible, Sendable, Equatable {
   public var description: String {
     switch self {
     case .pictureTooSmall(let width, let height, let least):
-      return "a picture of \(width)x\(height) pixels is too small for this model: both sides must be "
-        + "\(least) or more. Resize it first."
+      return "a picture of \(width)x\(height) pixels is too small for this model: both sides must "
+        + "be \(least) or more. Resize it first."
     case .pictureTooLarge(let width, let height, let bytes):
-      return "\(width)x\(height) pixels need at least \(bytes >> 20) MB of memory, which the system "
-        + "or a limit refuses. Use a smaller picture, or fewer at once."
+      return "\(width)x\(height) pixels need at least \(bytes >> 20) MB of memory, which the "
+        + "system or a limit refuses. Use a smaller picture, or fewer at once."
     case .noMemory(let threads, let bytes):
       return "\(threads) threads need \(bytes >> 20) MB of memory, which the system or a limit "
         + "refuses. Ask for fewer threads or raise the limit."
@@ -36,8 +36,8 @@ public enum BackboneError: Error, CustomStringConvertible, Sendable, Equatable {
       return "\(found) samples for a picture of \(width)x\(height) pixels, expected "
         + "width * height * 3, R, G and B of each pixel."
     case .batchShape(let found, let channels):
-      return "a batch of shape \(found), expected [pictures, height, width, \(channels)] with none of "
-        + "them 0."
+      return "a batch of shape \(found), expected [pictures, height, width, \(channels)] with none "
+        + "of them 0."
     case .noPictures(let channels):
       return "the model takes \(channels) channels, a picture has 3. Call it with a tensor."
     case .unknownIntermediate(let name, let known):
@@ -49,8 +49,8 @@ public enum BackboneError: Error, CustomStringConvertible, Sendable, Equatable {
           + "'intermediateNames' lists them."
       return "the model has no intermediate '\(printable(name))'. \(near)\(range)"
     case .reservedLetter(let letter):
-      return "no attention can be registered under '\(letter)': take a letter from A to Z or a to z "
-        + "other than L and S, which are built in."
+      return "no attention can be registered under '\(letter)': take a letter from A to Z or a to "
+        + "z other than L and S, which are built in."
     }
   }
 }

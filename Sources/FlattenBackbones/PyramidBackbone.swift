@@ -37,7 +37,9 @@ public protocol PyramidBackbone: Sendable {
 
   /// Computes the maps.
   ///
-  /// - Parameter x: `[B, H, W, 3]`, normalised; both sides are at least ``leastSide``.
+  /// - Parameters:
+  ///   - x: `[B, H, W, 3]`, normalised; both sides are at least ``leastSide``.
+  ///   - pass: has the operators, the threads and the memory.
   /// - Returns: one map `[B, H', W', C]` per level.
   func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> [Tensor]
 }

@@ -22,7 +22,11 @@ public struct Conv2D: Sendable {
   /// - Parameters:
   ///   - inputs: channels of the map.
   ///   - outputs: channels of the result.
+  ///   - geometry: the window and how it moves.
+  ///   - following: the bias or the batch norm.
+  ///   - activation: what comes last.
   ///   - key: scope of the convolution below `tree`; empty where it is `tree` itself.
+  ///   - tree: the layer's place.
   public init(
     in inputs: Int, out outputs: Int, _ geometry: ConvolutionGeometry,
     following: Following = .bias(true), activation: Activation = .none, key: String = "",
@@ -47,7 +51,10 @@ public struct Conv2D: Sendable {
 
   /// `[B, H, W, inputs]` to `[B, H', W', outputs]`.
   ///
-  /// - Parameter coarse: a map that is resized by nearest neighbour and added; for 1x1 windows.
+  /// - Parameters:
+  ///   - x: the map.
+  ///   - coarse: a map that is resized by nearest neighbour and added; for 1x1 windows.
+  ///   - pass: has the operators.
   public func callAsFunction(
     _ x: Tensor, addingNearest coarse: Tensor? = nil, _ pass: ForwardPass
   ) -> Tensor {
@@ -68,6 +75,7 @@ public struct DepthwiseConv2D: Sendable {
   ///   - channels: channels of the checkpoint's tensor.
   ///   - kernel: side of the window, an odd number.
   ///   - repeated: how many groups of channels, side by side, share it.
+  ///   - tree: the layer's place.
   public init(
     _ channels: Int, kernel: Int, repeated: Int = 1, from tree: ParameterScope
   ) throws {
@@ -91,7 +99,10 @@ public struct DepthwiseConv2D: Sendable {
 
   /// - Parameters:
   ///   - x: `[B, H, W, stride]`, channels read from `offset` on.
+  ///   - offset: the first channel that is read.
+  ///   - activation: applied to the result.
   ///   - residual: as many elements as the result, added after the activation.
+  ///   - pass: has the operators.
   /// - Returns: `[B, H, W, channels * repeated]`.
   public func callAsFunction(
     _ x: Tensor, offset: Int = 0, activation: Activation = .none, residual: Tensor? = nil,

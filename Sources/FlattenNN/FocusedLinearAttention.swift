@@ -70,7 +70,7 @@ package struct KeySource: Sendable {
   }
 }
 
-/// PVT's focused linear attention: projections around ``FocusedMixing``, keys and values perhaps from
+/// PVT's focused linear attention: projections around `FocusedMixing`, keys and values perhaps from
 /// a shortened token list.
 public struct FocusedLinearAttention: TokenAttention {
   /// The numbers of one attention.

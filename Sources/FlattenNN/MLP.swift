@@ -33,7 +33,11 @@ public struct ConvolutionalMLP: ResidualBranch {
 
   /// Reads `fc1`, `dwconv.dwconv` and `fc2`.
   ///
-  /// - Parameter hasLinearAttention: PVTv2's "linear" variant, which adds a ReLU after `fc1`.
+  /// - Parameters:
+  ///   - channels: of the tokens.
+  ///   - hidden: channels between the two linear layers.
+  ///   - hasLinearAttention: PVTv2's "linear" variant, which adds a ReLU after `fc1`.
+  ///   - tree: the layer's place.
   public init(
     _ channels: Int, hidden: Int, hasLinearAttention: Bool, from tree: ParameterScope
   ) throws {

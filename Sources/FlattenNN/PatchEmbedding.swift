@@ -8,8 +8,13 @@ public struct PatchEmbedding: Sendable {
 
   /// Reads the convolution `proj` and the norm `norm`.
   ///
-  /// - Parameter geometry: PVT's patches do not overlap (kernel = stride, no padding), PVTv2's do
-  ///   (kernel 7 stride 4, then 3 and 2, padding half the kernel).
+  /// - Parameters:
+  ///   - inputs: channels of the map.
+  ///   - outputs: channels of the tokens.
+  ///   - geometry: PVT's patches do not overlap (kernel = stride, no padding), PVTv2's do (kernel 7
+  ///     stride 4, then 3 and 2, padding half the kernel).
+  ///   - normEpsilon: of the norm.
+  ///   - tree: the layer's place.
   public init(
     in inputs: Int, out outputs: Int, _ geometry: ConvolutionGeometry, normEpsilon: Float,
     from tree: ParameterScope

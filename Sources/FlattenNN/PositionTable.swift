@@ -35,7 +35,12 @@ public final class PositionTable: Sendable {
   /// The grid is taken from the number of tokens in the file where that is a square number, so that a
   /// checkpoint built for another size than the config's loads as well.
   ///
-  /// - Parameter native: the grid where there is no file, or where the file's tokens are not square.
+  /// - Parameters:
+  ///   - key: the table's name.
+  ///   - native: the grid where there is no file, or where the file's tokens are not square.
+  ///   - channels: of the tokens.
+  ///   - leading: rows before the grid's.
+  ///   - tree: the place that the name is looked up at.
   public init(
     _ key: String, native: Grid, channels: Int, leading: Leading = .none,
     from tree: ParameterScope

@@ -15,7 +15,13 @@ public struct SpatialReductionAttention: TokenAttention {
 
   /// Reads `q`, `kv`, `proj` and, where keys are reduced, `sr` and `norm`.
   ///
-  /// - Parameter normEpsilon: of the norm after the reduction.
+  /// - Parameters:
+  ///   - channels: of the tokens.
+  ///   - heads: they divide the channels.
+  ///   - reduction: how keys and values become fewer.
+  ///   - qkvBias: whether q, k and v have a bias.
+  ///   - normEpsilon: of the norm after the reduction.
+  ///   - tree: the attention's place.
   public init(
     channels: Int, heads: Int, reduction: KeyReduction, qkvBias: Bool, normEpsilon: Float,
     from tree: ParameterScope

@@ -11,6 +11,7 @@ public protocol ResidualBranch: Sendable {
   ///     used again before the end.
   ///   - grid: rows and columns of the tokens.
   ///   - residual: `[B, N, C]`, added to the result; `nil` where the branch is wanted by itself.
+  ///   - pass: has the operators.
   /// - Returns: `[B, N, C]`.
   func callAsFunction(
     _ x: consuming Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass
@@ -20,10 +21,9 @@ public protocol ResidualBranch: Sendable {
 /// What mixes the tokens of a block: the protocol of all attentions, those that are built in and those
 /// of other packages.
 ///
-/// A conforming type makes its layers in an initialiser that takes a ``ParameterScope``, the attention's
+/// A conforming type makes its layers in an initialiser that takes a `ParameterScope`, the attention's
 /// place in the checkpoint, and is immutable after that: one model is called from many threads. It keeps
-/// to the operators of ``ForwardPass``, or adds its own through
-/// ``ForwardPass/mapRows(_:channels:layer:_:)``.
+/// to the operators of `ForwardPass`, among which `mapRows` takes a function of its own.
 public protocol TokenAttention: ResidualBranch {}
 
 /// A pre-norm block, of which all models here consist: `x + attention(norm1(x))`, then

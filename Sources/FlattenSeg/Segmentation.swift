@@ -60,7 +60,10 @@ public struct Segmentation: Sendable {
 
   /// The picture with every pixel tinted by its class and a legend of the classes present below.
   ///
-  /// - Parameter opacity: of the tint, 0 to 1.
+  /// - Parameters:
+  ///   - picture: the one that was segmented.
+  ///   - opacity: of the tint, 0 to 1.
+  ///   - withLegend: whether the legend is drawn.
   public func overlay(on picture: Image, opacity: Double, withLegend: Bool = true) -> Image {
     let tinted = picture.overlaid(with: labels, palette: palette, opacity: opacity)
     return withLegend ? tinted.withLegend(legend) : tinted

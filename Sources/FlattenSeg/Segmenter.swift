@@ -59,7 +59,7 @@ public struct Segmenter: Sendable {
   ///   - config: path of a YAML config.
   ///   - weights: path of a `.pth` or `.safetensors` file.
   ///   - threads: threads that compute; `nil` takes all available processors.
-  ///   - precision: how weights and the left sides of products are stored; ``Precision/automatic`` takes
+  ///   - precision: how weights and the left sides of products are stored; `.automatic` takes
   ///     the faster one on this CPU.
   ///   - skipsUnknownObjects: whether objects of unknown classes beside the weights are left out
   ///     instead of refused; for files whose origin you trust.

@@ -38,7 +38,9 @@ extension ForwardPass {
 
   /// Lets whoever asked for that name have a map on its way through the model.
   ///
-  /// - Parameter x: `[B, H, W, C]`.
+  /// - Parameters:
+  ///   - x: `[B, H, W, C]`.
+  ///   - name: not made unless somebody asks for anything.
   /// - Returns: the same map.
   @discardableResult
   public func handOut(_ x: Tensor, as name: @autoclosure () -> String) -> Tensor {

@@ -65,7 +65,9 @@ extension CommandLineTests {
       for (map, line) in zip(maps, outcome.lines) {
         let nchw = map.nchw()
         #expect(nchw.shape == [1, map.channels, map.height, map.width])
-        #expect(line == "\(folder.path("stride\(map.stride).npy")) \(nchw.shape)")
+        let largest = nchw.elements.max() ?? .nan
+        let file = folder.path("stride\(map.stride).npy")
+        #expect(line == "\(file) \(map.channels) \(map.height) \(map.width) \(largest)")
         let bytes = [UInt8](try folder.read("stride\(map.stride).npy"))
         let header = NumpyFile.header(shape: nchw.shape)
         #expect(bytes.starts(with: header) && bytes.count == header.count + 4 * nchw.count)

@@ -45,7 +45,9 @@ import Testing
 
   /// In every family a registered attention takes the place of the built-in one, sees all tokens and
   /// adds to the block what it should.
-  @Test(arguments: ["flatten_pvt", "flatten_pvt_v2", "flatten_swin", "flatten_cswin", "flatten_deit"])
+  @Test(arguments: [
+    "flatten_pvt", "flatten_pvt_v2", "flatten_swin", "flatten_cswin", "flatten_deit",
+  ])
   func registeredAttentionsAreUsed(family: String) throws {
     let isVision = family == "flatten_deit"
     let attentions = try AttentionRegistry([

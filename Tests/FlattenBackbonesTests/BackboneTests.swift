@@ -54,7 +54,8 @@ import Testing
     let backbone = try untrained(family)
     #expect(backbone.name == "small \(family)" && backbone.inputChannels == 3)
     #expect(backbone.normalisation == Normalisation(mean: [10, 20, 30], std: [2, 4, 8]))
-    #expect(backbone.featureInfo.map(\.stride) == (family.hasSuffix("deit") ? [16] : [4, 8, 16, 32]))
+    #expect(
+      backbone.featureInfo.map(\.stride) == (family.hasSuffix("deit") ? [16] : [4, 8, 16, 32]))
     let least = backbone.leastSide
     for (width, height) in [(500, 333), (64, 96), (least, least), (least + 7, 131)] {
       let maps = try backbone(picture(width: width, height: height))

@@ -9,7 +9,8 @@ import Testing
     scale: (long: Int, short: Int)? = nil, multiple: Int = 1, padding: Int = 1
   ) -> InputRule {
     InputRule(
-      Normalisation(mean: [10, 20, 30], std: [2, 4, 8]), scale: scale, multiple: multiple, padding: padding)
+      Normalisation(mean: [10, 20, 30], std: [2, 4, 8]), scale: scale, multiple: multiple,
+      padding: padding)
   }
 
   @Test(arguments: [

@@ -12,8 +12,9 @@ do {
   let picture = try Image.decode(path: arguments[3]).value
   for map in try backbone(picture) {
     let file = "\(arguments[4])/stride\(map.stride).npy"
-    try map.writeNPY(to: file)
-    print(file, map.nchw().shape)
+    try map.writeNPY(to: file)  // float32 [1, channels, height, width]
+    let largest = map.withSpan { span in span.indices.map { span[$0] }.max() ?? 0 }
+    print(file, map.channels, map.height, map.width, largest)
   }
 } catch {
   print("error: \(error)")
