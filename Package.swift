@@ -1,4 +1,4 @@
-// swift-tools-version: 6.1
+// swift-tools-version: 6.2
 import PackageDescription
 
 let argumentParser: Target.Dependency = .product(
@@ -11,7 +11,11 @@ let package = Package(
   platforms: [.macOS(.v15)],
   products: [
     .executable(name: "flatten-seg", targets: ["flatten-seg"]),
-    .library(name: "FlattenBackbones", targets: ["FlattenBackbones"]),
+    .library(
+      name: "FlattenBackbones",
+      targets: [
+        "FlattenBackbones", "FlattenNN", "FlattenCheckpoint", "FlattenTensor", "FlattenImage",
+      ]),
     .library(
       name: "FlattenSeg", targets: ["FlattenSeg", "FlattenData", "FlattenMetrics", "FlattenImage"]),
   ],
@@ -39,10 +43,11 @@ let package = Package(
     .target(name: "FlattenCheckpoint", dependencies: ["FlattenTensor", "FlattenFiles"]),
     .target(name: "FlattenNN", dependencies: ["FlattenTensor", "FlattenCheckpoint"]),
     .target(name: "FlattenConfig", dependencies: ["FlattenFiles", yams]),
-    .target(name: "FlattenBackbones", dependencies: ["FlattenNN", "FlattenConfig"]),
-    .target(name: "FlattenModels", dependencies: ["FlattenBackbones"]),
     .target(
       name: "FlattenImage", dependencies: ["FlattenTensor", "FlattenFiles", "FlattenCodecs"]),
+    .target(
+      name: "FlattenBackbones", dependencies: ["FlattenNN", "FlattenConfig", "FlattenImage"]),
+    .target(name: "FlattenModels", dependencies: ["FlattenBackbones"]),
     .target(
       name: "FlattenData", dependencies: ["FlattenImage", "FlattenConfig", "FlattenDefaults"]),
     .target(name: "FlattenMetrics", dependencies: ["FlattenTensor", "FlattenFiles"]),
@@ -58,9 +63,6 @@ let package = Package(
         "FlattenSeg", "FlattenData", "FlattenMetrics", "FlattenImage", "FlattenCheckpoint",
         "FlattenTensor", "FlattenFiles", argumentParser, logging,
       ]),
-    .executableTarget(
-      name: "segment-picture-example", dependencies: ["FlattenSeg", "FlattenImage"],
-      path: "Sources/Examples/SegmentPicture"),
 
     // Tests.
     .target(
@@ -86,7 +88,8 @@ let package = Package(
     .testTarget(name: "FlattenMetricsTests", dependencies: ["FlattenMetrics", "TestSupport"]),
     .testTarget(name: "FlattenSegTests", dependencies: ["FlattenSeg", "TestSupport"]),
     .testTarget(
-      name: "CommandLineTests", dependencies: ["FlattenSeg", "flatten-seg", "TestSupport"],
+      name: "CommandLineTests",
+      dependencies: ["FlattenSeg", "FlattenBackbones", "flatten-seg", "TestSupport"],
       exclude: ["Texts"]),
   ],
   cLanguageStandard: .c2x

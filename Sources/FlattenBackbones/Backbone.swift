@@ -1,65 +1,154 @@
 import FlattenCheckpoint
-import FlattenNN
+import FlattenImage
 import FlattenTensor
 
-/// One level of a feature pyramid, as a backbone promises it to necks and heads.
-public struct FeatureInfo: Sendable, Equatable {
-  /// Channels of the map.
-  public let channels: Int
-  /// Input pixels per cell, in both directions.
-  public let stride: Int
+/// A loaded backbone: pictures in, a pyramid of feature maps out.
+///
+///     let backbone = try Backbone.load(config: "flatten_swin_t.yaml", weights: "flatten_swin_t.pth")
+///     let picture = try Image.decode(path: "street.jpg").value
+///     for map in try backbone(picture) {
+///       let largest = map.withSpan { span in span.indices.map { span[$0] }.max() ?? 0 }
+///       print(map.stride, map.channels, map.height, map.width, largest)
+///     }
+///
+/// Immutable and safe to call from many threads at once; the bits of a result depend neither on the
+/// number of threads nor on who else is calling.
+///
+/// A picture is computed at its own size, which need not be a multiple of anything. What does not fill a
+/// last patch is treated as each family's authors have it: PVT drops it, PVTv2 and CSwin overlap or pad
+/// their patches so that maps round up, Swin and DeiT pad the picture with zeros to whole patches. The
+/// least side is ``leastSide``; the largest picture is a matter of memory, at least 320 bytes a pixel.
+public struct Backbone: Sendable {
+  /// What the config calls the model.
+  public let name: String
+  /// How bytes of pictures become the network's input.
+  public let normalisation: Normalisation
+  /// Channels of the input; 3 for pictures.
+  public let inputChannels: Int
+  /// How weights and the left sides of products are stored.
+  public let precision: Precision
+  /// Warnings from loading, such as weights that are not finite.
+  public let warnings: [String]
+  /// Elements of all parameters.
+  public let parameterCount: Int
+  let model: any PyramidBackbone
+  let threads: ThreadPool
+  let memory = BufferPool()
 
-  package init(channels: Int, stride: Int) {
-    self.channels = channels
-    self.stride = stride
+  /// Channels and strides of the maps that a call returns, finest first. Four of strides 4, 8, 16 and 32
+  /// for pyramids, one of stride 16 for DeiT.
+  public var featureInfo: [FeatureInfo] { model.featureInfo }
+
+  /// The least height and width of a picture, in pixels: what gives the coarsest map, and the keys of
+  /// each attention, a cell. 32 for PVT, 29 for PVTv2 as published, 3 for CSwin, 1 for Swin and DeiT.
+  public var leastSide: Int { model.leastSide }
+
+  /// The names of everything that can be handed out on the way, in the order it is made; see
+  /// ``Intermediate``.
+  public var intermediateNames: [String] { model.intermediateNames }
+
+  /// Loads a config and its weights.
+  ///
+  /// The config is a segmentor's or a classifier's; its head, data set and size rule are not used. The
+  /// backbone's parameters may stand below `backbone.` in the file, as segmentors have them, beside any
+  /// others; in a file without that prefix every parameter must be the backbone's or belong to the
+  /// classifier. The names of mmsegmentation's and mmdetection's own modules are understood.
+  ///
+  /// - Parameters:
+  ///   - config: path of a YAML config.
+  ///   - weights: path of a `.pth` or `.safetensors` file.
+  ///   - attentions: what letters of `attn_type` other than L and S stand for.
+  ///   - threads: threads that compute; `nil` takes all available processors.
+  ///   - precision: how weights and the left sides of products are stored; `.automatic` takes the faster
+  ///     one on this CPU.
+  ///   - skipsUnknownObjects: whether objects of unknown classes beside the weights are left out
+  ///     instead of refused; for files whose origin you trust.
+  /// - Throws: `FileError`, `ConfigError` or `ParameterError`, which name the file, the key, what was
+  ///   found and what was expected, or ``BackboneError``.
+  public static func load(
+    config: String, weights: String, attentions: AttentionRegistry = AttentionRegistry(),
+    threads: Int? = nil, precision: Precision = .float32, skipsUnknownObjects: Bool = false
+  ) throws -> Backbone {
+    let file = try BackboneFile(path: config, attentions: attentions)
+    let checkpoint = try Checkpoint.open(
+      path: weights, options: Checkpoint.Options(skipUnknownObjects: skipsUnknownObjects))
+    return try Backbone(
+      file, Weights(checkpoint, of: file.backbone), threads: threads, precision: precision)
+  }
+
+  /// Makes the model of a config with random weights: for trying it, and for measuring.
+  ///
+  /// - Parameters:
+  ///   - config: path of a YAML config.
+  ///   - attentions: what letters of `attn_type` other than L and S stand for.
+  ///   - seed: the same seed gives the same weights.
+  ///   - threads: threads that compute; `nil` takes all available processors.
+  ///   - precision: how weights and the left sides of products are stored.
+  /// - Throws: `FileError`, `ConfigError` or ``BackboneError``.
+  public static func untrained(
+    config: String, attentions: AttentionRegistry = AttentionRegistry(), seed: UInt64 = 0,
+    threads: Int? = nil, precision: Precision = .float32
+  ) throws -> Backbone {
+    let file = try BackboneFile(path: config, attentions: attentions)
+    return try Backbone(file, Weights(seed: seed), threads: threads, precision: precision)
+  }
+
+  init(_ file: BackboneFile, _ weights: Weights, threads: Int?, precision: Precision) throws {
+    try self.init(
+      file.name, weights, normalisation: file.normalisation,
+      inputChannels: file.backbone.inputChannels, ignoring: file.backbone.ignoredKeys,
+      threads: threads, precision: precision
+    ) { try file.backbone.make(for: file.purpose, from: $0) }
+  }
+
+  init(
+    _ name: String, _ weights: Weights, normalisation: Normalisation, inputChannels: Int,
+    ignoring: [IgnoredKeys], threads: Int?, precision: Precision,
+    _ build: (ParameterScope) throws -> any PyramidBackbone
+  ) throws {
+    let count = max(1, threads ?? ThreadPool.availableProcessors)
+    let bytes = MemoryNeed.bytes(threads: count)
+    guard MemoryNeed.isMet(bytes) else {
+      throw BackboneError.noMemory(threads: count, bytes: bytes)
+    }
+    let pool = ThreadPool(threads: count)
+    let tree = weights.tree(Packing(threads: pool, precision))
+    model = try build(weights.scope(of: tree))
+    try tree.finish(ignoring: weights.ignoring(ignoring)) { _ in weights.likeness }
+    self.name = name
+    self.normalisation = normalisation
+    self.inputChannels = inputChannels
+    self.precision = precision
+    self.threads = pool
+    parameterCount = tree.parameterCount
+    warnings = weights.warnings
   }
 }
 
-/// What a backbone is built for: some families have norms or tokens that only one of the two reads.
-package enum BackbonePurpose: Sendable {
-  case densePrediction
-  case classification
-}
-
-/// A network that turns a picture into maps of falling resolution.
-package protocol PyramidBackbone: Sendable {
-  /// The maps that a call returns, finest first.
-  var featureInfo: [FeatureInfo] { get }
-
-  /// - Parameter x: `[B, H, W, 3]`, normalised.
-  /// - Returns: one map `[B, H', W', C]` per level.
-  func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> [Tensor]
-}
-
-/// A backbone that can also sum a picture up in one vector.
-package protocol ClassifyingBackbone: PyramidBackbone {
-  /// Width of the vector.
-  var pooledChannels: Int { get }
-
-  /// Must only be asked of a backbone that was built for classification.
-  ///
-  /// - Returns: `[B, pooledChannels]`, what the classifier's linear layer reads.
-  func pooled(_ x: Tensor, _ pass: ForwardPass) -> Tensor
-}
-
-/// Names operators of a whole backbone by its place in the checkpoint.
-struct ParameterPath: Sendable {
-  private let prefix: String
-
-  init(_ tree: ParameterScope) { prefix = tree.path.isEmpty ? "" : tree.path + "." }
-
-  func callAsFunction(_ name: String) -> String { prefix + name }
-}
-
-extension ParameterScope {
-  /// Whether each of a backbone's maps goes through a norm of its own: never in classification, whose
-  /// checkpoints have none; fine-tuning for dense prediction adds them.
+extension Backbone {
+  /// Loads a model that is built from parts.
   ///
   /// - Parameters:
-  ///   - norms: their keys.
-  ///   - wanted: what the config says; `nil` where the file decides, by having any of them.
-  func hasOutputNorms(_ norms: [String], wanted: Bool?, for purpose: BackbonePurpose) -> Bool {
-    if purpose == .classification { return false }
-    return wanted ?? norms.contains { contains("\($0).weight") }
+  ///   - name: what the model is called.
+  ///   - weights: path of a `.pth` or `.safetensors` file; `nil` gives random weights. As with configs,
+  ///     the parameters may stand below `backbone.`.
+  ///   - normalisation: how bytes of pictures become the network's input.
+  ///   - inputChannels: channels of the input.
+  ///   - ignoring: keys of the file that the model does not read; `*` stands for anything. Any other key
+  ///     that is left over is an error.
+  ///   - threads: threads that compute; `nil` takes all available processors.
+  ///   - precision: how weights and the left sides of products are stored.
+  ///   - build: makes the model; layers read their parameters from the scope.
+  /// - Throws: `FileError`, `ParameterError` or ``BackboneError``, and what `build` throws.
+  public static func build(
+    _ name: String, weights: String?, normalisation: Normalisation = .imageNet,
+    inputChannels: Int = 3, ignoring: [String] = [], threads: Int? = nil,
+    precision: Precision = .float32, _ build: (ParameterScope) throws -> any PyramidBackbone
+  ) throws -> Backbone {
+    try Backbone(
+      name, weights.map { Weights(try Checkpoint.open(path: $0)) } ?? Weights(seed: 0),
+      normalisation: normalisation, inputChannels: inputChannels,
+      ignoring: ignoring.map { IgnoredKeys(pattern: $0, reason: "said so by the caller") },
+      threads: threads, precision: precision, build)
   }
 }

@@ -49,8 +49,9 @@ package struct BackboneConfiguration: Sendable {
 
   /// Reads the section.
   ///
+  /// - Parameter attentions: what letters of `attn_type` beside L and S stand for.
   /// - Throws: `ConfigError` naming the key.
-  package init(_ node: ConfigNode) throws {
+  package init(_ node: ConfigNode, attentions: AttentionRegistry = AttentionRegistry()) throws {
     let map = try node.map()
     let family = try map.required("type").choice(Family.self)
     self.family = family
@@ -67,38 +68,44 @@ package struct BackboneConfiguration: Sendable {
     case .flattenPVT, .pvt:
       try finish(PyramidConfiguration.keys)
       let variant = try variant(PyramidVisionTransformer.variants)
-      numbers = .pyramid(try Self.pyramid(map, variant, family))
+      numbers = .pyramid(try Self.pyramid(map, variant, family, attentions))
     case .flattenPVTv2, .pvtV2:
       try finish(PyramidConfiguration.keys)
       let variant = try variant(PyramidVisionTransformerV2.variants)
-      numbers = .pyramidV2(try Self.pyramid(map, variant, family))
+      numbers = .pyramidV2(try Self.pyramid(map, variant, family, attentions))
     case .flattenSwin, .swin:
       try finish(SwinConfiguration.keys)
       try Self.refuseLinear(map, family, ["attn_type", "focusing_factor", "kernel_size"])
       let variant = try variant(
         isFlatten ? SwinTransformer.flattenVariants : SwinTransformer.variants)
-      numbers = .swin(try SwinConfiguration(map, variant: variant, isFlatten: isFlatten))
+      numbers = .swin(
+        try SwinConfiguration(
+          map, variant: variant, isFlatten: isFlatten, attentions: attentions))
     case .flattenCSwin, .cswin:
       try finish(CSwinConfiguration.keys)
       try Self.refuseLinear(
         map, family, ["attn_type", "la_split_size", "focusing_factor", "kernel_size"])
       let variant = try variant(
         isFlatten ? CSwinTransformer.flattenVariants : CSwinTransformer.variants)
-      numbers = .cswin(try CSwinConfiguration(map, variant: variant, isFlatten: isFlatten))
+      numbers = .cswin(
+        try CSwinConfiguration(
+          map, variant: variant, isFlatten: isFlatten, attentions: attentions))
     case .flattenDeiT, .deit:
       try finish(VisionTransformerConfiguration.keys)
       try Self.refuseLinear(map, family, ["attn_type", "focusing_factor", "kernel_size"])
       let variant = try variant(
         isFlatten ? VisionTransformer.flattenVariants : VisionTransformer.variants)
       numbers = .vision(
-        try VisionTransformerConfiguration(map, variant: variant, isFlatten: isFlatten))
+        try VisionTransformerConfiguration(
+          map, variant: variant, isFlatten: isFlatten, attentions: attentions))
     }
   }
 
   private static func pyramid(
-    _ map: ConfigMap, _ variant: PyramidConfiguration?, _ family: Family
+    _ map: ConfigMap, _ variant: PyramidConfiguration?, _ family: Family,
+    _ attentions: AttentionRegistry
   ) throws -> PyramidConfiguration {
-    var pyramid = try PyramidConfiguration(map, variant: variant)
+    var pyramid = try PyramidConfiguration(map, variant: variant, attentions: attentions)
     try refuseLinear(map, family, ["attn_type", "la_sr_ratios"])
     if !family.isFlatten { pyramid.attention = [.softmax, .softmax, .softmax, .softmax] }
     return pyramid
@@ -114,6 +121,16 @@ package struct BackboneConfiguration: Sendable {
       expected: "type flatten_\(family.rawValue)")
   }
 
+  /// Channels of the input.
+  package var inputChannels: Int {
+    switch numbers {
+    case .pyramid(let c), .pyramidV2(let c): c.inputChannels
+    case .swin(let c): c.inputChannels
+    case .cswin(let c): c.inputChannels
+    case .vision(let c): c.inputChannels
+    }
+  }
+
   /// Builds the backbone for dense prediction from its parameters.
   package func makeBackbone(from tree: ParameterScope) throws -> any PyramidBackbone {
     try make(for: .densePrediction, from: tree)
@@ -127,7 +144,8 @@ package struct BackboneConfiguration: Sendable {
     try make(for: .classification, from: tree)
   }
 
-  private func make(
+  /// Builds the backbone for either purpose.
+  package func make(
     for purpose: BackbonePurpose, from tree: ParameterScope
   ) throws -> any ClassifyingBackbone {
     switch numbers {

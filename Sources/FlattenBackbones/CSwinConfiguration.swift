@@ -53,7 +53,10 @@ package struct CSwinConfiguration: Sendable {
   ///
   /// - Parameter isFlatten: whether stages may be linear.
   /// - Throws: `ConfigError` naming the key.
-  package init(_ map: ConfigMap, variant: CSwinConfiguration?, isFlatten: Bool) throws {
+  package init(
+    _ map: ConfigMap, variant: CSwinConfiguration?, isFlatten: Bool,
+    attentions: AttentionRegistry
+  ) throws {
     let depths = try map.stageInts("depth", in: 1...64, variant?.depths)
     let count = depths.count
     let embedDim =
@@ -64,7 +67,7 @@ package struct CSwinConfiguration: Sendable {
       embedDim: embedDim, depths: depths,
       heads: try map.stageInts("num_heads", in: 1...128, variant?.heads, count: count),
       splitSizes: try map.stageInts("split_size", in: 1...1024, variant?.splitSizes, count: count),
-      attention: try map.attentionKinds(given, count: count))
+      attention: try map.attentionKinds(given, count: count, attentions))
     imageSize = variant?.imageSize ?? imageSize
     imageSize = try map.optional("img_size")?.int(in: 8...8192) ?? imageSize
     if let node = map.optional("patch_size") { _ = try node.int(in: 4...4) }
@@ -94,7 +97,7 @@ package struct CSwinConfiguration: Sendable {
     guard sizes.count == depths.count, !sizes.contains(nil),
       // Upstream: models/flatten_cswin.py:442, the last stage is whole whatever the number says.
       depths.indices.dropLast().allSatisfy({
-        attention[$0] == .softmax || sizes[$0] == native[$0]
+        attention[$0] != .linear || sizes[$0] == native[$0]
       })
     else {
       let sides = native.map(String.init).joined(separator: "-")
@@ -114,7 +117,7 @@ package struct CSwinConfiguration: Sendable {
   /// Branches of a stage's attention: two for stripes in both directions, one for the whole map.
   package func branches(_ stage: Int) -> Int {
     let isWhole =
-      attention[stage] == .linear || stage == depths.count - 1
+      attention[stage] != .softmax || stage == depths.count - 1
       || nativeSide(stage) == splitSizes[stage]
     return isWhole ? 1 : 2
   }

@@ -24,38 +24,65 @@ import FlattenCheckpoint
 import FlattenNN
 import FlattenTensor
 
-/// A pre-norm block: cross-shaped or whole attention, then the MLP.
-package struct CSwinBlock: Sendable {
-  private enum Attention: Sendable {
+extension TransformerBlock {
+  /// A block of CSwin.
+  package init(
+    cswin c: CSwinConfiguration, stage: Int, _ index: Int, from tree: ParameterScope
+  ) throws {
+    let channels = c.channels(stage)
+    try self.init(
+      channels, normEpsilon: c.normEpsilon,
+      name: IntermediateNames.block(stage: stage, index), from: tree,
+      attention: { try c.makeAttention(stage: stage, index, from: $0) },
+      mlp: {
+        try MLP(channels, hidden: Int(Double(channels) * c.mlpRatio), from: $0.scope("mlp"))
+      })
+  }
+}
+
+extension CSwinConfiguration {
+  /// The attention of a block; one that is registered sees the whole map.
+  fileprivate func makeAttention(
+    stage: Int, _ block: Int, from tree: ParameterScope
+  ) throws -> any TokenAttention {
+    guard case .registered(let registered) = attention[stage] else {
+      return try CrossShapedAttention(self, stage: stage, from: tree)
+    }
+    let side = nativeSide(stage)
+    return try registered.make(
+      AttentionSite(
+        stage: stage, block: block, channels: channels(stage), heads: heads[stage],
+        nativeGrid: Grid(side, side), classTokens: 0, qkvBias: qkvBias, normEpsilon: normEpsilon),
+      tree.scope("attn"))
+  }
+}
+
+/// Cross-shaped or whole attention.
+private struct CrossShapedAttention: TokenAttention {
+  private enum Mixing: Sendable {
     case linear(FocusedStripeAttention)
     /// One branch, or two with half of the channels each.
     case softmax([StripeAttention])
   }
 
-  private let norm1: LayerNorm
   private let queryKeyValue: QueryKeyValue
-  private let attention: Attention
+  private let mixing: Mixing
   private let projection: Linear
-  private let norm2: LayerNorm
-  private let mlp: MLP
   private let channels: Int
   private let path: String
 
-  package init(_ c: CSwinConfiguration, stage: Int, from tree: ParameterScope) throws {
+  /// - Parameter tree: the block's place: its attention has no scope of its own.
+  init(_ c: CSwinConfiguration, stage: Int, from tree: ParameterScope) throws {
     channels = c.channels(stage)
-    norm1 = try LayerNorm(channels, epsilon: c.normEpsilon, from: tree.scope("norm1"))
     queryKeyValue = try QueryKeyValue(channels, bias: c.qkvBias, from: tree.scope("qkv"))
-    attention = try Self.attention(c, stage: stage, from: tree.scope("attns"))
+    mixing = try Self.mixing(c, stage: stage, from: tree.scope("attns"))
     projection = try Linear(in: channels, out: channels, bias: true, from: tree.scope("proj"))
-    norm2 = try LayerNorm(channels, epsilon: c.normEpsilon, from: tree.scope("norm2"))
-    mlp = try MLP(
-      channels, hidden: Int(Double(channels) * c.mlpRatio), from: tree.scope("mlp"))
     path = tree.path
   }
 
-  private static func attention(
+  private static func mixing(
     _ c: CSwinConfiguration, stage: Int, from tree: ParameterScope
-  ) throws -> Attention {
+  ) throws -> Mixing {
     let side = c.nativeSide(stage)
     if c.attention[stage] == .linear {
       return .linear(
@@ -77,15 +104,16 @@ package struct CSwinBlock: Sendable {
   }
 
   /// `[B, N, C]` to the same shape.
-  package func callAsFunction(_ x: Tensor, grid: Grid, _ pass: ForwardPass) -> Tensor {
-    let (q, kv) = queryKeyValue(norm1(x, pass), pass)  // [B, N, C], [B, N, 2C]
+  func callAsFunction(
+    _ x: consuming Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass
+  ) -> Tensor {
+    let (q, kv) = queryKeyValue(consume x, pass)  // [B, N, C], [B, N, 2C]
     let mixed = mix(q, kv, grid, pass)  // [B, N, C]
-    let y = projection(mixed, residual: x, pass)
-    return mlp(norm2(y, pass), residual: y, pass)
+    return projection(mixed, residual: residual, pass)
   }
 
   private func mix(_ q: Tensor, _ kv: Tensor, _ grid: Grid, _ pass: ForwardPass) -> Tensor {
-    switch attention {
+    switch mixing {
     case .linear(let attention):
       return attention(q, kv: kv, grid: grid, pass)
     case .softmax(let branches):
@@ -122,7 +150,7 @@ package struct MergeBlock: Sendable {
 package struct CSwinTransformer: ClassifyingBackbone {
   private struct Stage: Sendable {
     let merging: MergeBlock?
-    let blocks: [CSwinBlock]
+    let blocks: [TransformerBlock]
     let outputNorm: LayerNorm?
   }
 
@@ -132,6 +160,8 @@ package struct CSwinTransformer: ClassifyingBackbone {
   private let finalNorm: LayerNorm?
   private let path: ParameterPath
   package let featureInfo: [FeatureInfo]
+  package let intermediateNames: [String]
+  package let leastSide = 3  // what the stem's window needs beside its padding
 
   package init(
     _ c: CSwinConfiguration, for purpose: BackbonePurpose, from tree: ParameterScope
@@ -152,7 +182,8 @@ package struct CSwinTransformer: ClassifyingBackbone {
             in: c.channels(stage - 1), out: c.channels(stage), normEpsilon: c.normEpsilon,
             from: tree.scope("merge\(stage)")),
         blocks: try (0..<c.depths[stage]).map { block in
-          try CSwinBlock(c, stage: stage, from: tree.scope("stage\(stage + 1)").scope(block))
+          try TransformerBlock(
+            cswin: c, stage: stage, block, from: tree.scope("stage\(stage + 1)").scope(block))
         },
         outputNorm: hasOutputNorms
           ? try LayerNorm(
@@ -163,16 +194,19 @@ package struct CSwinTransformer: ClassifyingBackbone {
       purpose == .classification
       ? try LayerNorm(c.channels(last), epsilon: c.normEpsilon, from: tree.scope("norm")) : nil
     featureInfo = c.featureInfo
+    intermediateNames = IntermediateNames.all(blocks: c.depths)
   }
 
   package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> [Tensor] {
     var map = stemNorm(stem(x, pass), pass)  // [B, H / 4, W / 4, C]
     var outputs: [Tensor] = []
-    for stage in stages {
+    for (index, stage) in stages.enumerated() {
       map = stage.merging?(map, pass) ?? map  // [B, H / 2, W / 2, 2C]
+      pass.handOut(map, as: IntermediateNames.patchEmbedding(index))
       let grid = map.grid
       map = stage.blocks.reduce(map.asTokens) { $1($0, grid: grid, pass) }.asMap(grid)
-      outputs.append(stage.outputNorm?(map, pass) ?? map)
+      outputs.append(
+        pass.handOut(stage.outputNorm?(map, pass) ?? map, as: IntermediateNames.stage(index)))
     }
     return outputs
   }

@@ -21,20 +21,26 @@ extension ConfigMap {
   }
 
   /// `attn_type`, a letter a stage, or what is given.
-  func attentionKinds(_ given: [AttentionKind], count: Int) throws -> [AttentionKind] {
+  func attentionKinds(
+    _ given: [AttentionKind], count: Int, _ attentions: AttentionRegistry
+  ) throws -> [AttentionKind] {
     guard let node = optional("attn_type") else {
       if given.count == count { return given }
       throw self.node.error(
         found: "has \(count) stages", expected: "attn_type for as many",
         remedy: "Add 'attn_type: ...'.")
     }
-    let letters = try node.string().map { AttentionKind(rawValue: $0) }
-    guard letters.count == count, !letters.contains(nil) else {
+    let text = try node.string()
+    let expected =
+      "\(count) letters of \(attentions.known), one a stage, for example "
+      + String(repeating: "L", count: count)
+    guard text.count == count else { throw node.error(expected: expected) }
+    return try text.map { letter in
+      if let kind = attentions.kind(letter) { return kind }
       throw node.error(
-        expected: "\(count) letters of L and S, one a stage, for example "
-          + String(repeating: "L", count: count))
+        found: "has the letter '\(letter)', for which no attention is registered",
+        expected: expected)
     }
-    return letters.compactMap { $0 }
   }
 
   /// `kernel_size`, which must be odd.

@@ -2,12 +2,6 @@ import FlattenConfig
 import FlattenNN
 import FlattenTensor
 
-/// Which attention a stage uses; one letter of upstream's `attn_type`.
-package enum AttentionKind: Character, Sendable {
-  case linear = "L"
-  case softmax = "S"
-}
-
 /// The numbers of a four-stage pyramid transformer (PVT, PVTv2 and their FLatten forms), under the
 /// upstream names.
 package struct PyramidConfiguration: Sendable {
@@ -59,7 +53,9 @@ package struct PyramidConfiguration: Sendable {
   /// Reads a config's keys over the numbers of a variant.
   ///
   /// - Throws: `ConfigError` naming the key.
-  package init(_ map: ConfigMap, variant: PyramidConfiguration?) throws {
+  package init(
+    _ map: ConfigMap, variant: PyramidConfiguration?, attentions: AttentionRegistry
+  ) throws {
     func four(_ key: String, _ range: ClosedRange<Int>, _ given: [Int]?) throws -> [Int] {
       if let node = map.optional(key) { return try node.ints(count: 4, in: range) }
       if let given { return given }
@@ -74,13 +70,7 @@ package struct PyramidConfiguration: Sendable {
     if let node = map.optional("la_sr_ratios") {
       linearReductionRatios = try Self.digits(node)
     }
-    if let node = map.optional("attn_type") {
-      let letters = try node.string().map { AttentionKind(rawValue: $0) }
-      guard letters.count == 4, !letters.contains(nil) else {
-        throw node.error(expected: "four letters of L and S, one a stage, for example LLLL")
-      }
-      attention = letters.compactMap { $0 }
-    }
+    attention = try map.attentionKinds(attention, count: 4, attentions)
     imageSize = try map.optional("img_size")?.int(in: 32...8192) ?? imageSize
     if let node = map.optional("patch_size") { _ = try node.int(in: 4...4) }
     inputChannels = try map.optional("in_chans")?.int(in: 1...16) ?? inputChannels
@@ -89,17 +79,10 @@ package struct PyramidConfiguration: Sendable {
     innerNormEpsilon = Float(
       try map.optional("inner_norm_eps")?.double(in: 0...1) ?? Double(innerNormEpsilon))
     focusingFactor = try map.optional("focusing_factor")?.int(in: 1...32) ?? focusingFactor
-    kernel = try map.optional("kernel_size")?.int(in: 1...31) ?? kernel
+    kernel = try map.oddKernel() ?? kernel
     hasPooledKeys =
       try map.optional("linear")?.bool() ?? variant?.hasPooledKeys ?? hasPooledKeys
-    if kernel % 2 == 0, let node = map.optional("kernel_size") {
-      throw node.error(expected: "an odd number")
-    }
-    for (channels, heads) in zip(embedDims, heads) where channels % heads != 0 {
-      throw (map.optional("num_heads") ?? map.node).error(
-        found: "gives \(heads) heads to \(channels) channels",
-        expected: "heads that divide the channels of their stage")
-    }
+    try map.checkHeads(heads, channels: embedDims)
   }
 
   /// One digit a stage, as a string or as the number that an unquoted `1111` is.
@@ -125,5 +108,29 @@ package struct PyramidConfiguration: Sendable {
   /// The pyramid that all these models give: strides 4, 8, 16, 32.
   package var featureInfo: [FeatureInfo] {
     zip(embedDims, [4, 8, 16, 32]).map { FeatureInfo(channels: $0, stride: $1) }
+  }
+
+  /// The least side of a picture: a cell of each map, and of the keys where a convolution makes them
+  /// fewer.
+  ///
+  /// - Parameter roundsUp: whether a patch that the picture does not fill counts.
+  package func leastSide(roundsUp: Bool) -> Int {
+    featureInfo.indices.map { stage in
+      var cells = 1
+      if case .strided(let ratio) = reduction(stage: stage) { cells = ratio }
+      let stride = featureInfo[stage].stride
+      return roundsUp ? stride * (cells - 1) + 1 : stride * cells
+    }.max() ?? 1
+  }
+
+  /// How a stage's attention makes its keys fewer; what is registered sees them all.
+  package func reduction(stage: Int) -> KeyReduction {
+    let ratio: Int
+    switch attention[stage] {
+    case .linear: ratio = linearReductionRatios[stage]
+    case .softmax: ratio = reductionRatios[stage]
+    case .registered: return .none
+    }
+    return hasPooledKeys ? .pooled(size: 7) : ratio > 1 ? .strided(ratio: ratio) : .none
   }
 }

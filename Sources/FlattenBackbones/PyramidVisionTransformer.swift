@@ -16,48 +16,44 @@ import FlattenCheckpoint
 import FlattenNN
 import FlattenTensor
 
-/// A pre-norm block: `x + attention(norm1(x))`, then `x + mlp(norm2(x))`.
-package struct PyramidBlock: Sendable {
-  private let norm1: LayerNorm
-  private let attention: any TokenAttention
-  private let norm2: LayerNorm
-  private let mlp: MLP
-
-  package init(_ c: PyramidConfiguration, stage: Int, from tree: ParameterScope) throws {
+extension TransformerBlock {
+  /// A block of PVT. Its tokens may be preceded by a class token where no keys are reduced.
+  package init(
+    pvt c: PyramidConfiguration, stage: Int, _ index: Int, from tree: ParameterScope
+  ) throws {
     let channels = c.embedDims[stage]
-    norm1 = try LayerNorm(channels, epsilon: c.normEpsilon, from: tree.scope("norm1"))
-    attention = try c.makeAttention(stage: stage, from: tree.scope("attn"))
-    norm2 = try LayerNorm(channels, epsilon: c.normEpsilon, from: tree.scope("norm2"))
-    mlp = try MLP(channels, hidden: channels * c.mlpRatios[stage], from: tree.scope("mlp"))
-  }
-
-  /// - Parameter x: `[B, N, C]`; N may exceed the grid by a class token where nothing is reduced.
-  package func callAsFunction(_ x: Tensor, grid: Grid, _ pass: ForwardPass) -> Tensor {
-    let y = attention(norm1(x, pass), grid: grid, residual: x, pass)
-    return mlp(norm2(y, pass), residual: y, pass)
+    try self.init(
+      channels, normEpsilon: c.normEpsilon,
+      name: IntermediateNames.block(stage: stage, index), from: tree,
+      attention: { try c.makeAttention(stage: stage, index, from: $0.scope("attn")) },
+      mlp: { try MLP(channels, hidden: channels * c.mlpRatios[stage], from: $0.scope("mlp")) })
   }
 }
 
 extension PyramidConfiguration {
-  /// The attention of a stage's blocks.
-  func makeAttention(stage: Int, from tree: ParameterScope) throws -> any TokenAttention {
-    func reduction(_ ratio: Int) -> KeyReduction {
-      hasPooledKeys ? .pooled(size: 7) : ratio > 1 ? .strided(ratio: ratio) : .none
-    }
+  /// The attention of a block.
+  func makeAttention(
+    stage: Int, _ block: Int, from tree: ParameterScope
+  ) throws -> any TokenAttention {
     switch attention[stage] {
     case .linear:
-      return try FocusedLinearAttention(
+      try FocusedLinearAttention(
         FocusedLinearAttention.Configuration(
-          channels: embedDims[stage], heads: heads[stage],
-          reduction: reduction(linearReductionRatios[stage]), nativeGrid: nativeGrid(stage: stage),
-          focusingFactor: focusingFactor, kernel: kernel, qkvBias: qkvBias,
-          normEpsilon: innerNormEpsilon),
+          channels: embedDims[stage], heads: heads[stage], reduction: reduction(stage: stage),
+          nativeGrid: nativeGrid(stage: stage), focusingFactor: focusingFactor, kernel: kernel,
+          qkvBias: qkvBias, normEpsilon: innerNormEpsilon),
         from: tree)
     case .softmax:
-      return try SpatialReductionAttention(
-        channels: embedDims[stage], heads: heads[stage],
-        reduction: reduction(reductionRatios[stage]), qkvBias: qkvBias,
-        normEpsilon: innerNormEpsilon, from: tree)
+      try SpatialReductionAttention(
+        channels: embedDims[stage], heads: heads[stage], reduction: reduction(stage: stage),
+        qkvBias: qkvBias, normEpsilon: innerNormEpsilon, from: tree)
+    case .registered(let attention):
+      try attention.make(
+        AttentionSite(
+          stage: stage, block: block, channels: embedDims[stage], heads: heads[stage],
+          nativeGrid: nativeGrid(stage: stage), classTokens: 0, qkvBias: qkvBias,
+          normEpsilon: innerNormEpsilon),
+        tree)
     }
   }
 }
@@ -75,9 +71,10 @@ package struct PyramidVisionTransformer: ClassifyingBackbone {
   }
 
   private struct Stage: Sendable {
+    let index: Int
     let embedding: PatchEmbedding
     let position: PositionTable
-    let blocks: [PyramidBlock]
+    let blocks: [TransformerBlock]
     let path: String
   }
 
@@ -89,6 +86,8 @@ package struct PyramidVisionTransformer: ClassifyingBackbone {
   private let stages: [Stage]
   private let classToken: ClassToken?
   package let featureInfo: [FeatureInfo]
+  package let leastSide: Int
+  package let intermediateNames: [String]
 
   package init(_ c: PyramidConfiguration, ending: Ending, from tree: ParameterScope) throws {
     stages = try (0..<4).map { stage in
@@ -96,6 +95,7 @@ package struct PyramidVisionTransformer: ClassifyingBackbone {
       let size = stage == 0 ? 4 : 2
       let hasClassRow = stage == 3 && ending != .meanOfTokens && Self.hasClassRow(tree)
       return Stage(
+        index: stage,
         embedding: try PatchEmbedding(
           in: stage == 0 ? c.inputChannels : c.embedDims[stage - 1], out: channels,
           ConvolutionGeometry(kernel: size, stride: size), normEpsilon: c.innerNormEpsilon,
@@ -104,7 +104,8 @@ package struct PyramidVisionTransformer: ClassifyingBackbone {
           "pos_embed\(stage + 1)", native: c.nativeGrid(stage: stage), channels: channels,
           leading: hasClassRow ? .skipped(1) : .none, from: tree),
         blocks: try (0..<c.depths[stage]).map { block in
-          try PyramidBlock(c, stage: stage, from: tree.scope("block\(stage + 1)").scope(block))
+          try TransformerBlock(
+            pvt: c, stage: stage, block, from: tree.scope("block\(stage + 1)").scope(block))
         },
         path: tree.scope("pos_embed\(stage + 1)").path)
     }
@@ -125,6 +126,8 @@ package struct PyramidVisionTransformer: ClassifyingBackbone {
       classToken = nil
     }
     featureInfo = c.featureInfo
+    leastSide = c.leastSide(roundsUp: false)
+    intermediateNames = IntermediateNames.all(blocks: c.depths)
   }
 
   /// Whether the last table has a row for the class token: always as published, never in files of
@@ -138,7 +141,8 @@ package struct PyramidVisionTransformer: ClassifyingBackbone {
     var maps: [Tensor] = []
     for stage in stages {
       let (tokens, grid) = embed(maps.last ?? x, stage, pass)
-      maps.append(run(consume tokens, grid, stage, pass).asMap(grid))
+      let map = run(consume tokens, grid, stage, pass).asMap(grid)
+      maps.append(pass.handOut(map, as: IntermediateNames.stage(stage.index)))
     }
     return maps
   }
@@ -161,7 +165,8 @@ package struct PyramidVisionTransformer: ClassifyingBackbone {
 
   /// A stage's tokens `[B, N, C]` with their positions added, and their grid.
   private func embed(_ x: Tensor, _ stage: Stage, _ pass: ForwardPass) -> (Tensor, Grid) {
-    let map = stage.embedding(x, pass)
+    let map = pass.handOut(
+      stage.embedding(x, pass), as: IntermediateNames.patchEmbedding(stage.index))
     let position = stage.position(map.grid, pass)
     return (pass.add(map.asTokens, position, layer: stage.path), map.grid)
   }

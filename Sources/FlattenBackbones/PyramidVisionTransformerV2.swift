@@ -14,27 +14,21 @@ import FlattenCheckpoint
 import FlattenNN
 import FlattenTensor
 
-/// A pre-norm block with a convolution in its MLP.
-package struct PyramidBlockV2: Sendable {
-  private let norm1: LayerNorm
-  private let attention: any TokenAttention
-  private let norm2: LayerNorm
-  private let mlp: ConvolutionalMLP
-
-  package init(_ c: PyramidConfiguration, stage: Int, from tree: ParameterScope) throws {
+extension TransformerBlock {
+  /// A block of PVTv2, with a convolution in its MLP.
+  package init(
+    pvtV2 c: PyramidConfiguration, stage: Int, _ index: Int, from tree: ParameterScope
+  ) throws {
     let channels = c.embedDims[stage]
-    norm1 = try LayerNorm(channels, epsilon: c.normEpsilon, from: tree.scope("norm1"))
-    attention = try c.makeAttention(stage: stage, from: tree.scope("attn"))
-    norm2 = try LayerNorm(channels, epsilon: c.normEpsilon, from: tree.scope("norm2"))
-    mlp = try ConvolutionalMLP(
-      channels, hidden: channels * c.mlpRatios[stage], hasLinearAttention: c.hasPooledKeys,
-      from: tree.scope("mlp"))
-  }
-
-  /// - Parameter x: `[B, N, C]`.
-  package func callAsFunction(_ x: Tensor, grid: Grid, _ pass: ForwardPass) -> Tensor {
-    let y = attention(norm1(x, pass), grid: grid, residual: x, pass)
-    return mlp(norm2(y, pass), grid: grid, residual: y, pass)
+    try self.init(
+      channels, normEpsilon: c.normEpsilon,
+      name: IntermediateNames.block(stage: stage, index), from: tree,
+      attention: { try c.makeAttention(stage: stage, index, from: $0.scope("attn")) },
+      mlp: {
+        try ConvolutionalMLP(
+          channels, hidden: channels * c.mlpRatios[stage], hasLinearAttention: c.hasPooledKeys,
+          from: $0.scope("mlp"))
+      })
   }
 }
 
@@ -42,12 +36,14 @@ package struct PyramidBlockV2: Sendable {
 package struct PyramidVisionTransformerV2: ClassifyingBackbone {
   private struct Stage: Sendable {
     let embedding: PatchEmbedding
-    let blocks: [PyramidBlockV2]
+    let blocks: [TransformerBlock]
     let norm: LayerNorm
   }
 
   private let stages: [Stage]
   package let featureInfo: [FeatureInfo]
+  package let leastSide: Int
+  package let intermediateNames: [String]
 
   package init(_ c: PyramidConfiguration, from tree: ParameterScope) throws {
     stages = try (0..<4).map { stage in
@@ -61,21 +57,26 @@ package struct PyramidVisionTransformerV2: ClassifyingBackbone {
           in: stage == 0 ? c.inputChannels : c.embedDims[stage - 1], out: channels, geometry,
           normEpsilon: c.innerNormEpsilon, from: tree.scope("patch_embed\(stage + 1)")),
         blocks: try (0..<c.depths[stage]).map { block in
-          try PyramidBlockV2(c, stage: stage, from: tree.scope("block\(stage + 1)").scope(block))
+          try TransformerBlock(
+            pvtV2: c, stage: stage, block, from: tree.scope("block\(stage + 1)").scope(block))
         },
         norm: try LayerNorm(
           channels, epsilon: c.normEpsilon, from: tree.scope("norm\(stage + 1)")))
     }
     featureInfo = c.featureInfo
+    leastSide = c.leastSide(roundsUp: true)
+    intermediateNames = IntermediateNames.all(blocks: c.depths)
   }
 
   package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> [Tensor] {
     var maps: [Tensor] = []
-    for stage in stages {
-      let map = stage.embedding(maps.last ?? x, pass)
+    for (index, stage) in stages.enumerated() {
+      let map = pass.handOut(
+        stage.embedding(maps.last ?? x, pass), as: IntermediateNames.patchEmbedding(index))
       let grid = map.grid
       let tokens = stage.blocks.reduce(map.asTokens) { $1($0, grid: grid, pass) }
-      maps.append(stage.norm(tokens, pass).asMap(grid))
+      let normed = stage.norm(tokens, pass).asMap(grid)
+      maps.append(pass.handOut(normed, as: IntermediateNames.stage(index)))
     }
     return maps
   }

@@ -67,14 +67,17 @@ package struct SwinConfiguration: Sendable {
   ///   `window_size` is then that of linear blocks, and softmax blocks have windows of 7, or of 12 where
   ///   `window_size` exceeds 56.
   /// - Throws: `ConfigError` naming the key.
-  package init(_ map: ConfigMap, variant: SwinConfiguration?, isFlatten: Bool) throws {
+  package init(
+    _ map: ConfigMap, variant: SwinConfiguration?, isFlatten: Bool,
+    attentions: AttentionRegistry
+  ) throws {
     let depths = try map.stageInts("depths", in: 1...64, variant?.depths)
     let heads = try map.stageInts("num_heads", in: 1...128, variant?.heads, count: depths.count)
     let embedDim =
       try map.optional("embed_dim")?.int(in: 1...4096) ?? variant?.embedDim
       ?? map.required("embed_dim").int(in: 1...4096)
     let given = variant?.attention ?? depths.map { _ in isFlatten ? .linear : .softmax }
-    let attention = try map.attentionKinds(given, count: depths.count)
+    let attention = try map.attentionKinds(given, count: depths.count, attentions)
     self.init(embedDim: embedDim, depths: depths, heads: heads, attention: attention)
     if let variant {
       imageSize = variant.imageSize

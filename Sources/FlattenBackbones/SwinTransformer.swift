@@ -23,8 +23,8 @@ import FlattenCheckpoint
 import FlattenNN
 import FlattenTensor
 
-/// A pre-norm block: attention inside windows, then the MLP.
-package struct SwinBlock: Sendable {
+/// Attention inside windows: the map is cut, each window's tokens are mixed, and the map is joined.
+package struct WindowedAttention: TokenAttention {
   /// What a block's attention looks at.
   package enum Span: Sendable, Equatable {
     /// The map, whatever its size.
@@ -47,78 +47,103 @@ package struct SwinBlock: Sendable {
     }
   }
 
-  /// The numbers of one block.
-  package struct Configuration: Sendable {
-    package let channels: Int
-    package let heads: Int
-    package let span: Span
-    package let attention: AttentionKind
-    package let mlpHidden: Int
-    package let qkvBias: Bool
-    package let normEpsilon: Float
-    package let focusingFactor: Int
-    package let kernel: Int
-
-    package init(
-      channels: Int, heads: Int, span: Span, attention: AttentionKind, mlpHidden: Int,
-      qkvBias: Bool, normEpsilon: Float, focusingFactor: Int, kernel: Int
-    ) {
-      self.channels = channels
-      self.heads = heads
-      self.span = span
-      self.attention = attention
-      self.mlpHidden = mlpHidden
-      self.qkvBias = qkvBias
-      self.normEpsilon = normEpsilon
-      self.focusingFactor = focusingFactor
-      self.kernel = kernel
-    }
-  }
-
   private let span: Span
-  private let norm1: LayerNorm
-  private let attention: any WindowMixer
-  private let norm2: LayerNorm
-  private let mlp: MLP
+  private let mixer: any WindowMixer
   private let path: String
 
-  package init(_ c: Configuration, from tree: ParameterScope) throws {
+  /// - Parameter tree: the block's place; the layers are below `attn`.
+  package init(_ c: SwinBlockConfiguration, from tree: ParameterScope) throws {
     span = c.span
-    norm1 = try LayerNorm(c.channels, epsilon: c.normEpsilon, from: tree.scope("norm1"))
-    attention = try Self.attention(c, from: tree.scope("attn"))
-    norm2 = try LayerNorm(c.channels, epsilon: c.normEpsilon, from: tree.scope("norm2"))
-    mlp = try MLP(c.channels, hidden: c.mlpHidden, from: tree.scope("mlp"))
     path = tree.path
-  }
-
-  private static func attention(
-    _ c: Configuration, from tree: ParameterScope
-  ) throws -> any WindowMixer {
     let window: Grid =
       switch c.span {
       case .wholeMap(let native): native
       case .windows(let side, _, _): Grid(side, side)
       }
-    switch c.attention {
-    case .linear:
-      return try FocusedWindowAttention(
+    let attention = tree.scope("attn")
+    if c.attention == .linear {
+      mixer = try FocusedWindowAttention(
         FocusedMixing.Configuration(
           channels: c.channels, heads: c.heads, nativeGrid: window,
           focusingFactor: c.focusingFactor, kernel: c.kernel),
-        qkvBias: c.qkvBias, from: tree)
-    case .softmax:
-      return try WindowAttention(
-        channels: c.channels, heads: c.heads, window: window.height, qkvBias: c.qkvBias, from: tree)
+        qkvBias: c.qkvBias, from: attention)
+    } else {
+      mixer = try WindowAttention(
+        channels: c.channels, heads: c.heads, window: window.height, qkvBias: c.qkvBias,
+        from: attention)
     }
   }
 
-  /// `[B, H, W, C]` to the same shape.
-  package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> Tensor {
-    let layout = span.layout(x.grid)
-    let windows = pass.windows(norm1(x, pass), layout, layer: "\(path).windows")  // [B*count, n, C]
-    let mixed = attention(windows, layout, pass)  // [B*count, n, C]
-    let y = pass.joinWindows([(mixed, layout)], residual: x, layer: "\(path).joined")
-    return mlp(norm2(y, pass), residual: y, pass)
+  /// `[B, N, C]` to the same shape.
+  package func callAsFunction(
+    _ x: consuming Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass
+  ) -> Tensor {
+    let layout = span.layout(grid)
+    let windows = pass.windows(  // [B*count, n, C]
+      (consume x).asMap(grid), layout, layer: "\(path).windows")
+    let mixed = mixer(consume windows, layout, pass)  // [B*count, n, C]
+    return pass.joinWindows(
+      [(mixed, layout)], residual: residual?.asMap(grid), layer: "\(path).joined"
+    ).asTokens
+  }
+}
+
+/// The numbers of one block of Swin.
+package struct SwinBlockConfiguration: Sendable {
+  package let stage: Int
+  package let index: Int
+  package let channels: Int
+  package let heads: Int
+  /// The grid of the stage at the size the model was built for.
+  package let nativeGrid: Grid
+  package let span: WindowedAttention.Span
+  package let attention: AttentionKind
+  package let mlpHidden: Int
+  package let qkvBias: Bool
+  package let normEpsilon: Float
+  package let focusingFactor: Int
+  package let kernel: Int
+
+  package init(
+    stage: Int, _ index: Int, channels: Int, heads: Int, nativeGrid: Grid,
+    span: WindowedAttention.Span, attention: AttentionKind, mlpHidden: Int, qkvBias: Bool,
+    normEpsilon: Float, focusingFactor: Int, kernel: Int
+  ) {
+    self.stage = stage
+    self.index = index
+    self.channels = channels
+    self.heads = heads
+    self.nativeGrid = nativeGrid
+    self.span = span
+    self.attention = attention
+    self.mlpHidden = mlpHidden
+    self.qkvBias = qkvBias
+    self.normEpsilon = normEpsilon
+    self.focusingFactor = focusingFactor
+    self.kernel = kernel
+  }
+
+  /// The attention; one that is registered sees the whole map.
+  fileprivate func makeAttention(from tree: ParameterScope) throws -> any TokenAttention {
+    guard case .registered(let registered) = attention else {
+      return try WindowedAttention(self, from: tree)
+    }
+    return try registered.make(
+      AttentionSite(
+        stage: stage, block: index, channels: channels, heads: heads, nativeGrid: nativeGrid,
+        classTokens: 0, qkvBias: qkvBias, normEpsilon: normEpsilon),
+      tree.scope("attn"))
+  }
+}
+
+extension TransformerBlock {
+  /// A block of Swin.
+  package init(swin c: SwinBlockConfiguration, from tree: ParameterScope) throws {
+    try self.init(
+      c.channels, normEpsilon: c.normEpsilon,
+      name: IntermediateNames.block(stage: c.stage, c.index), from: tree,
+      attention: { try c.makeAttention(from: $0) },
+      mlp: { try MLP(c.channels, hidden: c.mlpHidden, from: $0.scope("mlp")) })
   }
 }
 
@@ -144,7 +169,7 @@ package struct PatchMerging: Sendable {
 /// Swin and FLatten-Swin.
 package struct SwinTransformer: ClassifyingBackbone {
   private struct Stage: Sendable {
-    let blocks: [SwinBlock]
+    let blocks: [TransformerBlock]
     let outputNorm: LayerNorm?
     let merging: PatchMerging?
   }
@@ -155,6 +180,8 @@ package struct SwinTransformer: ClassifyingBackbone {
   private let finalNorm: LayerNorm?
   private let path: ParameterPath
   package let featureInfo: [FeatureInfo]
+  package let intermediateNames: [String]
+  package let leastSide = 1  // pictures are padded
 
   package init(
     _ c: SwinConfiguration, for purpose: BackbonePurpose, from tree: ParameterScope
@@ -172,8 +199,9 @@ package struct SwinTransformer: ClassifyingBackbone {
       let scope = tree.scope("layers").scope(stage)
       return Stage(
         blocks: try (0..<c.depths[stage]).map { block in
-          try SwinBlock(
-            c.block(stage: stage, block, for: purpose), from: scope.scope("blocks").scope(block))
+          try TransformerBlock(
+            swin: c.block(stage: stage, block, for: purpose),
+            from: scope.scope("blocks").scope(block))
         },
         outputNorm: hasOutputNorms
           ? try LayerNorm(
@@ -187,15 +215,19 @@ package struct SwinTransformer: ClassifyingBackbone {
       purpose == .classification
       ? try LayerNorm(c.channels(last), epsilon: c.normEpsilon, from: tree.scope("norm")) : nil
     featureInfo = c.featureInfo
+    intermediateNames = IntermediateNames.all(blocks: c.depths)
   }
 
   package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> [Tensor] {
     let picture = pass.padded(x, toMultipleOf: patchSize, layer: path("patch_embed.pad"))
     var map = embedding(picture, pass)  // [B, H / 4, W / 4, C]
     var outputs: [Tensor] = []
-    for stage in stages {
-      map = stage.blocks.reduce(map) { $1($0, pass) }
-      outputs.append(stage.outputNorm?(map, pass) ?? map)
+    for (index, stage) in stages.enumerated() {
+      pass.handOut(map, as: IntermediateNames.patchEmbedding(index))
+      let grid = map.grid
+      map = stage.blocks.reduce(map.asTokens) { $1($0, grid: grid, pass) }.asMap(grid)
+      outputs.append(
+        pass.handOut(stage.outputNorm?(map, pass) ?? map, as: IntermediateNames.stage(index)))
       map = stage.merging?(map, pass) ?? map  // [B, H / 2, W / 2, 2C]
     }
     return outputs
@@ -213,7 +245,9 @@ package struct SwinTransformer: ClassifyingBackbone {
 
 extension SwinConfiguration {
   /// The numbers of a block.
-  func block(stage: Int, _ index: Int, for purpose: BackbonePurpose) -> SwinBlock.Configuration {
+  func block(
+    stage: Int, _ index: Int, for purpose: BackbonePurpose
+  ) -> SwinBlockConfiguration {
     let kind = attention[stage]
     let native = nativeSide(stage)
     let window = kind == .linear ? linearWindow : softmaxWindow
@@ -222,8 +256,9 @@ extension SwinConfiguration {
     // have windows of full size.
     let side = smallMaps == .cut || kind == .linear ? min(window, native) : window
     let isWhole = kind == .linear && native <= window
-    return SwinBlock.Configuration(
-      channels: channels(stage), heads: heads[stage],
+    return SwinBlockConfiguration(
+      stage: stage, index, channels: channels(stage), heads: heads[stage],
+      nativeGrid: Grid(native, native),
       span: isWhole
         ? .wholeMap(native: Grid(native, native))
         : .windows(

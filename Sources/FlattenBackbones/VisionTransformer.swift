@@ -62,7 +62,8 @@ package struct VisionTransformerConfiguration: Sendable {
   ///
   /// - Throws: `ConfigError` naming the key.
   package init(
-    _ map: ConfigMap, variant: VisionTransformerConfiguration?, isFlatten: Bool
+    _ map: ConfigMap, variant: VisionTransformerConfiguration?, isFlatten: Bool,
+    attentions: AttentionRegistry
   ) throws {
     let embedDim = try map.optional("embed_dim")?.int(in: 1...4096)
     let heads = try map.optional("num_heads")?.int(in: 1...128)
@@ -70,7 +71,7 @@ package struct VisionTransformerConfiguration: Sendable {
     self.init(
       embedDim: try embedDim ?? variant?.embedDim ?? map.required("embed_dim").int(),
       heads: try heads ?? variant?.heads ?? map.required("num_heads").int(),
-      attention: try map.attentionKinds([given], count: 1)[0])
+      attention: try map.attentionKinds([given], count: 1, attentions)[0])
     imageSize = try map.optional("img_size")?.int(in: 8...8192) ?? imageSize
     patchSize = try map.optional("patch_size")?.int(in: 1...64) ?? patchSize
     inputChannels = try map.optional("in_chans")?.int(in: 1...16) ?? inputChannels
@@ -90,55 +91,76 @@ package struct VisionTransformerConfiguration: Sendable {
   }
 }
 
-/// A pre-norm block over a class token and patches.
-private struct VisionBlock: Sendable {
+extension TransformerBlock {
+  /// A block over a class token and patches.
+  fileprivate init(
+    deit c: VisionTransformerConfiguration, _ index: Int, from tree: ParameterScope
+  ) throws {
+    try self.init(
+      c.embedDim, normEpsilon: c.normEpsilon, name: IntermediateNames.block(stage: 0, index),
+      from: tree, attention: { try c.makeAttention(index, from: $0.scope("attn")) },
+      mlp: {
+        try MLP(c.embedDim, hidden: Int(Double(c.embedDim) * c.mlpRatio), from: $0.scope("mlp"))
+      })
+  }
+}
+
+extension VisionTransformerConfiguration {
+  fileprivate func makeAttention(
+    _ block: Int, from tree: ParameterScope
+  ) throws -> any TokenAttention {
+    guard case .registered(let attention) = attention else {
+      return try VisionAttention(self, from: tree)
+    }
+    return try attention.make(
+      AttentionSite(
+        stage: 0, block: block, channels: embedDim, heads: heads, nativeGrid: nativeGrid,
+        classTokens: 1, qkvBias: qkvBias, normEpsilon: normEpsilon),
+      tree)
+  }
+}
+
+/// Attention over a class token and patches.
+private struct VisionAttention: TokenAttention {
   private enum Mixing: Sendable {
     case linear(FocusedMixing)
     case softmax
   }
 
-  private let norm1: LayerNorm
   private let queryKeyValue: QueryKeyValue
   private let mixing: Mixing
   private let projection: Linear
-  private let norm2: LayerNorm
-  private let mlp: MLP
   private let heads: Int
   private let path: String
 
   init(_ c: VisionTransformerConfiguration, from tree: ParameterScope) throws {
-    let attention = tree.scope("attn")
-    norm1 = try LayerNorm(c.embedDim, epsilon: c.normEpsilon, from: tree.scope("norm1"))
-    queryKeyValue = try QueryKeyValue(c.embedDim, bias: c.qkvBias, from: attention.scope("qkv"))
-    switch c.attention {
-    case .softmax: mixing = .softmax
-    case .linear:
+    queryKeyValue = try QueryKeyValue(c.embedDim, bias: c.qkvBias, from: tree.scope("qkv"))
+    if c.attention == .linear {
       mixing = .linear(
         try FocusedMixing(
           FocusedMixing.Configuration(
             channels: c.embedDim, heads: c.heads, nativeGrid: c.nativeGrid,
             focusingFactor: c.focusingFactor, kernel: c.kernel, hasClassToken: true),
-          from: attention))
+          from: tree))
+    } else {
+      mixing = .softmax
     }
-    projection = try Linear(
-      in: c.embedDim, out: c.embedDim, bias: true, from: attention.scope("proj"))
-    norm2 = try LayerNorm(c.embedDim, epsilon: c.normEpsilon, from: tree.scope("norm2"))
-    mlp = try MLP(
-      c.embedDim, hidden: Int(Double(c.embedDim) * c.mlpRatio), from: tree.scope("mlp"))
+    projection = try Linear(in: c.embedDim, out: c.embedDim, bias: true, from: tree.scope("proj"))
     heads = c.heads
-    path = attention.path
+    path = tree.path
   }
 
   /// `[B, 1 + N, C]` to the same shape.
-  func callAsFunction(_ x: Tensor, grid: Grid, _ pass: ForwardPass) -> Tensor {
-    let (q, kv) = queryKeyValue(norm1(x, pass), pass)  // [B, 1 + N, C], [B, 1 + N, 2C]
+  func callAsFunction(
+    _ x: consuming Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass
+  ) -> Tensor {
+    let (q, kv) = queryKeyValue(consume x, pass)  // [B, 1 + N, C], [B, 1 + N, 2C]
     let mixed: Tensor =
       switch mixing {
       case .linear(let mixing): mixing(q, kv: kv, grid: grid, keyGrid: grid, pass)
       case .softmax: pass.softmaxAttention(q, kv: kv, heads: heads, layer: "\(path).attention")
       }
-    let y = projection(mixed, residual: x, pass)
-    return mlp(norm2(y, pass), residual: y, pass)
+    return projection(mixed, residual: residual, pass)
   }
 }
 
@@ -148,10 +170,12 @@ package struct VisionTransformer: ClassifyingBackbone {
   private let embedding: Conv2D
   private let classToken: Tensor  // [1, 1, C]
   private let position: PositionTable
-  private let blocks: [VisionBlock]
+  private let blocks: [TransformerBlock]
   private let norm: LayerNorm
   private let path: ParameterPath
   package let featureInfo: [FeatureInfo]
+  package let intermediateNames: [String]
+  package let leastSide = 1  // pictures are padded
 
   package init(_ c: VisionTransformerConfiguration, from tree: ParameterScope) throws {
     patchSize = c.patchSize
@@ -163,16 +187,19 @@ package struct VisionTransformer: ClassifyingBackbone {
     classToken = try tree.tensor("cls_token", [1, 1, c.embedDim])
     position = try PositionTable(
       "pos_embed", native: c.nativeGrid, channels: c.embedDim, leading: .kept(1), from: tree)
-    blocks = try (0..<c.depth).map { try VisionBlock(c, from: tree.scope("blocks").scope($0)) }
+    blocks = try (0..<c.depth).map {
+      try TransformerBlock(deit: c, $0, from: tree.scope("blocks").scope($0))
+    }
     norm = try LayerNorm(c.embedDim, epsilon: c.normEpsilon, from: tree.scope("norm"))
     featureInfo = [FeatureInfo(channels: c.embedDim, stride: c.patchSize)]
+    intermediateNames = IntermediateNames.all(blocks: [c.depth])
   }
 
   /// One map: the patches of the last block, normed.
   package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> [Tensor] {
     let (tokens, grid) = tokens(x, pass)
     let patches = pass.tokens(norm(tokens, pass), 1..<grid.count + 1, layer: path("patches"))
-    return [patches.asMap(grid)]
+    return [pass.handOut(patches.asMap(grid), as: IntermediateNames.stage(0))]
   }
 
   package var pooledChannels: Int { featureInfo[0].channels }
@@ -186,7 +213,8 @@ package struct VisionTransformer: ClassifyingBackbone {
   /// The tokens after the last block, `[B, 1 + N, C]`, and the grid of their patches.
   private func tokens(_ x: Tensor, _ pass: ForwardPass) -> (Tensor, Grid) {
     let picture = pass.padded(x, toMultipleOf: patchSize, layer: path("patch_embed.pad"))
-    let map = embedding(picture, pass)  // [B, H / 16, W / 16, C]
+    let map = pass.handOut(  // [B, H / 16, W / 16, C]
+      embedding(picture, pass), as: IntermediateNames.patchEmbedding(0))
     let all = pass.joinTokens(classToken, map.asTokens, layer: path("cls_token"))  // [B, 1 + N, C]
     let placed = pass.add(all, position(map.grid, pass), layer: path("pos_embed"))
     return (blocks.reduce(placed) { $1($0, grid: map.grid, pass) }, map.grid)

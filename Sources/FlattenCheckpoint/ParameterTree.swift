@@ -244,37 +244,42 @@ package final class ParameterTree {
 }
 
 /// A place in the tree of parameter names; layers know their own names only.
-package struct ParameterScope {
+public struct ParameterScope {
   private let tree: ParameterTree
   /// The place, such as `backbone.block1.0`; empty at the root.
-  package let path: String
+  public let path: String
 
   init(tree: ParameterTree, path: String) {
     self.tree = tree
     self.path = path
   }
 
+  /// A place where every parameter exists, with random values that depend on its name, its shape and the
+  /// seed alone: for a layer by itself, as in tests.
+  public static func random(seed: UInt64) -> ParameterScope {
+    ParameterTree.random(seed: seed).root
+  }
+
   /// The scope below, `block1.0` or `block1`.
-  package func scope(_ name: String) -> ParameterScope {
+  public func scope(_ name: String) -> ParameterScope {
     ParameterScope(tree: tree, path: full(name))
   }
 
   /// The scope of one item of a list.
-  package func scope(_ index: Int) -> ParameterScope { scope(String(index)) }
+  public func scope(_ index: Int) -> ParameterScope { scope(String(index)) }
 
-  /// The tensor of that name.
+  /// The tensor of that name, row-major, in the shape that PyTorch saved.
   ///
-  /// Where it is missing, or of another shape or type, that is noted for
-  /// ``ParameterTree/finish(ignoring:looksLike:)`` and zeros are given, so that all problems are
-  /// found in one go.
+  /// Where it is missing, or of another shape or type, that is noted and zeros are given; when the whole
+  /// model has been built, loading ends with one ``ParameterError`` that lists all problems.
   ///
-  /// - Throws: ``FileError`` where the file cannot be read.
-  package func tensor(_ name: String, _ shape: [Int]) throws -> Tensor {
+  /// - Throws: `FileError` where the file cannot be read.
+  public func tensor(_ name: String, _ shape: [Int]) throws -> Tensor {
     try tree.tensor(full(name), shape)
   }
 
   /// The tensor of that name, or `nil` where there is none. Otherwise as ``tensor(_:_:)``.
-  package func tensorIfPresent(_ name: String, _ shape: [Int]) throws -> Tensor? {
+  public func tensorIfPresent(_ name: String, _ shape: [Int]) throws -> Tensor? {
     contains(name) ? try tensor(name, shape) : nil
   }
 
@@ -282,10 +287,10 @@ package struct ParameterScope {
   package var packing: Packing { tree.packing }
 
   /// Whether the file has exactly this key; always true without a file.
-  package func contains(_ name: String) -> Bool { tree.contains(full(name)) }
+  public func contains(_ name: String) -> Bool { tree.contains(full(name)) }
 
   /// The shape the file has under that name; `nil` where it has none, and always without a file.
-  package func shape(of name: String) -> [Int]? { tree.shape(of: full(name)) }
+  public func shape(of name: String) -> [Int]? { tree.shape(of: full(name)) }
 
   /// The names below this scope, relative to it, in file order; none without a file.
   package func keys() -> [String] { tree.names(below: path.isEmpty ? "" : path + ".") }

@@ -1,16 +1,68 @@
 import FlattenCheckpoint
 import FlattenTensor
 
-/// A convolution's parameters as the checkpoint has them, with what follows it.
-package struct StoredConvolution: Sendable {
+/// A 2-D convolution on a map `[B, H, W, C]`, optionally with a batch norm folded into its weights and
+/// an activation after it.
+public struct Conv2D: Sendable {
   /// What follows the convolution in the checkpoint.
-  package enum Following: Sendable {
+  public enum Following: Sendable {
     /// Its own bias, or nothing.
     case bias(Bool)
     /// A batch norm under its own scope; the convolution has no bias.
     case batchNorm(epsilon: Float, key: String)
   }
 
+  private let weight: PackedConvolution
+  private let bias: Tensor?
+  private let activation: Activation
+  private let path: String
+
+  /// Reads `<key>weight` `[outputs, inputs, kernel, kernel]` and what follows it.
+  ///
+  /// - Parameters:
+  ///   - inputs: channels of the map.
+  ///   - outputs: channels of the result.
+  ///   - geometry: the window and how it moves.
+  ///   - following: the bias or the batch norm.
+  ///   - activation: what comes last.
+  ///   - key: scope of the convolution below `tree`; empty where it is `tree` itself.
+  ///   - tree: the layer's place.
+  public init(
+    in inputs: Int, out outputs: Int, _ geometry: ConvolutionGeometry,
+    following: Following = .bias(true), activation: Activation = .none, key: String = "",
+    from tree: ParameterScope
+  ) throws {
+    self.init(
+      try StoredConvolution(
+        in: inputs, out: outputs, geometry, following: following, activation: activation, key: key,
+        from: tree))
+  }
+
+  /// Prepares what was read.
+  package init(_ stored: StoredConvolution) {
+    weight = PackedConvolution(
+      stored.weight, scale: stored.scale, stored.geometry, stored.packing)
+    bias = stored.bias
+    activation = stored.activation
+    path = stored.path
+  }
+
+  /// `[B, H, W, inputs]` to `[B, H', W', outputs]`.
+  ///
+  /// - Parameters:
+  ///   - x: the map.
+  ///   - coarse: a map that is resized by nearest neighbour and added; for 1x1 windows.
+  ///   - pass: has the operators.
+  public func callAsFunction(
+    _ x: Tensor, addingNearest coarse: Tensor? = nil, _ pass: ForwardPass
+  ) -> Tensor {
+    pass.convolution(
+      x, weight, bias: bias, activation: activation, addingNearest: coarse, layer: path)
+  }
+}
+
+/// A convolution's parameters as the checkpoint has them, with what follows it.
+package struct StoredConvolution: Sendable {
   let geometry: ConvolutionGeometry
   /// `[outputs, inputs, kernel, kernel]`.
   let weight: Tensor
@@ -28,7 +80,7 @@ package struct StoredConvolution: Sendable {
   ///   - key: scope of the convolution below `tree`; empty where it is `tree` itself.
   package init(
     in inputs: Int, out outputs: Int, _ geometry: ConvolutionGeometry,
-    following: Following = .bias(true), activation: Activation = .none, key: String = "",
+    following: Conv2D.Following = .bias(true), activation: Activation = .none, key: String = "",
     from tree: ParameterScope
   ) throws {
     let scope = key.isEmpty ? tree : tree.scope(key)
@@ -65,46 +117,8 @@ package struct StoredConvolution: Sendable {
   }
 }
 
-/// A 2-D convolution on a map `[B, H, W, C]`, optionally with a batch norm folded into its weights and
-/// an activation after it.
-package struct Conv2D: Sendable {
-  private let weight: PackedConvolution
-  private let bias: Tensor?
-  private let activation: Activation
-  private let path: String
-
-  /// Prepares stored weights.
-  package init(_ stored: StoredConvolution) {
-    weight = PackedConvolution(
-      stored.weight, scale: stored.scale, stored.geometry, stored.packing)
-    bias = stored.bias
-    activation = stored.activation
-    path = stored.path
-  }
-
-  /// Reads and prepares ``StoredConvolution``.
-  package init(
-    in inputs: Int, out outputs: Int, _ geometry: ConvolutionGeometry,
-    following: StoredConvolution.Following = .bias(true), activation: Activation = .none,
-    key: String = "", from tree: ParameterScope
-  ) throws {
-    self.init(
-      try StoredConvolution(
-        in: inputs, out: outputs, geometry, following: following, activation: activation, key: key,
-        from: tree))
-  }
-
-  /// - Parameter coarse: a map that is resized by nearest neighbour and added; for 1x1 windows.
-  package func callAsFunction(
-    _ x: Tensor, addingNearest coarse: Tensor? = nil, _ pass: ForwardPass
-  ) -> Tensor {
-    pass.convolution(
-      x, weight, bias: bias, activation: activation, addingNearest: coarse, layer: path)
-  }
-}
-
 /// A convolution of each channel by itself, stride 1, padding half the kernel.
-package struct DepthwiseConv2D: Sendable {
+public struct DepthwiseConv2D: Sendable {
   /// What operators that contain the convolution read.
   let parameters: DepthwiseWeight
   private let path: String
@@ -113,8 +127,10 @@ package struct DepthwiseConv2D: Sendable {
   ///
   /// - Parameters:
   ///   - channels: channels of the checkpoint's tensor.
+  ///   - kernel: side of the window, an odd number.
   ///   - repeated: how many groups of channels, side by side, share it.
-  package init(
+  ///   - tree: the layer's place.
+  public init(
     _ channels: Int, kernel: Int, repeated: Int = 1, from tree: ParameterScope
   ) throws {
     let stored = try tree.tensor("weight", [channels, 1, kernel, kernel])
@@ -137,8 +153,12 @@ package struct DepthwiseConv2D: Sendable {
 
   /// - Parameters:
   ///   - x: `[B, H, W, stride]`, channels read from `offset` on.
+  ///   - offset: the first channel that is read.
+  ///   - activation: applied to the result.
   ///   - residual: as many elements as the result, added after the activation.
-  package func callAsFunction(
+  ///   - pass: has the operators.
+  /// - Returns: `[B, H, W, channels * repeated]`.
+  public func callAsFunction(
     _ x: Tensor, offset: Int = 0, activation: Activation = .none, residual: Tensor? = nil,
     _ pass: ForwardPass
   ) -> Tensor {

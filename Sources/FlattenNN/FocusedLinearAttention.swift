@@ -15,7 +15,8 @@ import FlattenCheckpoint
 import FlattenTensor
 
 /// How an attention shortens its keys and values before it is computed.
-package enum KeyReduction: Sendable, Equatable {
+public enum KeyReduction: Sendable, Equatable {
+  /// Keys and values of all tokens.
   case none
   /// A convolution with kernel and stride `ratio`; rows and columns left over are dropped.
   case strided(ratio: Int)
@@ -23,24 +24,13 @@ package enum KeyReduction: Sendable, Equatable {
   case pooled(size: Int)
 
   /// The grid of the keys for a grid of tokens.
-  package func callAsFunction(_ grid: Grid) -> Grid {
+  public func callAsFunction(_ grid: Grid) -> Grid {
     switch self {
     case .none: grid
     case .strided(let ratio): Grid(grid.height / ratio, grid.width / ratio)
     case .pooled(let size): Grid(size, size)
     }
   }
-}
-
-/// What computes the token mixing of a block.
-package protocol TokenAttention: Sendable {
-  /// Mixes tokens and adds the residual.
-  ///
-  /// - Parameters:
-  ///   - x: `[B, N, C]`, normalised.
-  ///   - grid: rows and columns of the tokens.
-  ///   - residual: `[B, N, C]`.
-  func callAsFunction(_ x: Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass) -> Tensor
 }
 
 /// The part that both attentions share: the tokens that keys and values are made from.
@@ -80,25 +70,30 @@ package struct KeySource: Sendable {
   }
 }
 
-/// PVT's focused linear attention: projections around ``FocusedMixing``, keys and values perhaps from
+/// PVT's focused linear attention: projections around `FocusedMixing`, keys and values perhaps from
 /// a shortened token list.
-package struct FocusedLinearAttention: TokenAttention {
+public struct FocusedLinearAttention: TokenAttention {
   /// The numbers of one attention.
-  package struct Configuration: Sendable {
-    package let channels: Int
-    package let heads: Int
-    package let reduction: KeyReduction
+  public struct Configuration: Sendable {
+    /// Channels of the tokens.
+    public let channels: Int
+    /// Heads, which divide the channels.
+    public let heads: Int
+    /// How keys and values become fewer.
+    public let reduction: KeyReduction
     /// The grid of tokens that the checkpoint was built for.
-    package let nativeGrid: Grid
+    public let nativeGrid: Grid
     /// The paper's p.
-    package let focusingFactor: Int
+    public let focusingFactor: Int
     /// Window of the depthwise convolution.
-    package let kernel: Int
-    package let qkvBias: Bool
+    public let kernel: Int
+    /// Whether q, k and v have a bias.
+    public let qkvBias: Bool
     /// Of the norm after the reduction.
-    package let normEpsilon: Float
+    public let normEpsilon: Float
 
-    package init(
+    /// Makes the numbers.
+    public init(
       channels: Int, heads: Int, reduction: KeyReduction, nativeGrid: Grid, focusingFactor: Int,
       kernel: Int, qkvBias: Bool, normEpsilon: Float
     ) {
@@ -120,7 +115,9 @@ package struct FocusedLinearAttention: TokenAttention {
   private let mixing: FocusedMixing
   private let projection: Linear
 
-  package init(_ c: Configuration, from tree: ParameterScope) throws {
+  /// Reads `q`, `kv`, `proj`, `positional_encoding`, `scale`, `dwc` and, where keys are reduced, `sr` and
+  /// `norm`.
+  public init(_ c: Configuration, from tree: ParameterScope) throws {
     reduction = c.reduction
     query = try Linear(in: c.channels, out: c.channels, bias: c.qkvBias, from: tree.scope("q"))
     keySource = try KeySource(
@@ -136,16 +133,18 @@ package struct FocusedLinearAttention: TokenAttention {
       in: c.channels, out: c.channels, bias: true, from: tree.scope("proj"))
   }
 
-  package func callAsFunction(
-    _ x: Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass
+  /// `[B, N, C]` to the same shape.
+  public func callAsFunction(
+    _ x: consuming Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass
   ) -> Tensor {
     if reduction == .none {
       return mixing(
-        x, query: query, keyValue: keyValue, output: projection, residual: residual, grid: grid,
+        consume x, query: query, keyValue: keyValue, output: projection, residual: residual,
+        grid: grid,
         pass)
     }
     let q = query(x, pass)  // [B, N, C]
-    let kv = keyValue(keySource(x, grid: grid, pass), pass)  // [B, n, 2C]
+    let kv = keyValue(keySource(consume x, grid: grid, pass), pass)  // [B, n, 2C]
     let mixed = mixing(q, kv: kv, grid: grid, keyGrid: reduction(grid), pass)  // [B, N, C]
     return projection(mixed, residual: residual, pass)
   }

@@ -65,17 +65,18 @@ package struct FocusedMixing: Sendable {
   ///   - residual: `[B, N, C]`.
   /// - Returns: `[B, N, C]`.
   package func callAsFunction(
-    _ x: Tensor, query: Linear, keyValue: Linear, output: Linear, residual: Tensor?, grid: Grid,
-    _ pass: ForwardPass
+    _ x: consuming Tensor, query: Linear, keyValue: Linear, output: Linear, residual: Tensor?,
+    grid: Grid, _ pass: ForwardPass
   ) -> Tensor {
     guard fuses(grid, pass) else {
-      let mixed = self(query(x, pass), kv: keyValue(x, pass), grid: grid, keyGrid: grid, pass)
+      let q = query(x, pass)  // [B, N, C]
+      let kv = keyValue(consume x, pass)  // [B, N, 2C]
+      let mixed = self(q, kv: kv, grid: grid, keyGrid: grid, pass)
       return output(mixed, residual: residual, pass)
     }
     return pass.focusedLinearAttention(
       .tokens(x, query: query.parameters, keyValue: keyValue.parameters), parameters(grid, pass),
-      batch: x.shape[0], grid: (grid.height, grid.width), output: output.parameters,
-      residual: residual, layer: path)
+      grid: (grid.height, grid.width), output: output.parameters, residual: residual, layer: path)
   }
 
   /// Whether steps may, and should, be taken as one.
@@ -101,8 +102,8 @@ package struct FocusedMixing: Sendable {
     let c = configuration
     if keyGrid == grid && fuses(grid, pass) {
       return pass.focusedLinearAttention(
-        .projected(q: q, kv: kv), parameters(grid, pass), batch: q.shape[0],
-        grid: (grid.height, grid.width), layer: "\(path).attention")
+        .projected(q: q, kv: kv), parameters(grid, pass), grid: (grid.height, grid.width),
+        layer: "\(path).attention")
     }
     let position = position(keyGrid, pass)
     // Step by step.

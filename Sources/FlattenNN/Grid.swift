@@ -1,16 +1,20 @@
 import FlattenTensor
 
 /// Rows and columns of tokens: a token sequence's shape as a map.
-package struct Grid: Sendable, Hashable {
-  package let height: Int
-  package let width: Int
+public struct Grid: Sendable, Hashable {
+  /// Rows.
+  public let height: Int
+  /// Columns.
+  public let width: Int
 
-  package init(_ height: Int, _ width: Int) {
+  /// Makes a grid of `height` rows and `width` columns.
+  public init(_ height: Int, _ width: Int) {
     self.height = height
     self.width = width
   }
 
-  package var count: Int { height * width }
+  /// Tokens.
+  public var count: Int { height * width }
 
   /// The square grid of `count` tokens, or `nil` where there is none.
   package init?(squareOf count: Int) {
@@ -24,13 +28,13 @@ package struct Grid: Sendable, Hashable {
 
 extension Tensor {
   /// `[B, N, C]` as `[B, H, W, C]`; the same memory.
-  package func asMap(_ grid: Grid) -> Tensor {
+  public func asMap(_ grid: Grid) -> Tensor {
     reshaped([shape[0], grid.height, grid.width, shape[2]])
   }
 
   /// `[B, H, W, C]` as `[B, N, C]`; the same memory.
-  package var asTokens: Tensor { reshaped([shape[0], shape[1] * shape[2], shape[3]]) }
+  public var asTokens: Tensor { reshaped([shape[0], shape[1] * shape[2], shape[3]]) }
 
   /// The grid of a map `[B, H, W, C]`.
-  package var grid: Grid { Grid(shape[1], shape[2]) }
+  public var grid: Grid { Grid(shape[1], shape[2]) }
 }

@@ -2,13 +2,13 @@ import FlattenCheckpoint
 import FlattenTensor
 
 /// A fully connected layer over the last axis, `x w^T + b`.
-package struct Linear: Sendable {
+public struct Linear: Sendable {
   let weight: PackedMatrix
   let bias: Tensor?
   private let path: String
 
   /// Reads `weight` `[outputs, inputs]` and, where there is one, `bias` `[outputs]`.
-  package init(in inputs: Int, out outputs: Int, bias: Bool, from tree: ParameterScope) throws {
+  public init(in inputs: Int, out outputs: Int, bias: Bool, from tree: ParameterScope) throws {
     self.init(
       weight: try tree.tensor("weight", [outputs, inputs]),
       bias: bias ? try tree.tensor("bias", [outputs]) : nil, path: tree.path, tree.packing)
@@ -28,7 +28,7 @@ package struct Linear: Sendable {
   var parameters: Projection { Projection(weight: weight, bias: bias) }
 
   /// `[..., inputs]` to `[..., outputs]`; the residual is added after the activation.
-  package func callAsFunction(
+  public func callAsFunction(
     _ x: Tensor, activation: Activation = .none, residual: Tensor? = nil, _ pass: ForwardPass
   ) -> Tensor {
     pass.linear(
@@ -39,13 +39,13 @@ package struct Linear: Sendable {
 /// The projections to queries, keys and values that Swin, CSwin and DeiT store as one layer.
 ///
 /// Here they are two, queries by themselves, as the attentions take them.
-package struct QueryKeyValue: Sendable {
+public struct QueryKeyValue: Sendable {
   let query: Linear
   let keyValue: Linear
 
   /// Reads `weight` `[3 channels, channels]` and, where there is one, `bias` `[3 channels]`: the rows
   /// of q, then k, then v.
-  package init(_ channels: Int, bias: Bool, from tree: ParameterScope) throws {
+  public init(_ channels: Int, bias: Bool, from tree: ParameterScope) throws {
     let weight = try tree.tensor("weight", [3 * channels, channels])
     let bias = bias ? try tree.tensor("bias", [3 * channels]) : nil
     query = Linear(
@@ -57,7 +57,7 @@ package struct QueryKeyValue: Sendable {
   }
 
   /// `[..., C]` to q `[..., C]` and kv `[..., 2C]`, keys first.
-  package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> (q: Tensor, kv: Tensor) {
+  public func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> (q: Tensor, kv: Tensor) {
     (query(x, pass), keyValue(x, pass))
   }
 }

@@ -2,18 +2,22 @@ import FlattenCheckpoint
 import FlattenTensor
 
 /// The feed-forward part of a transformer block: `fc2(GELU(fc1(x))) + residual`.
-package struct MLP: Sendable {
+public struct MLP: ResidualBranch {
   private let expand: Linear
   private let contract: Linear
   private let path: String
 
-  package init(_ channels: Int, hidden: Int, from tree: ParameterScope) throws {
+  /// Reads the linear layers `fc1` and `fc2`.
+  public init(_ channels: Int, hidden: Int, from tree: ParameterScope) throws {
     expand = try Linear(in: channels, out: hidden, bias: true, from: tree.scope("fc1"))
     contract = try Linear(in: hidden, out: channels, bias: true, from: tree.scope("fc2"))
     path = tree.path
   }
 
-  package func callAsFunction(_ x: Tensor, residual: Tensor?, _ pass: ForwardPass) -> Tensor {
+  /// `[B, N, C]` to the same shape; each token by itself.
+  public func callAsFunction(
+    _ x: consuming Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass
+  ) -> Tensor {
     pass.mlp(
       x, expand: (expand.weight, expand.bias), contract: (contract.weight, contract.bias),
       residual: residual, layer: path)
@@ -21,14 +25,20 @@ package struct MLP: Sendable {
 }
 
 /// PVTv2's feed-forward part, with a 3x3 depthwise convolution before the GELU.
-package struct ConvolutionalMLP: Sendable {
+public struct ConvolutionalMLP: ResidualBranch {
   private let expand: Linear
   private let depthwise: DepthwiseConv2D
   private let contract: Linear
   private let hasLinearAttention: Bool
 
-  /// - Parameter hasLinearAttention: PVTv2's "linear" variant, which adds a ReLU after `fc1`.
-  package init(
+  /// Reads `fc1`, `dwconv.dwconv` and `fc2`.
+  ///
+  /// - Parameters:
+  ///   - channels: of the tokens.
+  ///   - hidden: channels between the two linear layers.
+  ///   - hasLinearAttention: PVTv2's "linear" variant, which adds a ReLU after `fc1`.
+  ///   - tree: the layer's place.
+  public init(
     _ channels: Int, hidden: Int, hasLinearAttention: Bool, from tree: ParameterScope
   ) throws {
     expand = try Linear(in: channels, out: hidden, bias: true, from: tree.scope("fc1"))
@@ -37,10 +47,11 @@ package struct ConvolutionalMLP: Sendable {
     self.hasLinearAttention = hasLinearAttention
   }
 
-  package func callAsFunction(
-    _ x: Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass
+  /// `[B, N, C]` to the same shape.
+  public func callAsFunction(
+    _ x: consuming Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass
   ) -> Tensor {
-    let hidden = expand(x, activation: hasLinearAttention ? .relu : .none, pass)
+    let hidden = expand(consume x, activation: hasLinearAttention ? .relu : .none, pass)
     let mixed = depthwise(hidden.asMap(grid), activation: .gelu, pass).asTokens
     return contract(mixed, residual: residual, pass)
   }

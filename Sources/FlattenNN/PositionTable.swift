@@ -5,9 +5,10 @@ import FlattenTensor
 ///
 /// Upstream runs only at the size the table was built for, or resizes it at every call; here a resized
 /// table is kept, so that pictures of one size pay once.
-package final class PositionTable: Sendable {
+public final class PositionTable: Sendable {
   /// Rows before the grid's that belong to other tokens.
-  package enum Leading: Sendable, Equatable {
+  public enum Leading: Sendable, Equatable {
+    /// There are none.
     case none
     /// The file has them, this model does not use them.
     case skipped(Int)
@@ -34,8 +35,13 @@ package final class PositionTable: Sendable {
   /// The grid is taken from the number of tokens in the file where that is a square number, so that a
   /// checkpoint built for another size than the config's loads as well.
   ///
-  /// - Parameter native: the grid where there is no file, or where the file's tokens are not square.
-  package init(
+  /// - Parameters:
+  ///   - key: the table's name.
+  ///   - native: the grid where there is no file, or where the file's tokens are not square.
+  ///   - channels: of the tokens.
+  ///   - leading: rows before the grid's.
+  ///   - tree: the place that the name is looked up at.
+  public init(
     _ key: String, native: Grid, channels: Int, leading: Leading = .none,
     from tree: ParameterScope
   ) throws {
@@ -61,7 +67,7 @@ package final class PositionTable: Sendable {
   }
 
   /// The table for a grid: `[N, C]`, or `[leading + N, C]` where leading rows are kept.
-  package func callAsFunction(_ grid: Grid, _ pass: ForwardPass) -> Tensor {
+  public func callAsFunction(_ grid: Grid, _ pass: ForwardPass) -> Tensor {
     if grid == table.grid, leadingRows == nil {
       return table.reshaped([grid.count, table.shape[3]])
     }

@@ -5,7 +5,7 @@ import FlattenCheckpoint
 import FlattenTensor
 
 /// `softmax(q k^T / sqrt d) v` per head, keys and values from a shortened token list.
-package struct SpatialReductionAttention: TokenAttention {
+public struct SpatialReductionAttention: TokenAttention {
   private let query: Linear
   private let keySource: KeySource
   private let keyValue: Linear
@@ -13,8 +13,16 @@ package struct SpatialReductionAttention: TokenAttention {
   private let heads: Int
   private let path: String
 
-  /// - Parameter normEpsilon: of the norm after the reduction.
-  package init(
+  /// Reads `q`, `kv`, `proj` and, where keys are reduced, `sr` and `norm`.
+  ///
+  /// - Parameters:
+  ///   - channels: of the tokens.
+  ///   - heads: they divide the channels.
+  ///   - reduction: how keys and values become fewer.
+  ///   - qkvBias: whether q, k and v have a bias.
+  ///   - normEpsilon: of the norm after the reduction.
+  ///   - tree: the attention's place.
+  public init(
     channels: Int, heads: Int, reduction: KeyReduction, qkvBias: Bool, normEpsilon: Float,
     from tree: ParameterScope
   ) throws {
@@ -26,11 +34,12 @@ package struct SpatialReductionAttention: TokenAttention {
     path = tree.path
   }
 
-  package func callAsFunction(
-    _ x: Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass
+  /// `[B, N, C]` to the same shape.
+  public func callAsFunction(
+    _ x: consuming Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass
   ) -> Tensor {
     let q = query(x, pass)  // [B, N, C]
-    let kv = keyValue(keySource(x, grid: grid, pass), pass)  // [B, n, 2C]
+    let kv = keyValue(keySource(consume x, grid: grid, pass), pass)  // [B, n, 2C]
     let mixed = pass.softmaxAttention(q, kv: kv, heads: heads, layer: "\(path).attention")
     return projection(mixed, residual: residual, pass)
   }

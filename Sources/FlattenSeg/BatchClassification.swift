@@ -37,6 +37,7 @@ public struct BatchClassification: Sendable {
   /// Runs the batch.
   ///
   /// - Parameters:
+  ///   - sources: the pictures.
   ///   - shouldStop: asked before each picture; those under way are finished.
   ///   - onOutcome: called once for each picture that was begun, in their order.
   public func run(
@@ -78,7 +79,10 @@ extension Evaluation {
   /// Classifies every picture of class folders and counts what was right; reading and computing overlap.
   ///
   /// - Parameters:
+  ///   - classifier: what is scored.
+  ///   - folders: pictures, a folder a class.
   ///   - limit: how many pictures, in the data set's order; `nil` for all.
+  ///   - shouldStop: asked before each picture; those under way are finished.
   ///   - onWarning: what the decoders let pass.
   ///   - onProgress: called after every picture.
   /// - Throws: the first error; an evaluation of some pictures would not be one.

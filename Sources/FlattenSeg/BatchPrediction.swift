@@ -69,6 +69,7 @@ public struct BatchPrediction: Sendable {
   /// Runs the batch.
   ///
   /// - Parameters:
+  ///   - sources: the pictures.
   ///   - shouldStop: asked before each picture; those under way are finished.
   ///   - onOutcome: called once for each picture that was begun, in their order.
   public func run(

@@ -45,9 +45,12 @@ public struct Benchmark: Sendable {
   /// Runs a model with random weights, or with given ones, on a fixed input.
   ///
   /// - Parameters:
+  ///   - configuration: of either task.
   ///   - weights: a checkpoint's path; `nil` for random weights. Times do not depend on it.
   ///   - size: of the network's input; both sides at least 32.
   ///   - repeats: counted runs, after two that are not.
+  ///   - threads: threads that compute.
+  ///   - precision: how weights and the left sides of products are stored.
   /// - Throws: ``BenchmarkError`` where the kernels in use disagree with the reference.
   public static func run(
     _ configuration: ModelConfiguration, weights: String?, size: PixelSize, threads: Int,

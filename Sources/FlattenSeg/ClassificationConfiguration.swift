@@ -1,3 +1,4 @@
+import FlattenBackbones
 import FlattenConfig
 import FlattenData
 import FlattenImage
@@ -13,19 +14,16 @@ public struct ClassificationInput: Sendable, Equatable {
     case size(PixelSize)
   }
 
-  /// Subtracted from each channel, RGB, in the units of bytes.
-  public var mean: [Float]
-  /// Each channel is divided by this, RGB, in the units of bytes.
-  public var std: [Float]
+  /// How bytes become numbers.
+  public var normalisation: Normalisation
   /// The first step.
   public var resize: Resize
   /// Side of the square that is then cut out of the middle; `nil` keeps all.
   public var crop: Int?
 
   /// Makes a rule.
-  public init(mean: [Float], std: [Float], resize: Resize, crop: Int?) {
-    self.mean = mean
-    self.std = std
+  public init(_ normalisation: Normalisation, resize: Resize, crop: Int?) {
+    self.normalisation = normalisation
     self.resize = resize
     self.crop = crop
   }
@@ -60,8 +58,8 @@ public struct ClassificationInput: Sendable, Equatable {
   }
 
   /// The steps after ``prepared(_:)``.
-  var normalisation: InputRule {
-    InputRule(mean: mean, std: std, scale: nil, multiple: 1, padding: 1)
+  var afterwards: InputRule {
+    InputRule(normalisation, scale: nil, multiple: 1, padding: 1)
   }
 }
 
@@ -112,8 +110,7 @@ public struct ClassificationConfiguration: Sendable {
     let resize = try map.required("resize")
     let size = resize.kind == .list ? try resize.ints(count: 2, in: sides) : []
     return ClassificationInput(
-      mean: try map.required("mean").doubles(count: 3, in: -1024...1024).map { Float($0) },
-      std: try map.required("std").doubles(count: 3, in: 1e-6...1024).map { Float($0) },
+      try Normalisation(map),
       resize: size.isEmpty
         ? .shortSide(try resize.int(in: sides))
         : .size(PixelSize(height: size[0], width: size[1])),

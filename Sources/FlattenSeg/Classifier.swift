@@ -1,3 +1,4 @@
+import FlattenBackbones
 import FlattenCheckpoint
 import FlattenData
 import FlattenImage
@@ -38,7 +39,7 @@ public struct Classifier: Sendable {
   ///   - config: path of a YAML config.
   ///   - weights: path of a `.pth` or `.safetensors` file.
   ///   - threads: threads that compute; `nil` takes all available processors.
-  ///   - precision: how weights and the left sides of products are stored; ``Precision/automatic`` takes
+  ///   - precision: how weights and the left sides of products are stored; `.automatic` takes
   ///     the faster one on this CPU.
   ///   - skipsUnknownObjects: whether objects of unknown classes beside the weights are left out
   ///     instead of refused; for files whose origin you trust.
@@ -86,7 +87,7 @@ public struct Classifier: Sendable {
     guard size.height <= Self.longestSide, size.width <= Self.longestSide else {
       throw SegmentationError.proportions(size)
     }
-    let prepared = input.normalisation.normalised(
+    let prepared = input.afterwards.normalised(
       input.prepared(picture), minimum: Segmenter.leastSide, pool: memory)
     return Classification(logits: try logits(prepared).elements, list: configuration.list)
   }
@@ -95,7 +96,7 @@ public struct Classifier: Sendable {
   package func logits(_ input: Tensor) throws -> Tensor {
     let (height, width) = (input.shape[1], input.shape[2])
     try MemoryCheck.requireMemory(height: height, width: width)
-    memory.reserve(bytes: MemoryCheck.bytes(height: height, width: width))
+    memory.reserve(bytes: MemoryNeed.bytes(height: height, width: width))
     let logits = model(input, ForwardPass(threads: threads, memory: memory)).logits
     guard logits.isFinite(threads) else { throw SegmentationError.scoresNotFinite }
     return logits
@@ -113,7 +114,7 @@ public struct Classifier: Sendable {
     return """
       model: \(configuration.name), \(configuration.list.classes.count) classes \
       (\(configuration.list.name))
-      input: RGB, mean \(input.mean), std \(input.std), \(rule)
+      input: RGB, mean \(input.normalisation.mean), std \(input.normalisation.std), \(rule)
       inference: \(precision.rawValue), \(threads.threads) threads, instruction set \
       \(Version.instructionSet)
       """

@@ -17,7 +17,11 @@ public enum Evaluation {
   /// Segments every picture and scores the result; reading, computing and counting overlap.
   ///
   /// - Parameters:
+  ///   - segmenter: what is scored.
+  ///   - dataset: pictures and their labels.
+  ///   - options: as for one picture.
   ///   - limit: how many pictures, in the data set's order; `nil` for all.
+  ///   - shouldStop: asked before each picture; those under way are finished.
   ///   - onWarning: what the decoders let pass.
   ///   - onProgress: called after every picture.
   /// - Throws: the first error; an evaluation of some pictures would not be one.
@@ -58,7 +62,12 @@ public enum Evaluation {
 
   /// Scores masks made elsewhere: PNG files of class ids under the pictures' names.
   ///
-  /// - Parameter folder: laid out like the data set's pictures.
+  /// - Parameters:
+  ///   - folder: laid out like the data set's pictures.
+  ///   - dataset: pictures and their labels.
+  ///   - limit: how many pictures, in the data set's order; `nil` for all.
+  ///   - shouldStop: asked before each picture; those under way are finished.
+  ///   - onProgress: called after every picture.
   /// - Throws: the first error.
   public static func score(
     predictions folder: String, on dataset: Dataset, limit: Int? = nil,

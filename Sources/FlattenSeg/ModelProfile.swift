@@ -31,6 +31,7 @@ public struct ModelProfile: Sendable {
   /// Counts without weights and without computing anything.
   ///
   /// - Parameters:
+  ///   - configuration: a segmentor's.
   ///   - size: of the network's input; both sides at least 32.
   public init(of configuration: SegmentationConfiguration, size: PixelSize) throws {
     let tree = ParameterTree.shapesOnly()

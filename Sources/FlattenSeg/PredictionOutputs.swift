@@ -162,8 +162,7 @@ extension PredictionOutputs {
   /// - Returns: the paths written, the mask first.
   func write(_ picture: PredictedPicture, _ files: Files?) throws -> [String] {
     let segmentation = picture.segmentation
-    let format: LabelFormat =
-      segmentation.classes.count <= 256 ? .palette8(segmentation.palette) : .grey16
+    let format = segmentation.maskFormat
     guard let files else {
       try writeStandardOutput(try segmentation.labels.encoded(as: format))
       return []

@@ -45,13 +45,28 @@ public struct Segmentation: Sendable {
   /// The colours of all classes.
   public var palette: Palette { Palette(classes.map(\.colour)) }
 
+  /// How the mask is written: class ids with the classes' colours, or 16-bit grey above 256 classes.
+  public var maskFormat: LabelFormat { classes.count <= 256 ? .palette8(palette) : .grey16 }
+
+  /// Writes the mask as a PNG file, whole or not at all.
+  ///
+  /// - Throws: `FileError` of kind `.unwritable`.
+  public func writeMask(to path: String) throws { try labels.write(to: path, as: maskFormat) }
+
+  /// The classes that are present with their names and colours, largest first.
+  public var legend: Legend {
+    Legend(of: labels, names: classes.map(\.name), palette: palette)
+  }
+
   /// The picture with every pixel tinted by its class and a legend of the classes present below.
   ///
-  /// - Parameter opacity: of the tint, 0 to 1.
+  /// - Parameters:
+  ///   - picture: the one that was segmented.
+  ///   - opacity: of the tint, 0 to 1.
+  ///   - withLegend: whether the legend is drawn.
   public func overlay(on picture: Image, opacity: Double, withLegend: Bool = true) -> Image {
     let tinted = picture.overlaid(with: labels, palette: palette, opacity: opacity)
-    guard withLegend else { return tinted }
-    return tinted.withLegend(Legend(of: labels, names: classes.map(\.name), palette: palette))
+    return withLegend ? tinted.withLegend(legend) : tinted
   }
 
   /// The confidence as a grey value, 0 to 255.

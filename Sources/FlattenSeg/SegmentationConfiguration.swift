@@ -1,13 +1,13 @@
+import FlattenBackbones
 import FlattenConfig
 import FlattenData
+import FlattenImage
 import FlattenModels
 
 /// How a picture is brought to the network's input.
 public struct InputRule: Sendable, Equatable {
-  /// Subtracted from each channel, RGB, in the units of bytes.
-  public var mean: [Float]
-  /// Each channel is divided by this, RGB, in the units of bytes.
-  public var std: [Float]
+  /// How bytes become numbers.
+  public var normalisation: Normalisation
   /// Longest and shortest side after a first resize that keeps the proportions; `nil` leaves the size.
   public var scale: (long: Int, short: Int)?
   /// Both sides are resized up to a multiple of this; 1 leaves them.
@@ -18,10 +18,9 @@ public struct InputRule: Sendable, Equatable {
 
   /// Makes a rule.
   public init(
-    mean: [Float], std: [Float], scale: (long: Int, short: Int)?, multiple: Int, padding: Int
+    _ normalisation: Normalisation, scale: (long: Int, short: Int)?, multiple: Int, padding: Int
   ) {
-    self.mean = mean
-    self.std = std
+    self.normalisation = normalisation
     self.scale = scale
     self.multiple = multiple
     self.padding = padding
@@ -29,7 +28,7 @@ public struct InputRule: Sendable, Equatable {
 
   /// Whether two rules prepare every picture alike.
   public static func == (a: InputRule, b: InputRule) -> Bool {
-    a.mean == b.mean && a.std == b.std && a.scale?.long == b.scale?.long
+    a.normalisation == b.normalisation && a.scale?.long == b.scale?.long
       && a.scale?.short == b.scale?.short && a.multiple == b.multiple && a.padding == b.padding
   }
 }
@@ -124,8 +123,7 @@ public struct SegmentationConfiguration: Sendable {
     let map = try node.map(known: ["mean", "std", "scale", "multiple_of", "pad_to_multiple_of"])
     let scale = try map.optional("scale")?.ints(count: 2, in: 1...65536)
     return InputRule(
-      mean: try map.required("mean").doubles(count: 3, in: -1024...1024).map { Float($0) },
-      std: try map.required("std").doubles(count: 3, in: 1e-6...1024).map { Float($0) },
+      try Normalisation(map),
       scale: scale.map { (long: max($0[0], $0[1]), short: min($0[0], $0[1])) },
       multiple: try map.optional("multiple_of")?.int(in: 1...1024) ?? 1,
       padding: try map.optional("pad_to_multiple_of")?.int(in: 1...1024) ?? 1)

@@ -1,3 +1,4 @@
+import FlattenBackbones
 import FlattenCheckpoint
 import FlattenConfig
 import FlattenData
@@ -58,7 +59,7 @@ public struct Segmenter: Sendable {
   ///   - config: path of a YAML config.
   ///   - weights: path of a `.pth` or `.safetensors` file.
   ///   - threads: threads that compute; `nil` takes all available processors.
-  ///   - precision: how weights and the left sides of products are stored; ``Precision/automatic`` takes
+  ///   - precision: how weights and the left sides of products are stored; `.automatic` takes
   ///     the faster one on this CPU.
   ///   - skipsUnknownObjects: whether objects of unknown classes beside the weights are left out
   ///     instead of refused; for files whose origin you trust.
@@ -161,7 +162,7 @@ public struct Segmenter: Sendable {
     if case .whole = mode {
       // Before the input, so that it lies in the same memory.
       let size = configuration.input.padded(picture, minimum: Self.leastSide)
-      memory.reserve(bytes: MemoryCheck.bytes(height: size.height, width: size.width))
+      memory.reserve(bytes: MemoryNeed.bytes(height: size.height, width: size.width))
     }
     let input = configuration.input.normalised(
       picture, minimum: Self.leastSide, pool: memory)
@@ -197,7 +198,7 @@ public struct Segmenter: Sendable {
   package func logits(_ input: Tensor) throws -> Tensor {
     let (height, width) = (input.shape[1], input.shape[2])
     try MemoryCheck.requireMemory(height: height, width: width)
-    memory.reserve(bytes: MemoryCheck.bytes(height: height, width: width))
+    memory.reserve(bytes: MemoryNeed.bytes(height: height, width: width))
     let logits = model(input, ForwardPass(threads: threads, memory: memory))
     guard logits.isFinite(threads) else { throw SegmentationError.scoresNotFinite }
     return logits
@@ -245,7 +246,7 @@ extension Segmenter {
     if input.padding > 1 { rule.append("padded to a multiple of \(input.padding)") }
     return """
       model: \(configuration.name), \(classes.count) classes (\(configuration.dataset.name))
-      input: RGB, mean \(input.mean), std \(input.std), \
+      input: RGB, mean \(input.normalisation.mean), std \(input.normalisation.std), \
       \(rule.isEmpty ? "size as it is" : rule.joined(separator: ", "))
       inference: \(configuration.mode), \(precision.rawValue), \(threads.threads) threads, instruction set \
       \(Version.instructionSet)

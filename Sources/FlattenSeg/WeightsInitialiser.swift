@@ -6,6 +6,7 @@ public enum WeightsInitialiser {
   /// Writes randomly initialised weights for a config.
   ///
   /// - Parameters:
+  ///   - configuration: of either task.
   ///   - seed: the same seed gives the same file.
   ///   - path: a safetensors file, float32.
   /// - Returns: the number of parameters.

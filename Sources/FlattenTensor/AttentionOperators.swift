@@ -10,7 +10,7 @@ extension ForwardPass {
   ///   - x: `[B, N, stride]`, of which the first C channels are read.
   ///   - position: `[N, C]`, added to x first.
   /// - Returns: `[B, N, C]`.
-  package func focus(
+  public func focus(
     _ x: Tensor, position: Tensor? = nil, _ map: FocusMap, layer: String
   ) -> Tensor {
     let (batch, tokens, stride) = x.tokenShape(layer)
@@ -40,7 +40,7 @@ extension ForwardPass {
   ///   - q: `[B, N, C]`.
   ///   - kv: `[B, n, 2C]`, keys first.
   /// - Returns: `[B, N, C]`.
-  package func softmaxAttention(_ q: Tensor, kv: Tensor, heads: Int, layer: String) -> Tensor {
+  public func softmaxAttention(_ q: Tensor, kv: Tensor, heads: Int, layer: String) -> Tensor {
     let (batch, queries, channels) = q.tokenShape(layer)
     let keys = kv.shape[1]
     let width = channels / heads

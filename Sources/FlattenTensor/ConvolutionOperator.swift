@@ -1,13 +1,20 @@
 import FlattenKernels
 
 /// How a convolution's window moves; the same in both directions.
-package struct ConvolutionGeometry: Sendable, Equatable {
-  package let kernel: Int
-  package let stride: Int
-  package let padding: Int
-  package let dilation: Int
+public struct ConvolutionGeometry: Sendable, Equatable {
+  /// Side of the window, in cells.
+  public let kernel: Int
+  /// Cells from one window to the next.
+  public let stride: Int
+  /// Zeros around the map, in cells.
+  public let padding: Int
+  /// Cells from one element of the window to the next.
+  public let dilation: Int
 
-  package init(kernel: Int, stride: Int = 1, padding: Int = 0, dilation: Int = 1) {
+  /// Makes a geometry.
+  ///
+  /// - Precondition: no number is negative, and only `padding` may be 0.
+  public init(kernel: Int, stride: Int = 1, padding: Int = 0, dilation: Int = 1) {
     precondition(
       kernel >= 1 && stride >= 1 && padding >= 0 && dilation >= 1,
       "kernel \(kernel), stride \(stride), padding \(padding), dilation \(dilation)")
@@ -19,7 +26,7 @@ package struct ConvolutionGeometry: Sendable, Equatable {
 
   /// Output extent of an input extent; what does not fill a window at the end is dropped,
   /// and 0 where none fits.
-  package func outputSize(_ size: Int) -> Int {
+  public func outputSize(_ size: Int) -> Int {
     let room = size + 2 * padding - dilation * (kernel - 1) - 1
     return room < 0 ? 0 : room / stride + 1
   }

@@ -1,13 +1,14 @@
 import FlattenKernels
 
 /// The focusing map's parameters.
-package struct FocusMap: Sendable {
+public struct FocusMap: Sendable {
   /// `[C]`, what the clamped numbers are multiplied by.
-  package let inverseScale: Tensor
+  public let inverseScale: Tensor
   /// The paper's p.
-  package let power: Int
+  public let power: Int
 
-  package init(inverseScale: Tensor, power: Int) {
+  /// Makes the parameters; `power` is at least 1.
+  public init(inverseScale: Tensor, power: Int) {
     self.inverseScale = inverseScale
     self.power = power
   }
@@ -59,6 +60,13 @@ package enum AttentionSource {
   /// is ever whole in memory.
   case tokens(Tensor, query: Projection, keyValue: Projection)
 
+  var batch: Int {
+    switch self {
+    case .projected(let tokens, _), .tokens(let tokens, _, _): tokens.shape[0]
+    }
+  }
+
+  /// Elements that are read.
   var count: Int {
     switch self {
     case .projected(let q, let kv): q.count + kv.count
@@ -93,17 +101,16 @@ extension ForwardPass {
   /// the linear layers around them: the same bits, without the maps between.
   ///
   /// - Parameters:
-  ///   - batch: items of the source.
   ///   - grid: rows and columns of the N tokens.
   ///   - output: the layer after the attention; `nil` for none.
   ///   - residual: `[B, N, C]`, added at the end; only with that layer.
   /// - Returns: `[B, N, C]`.
   package func focusedLinearAttention(
-    _ source: AttentionSource, _ parameters: FocusedAttentionParameters, batch: Int,
+    _ source: AttentionSource, _ parameters: FocusedAttentionParameters,
     grid: (height: Int, width: Int), output projection: Projection? = nil, residual: Tensor? = nil,
     layer: String
   ) -> Tensor {
-    let p = parameters
+    let (p, batch) = (parameters, source.batch)
     let (tokens, channels) = (grid.height * grid.width, p.position.shape[1])
     let shape = [batch, tokens, channels]
     precondition(
@@ -207,7 +214,7 @@ extension ForwardPass {
   ///   - k: `[B, n, C]`.
   ///   - kv: `[B, n, 2C]`, of which the last C channels are the values.
   /// - Returns: `[B, N, C]`.
-  package func linearAttention(
+  public func linearAttention(
     _ q: Tensor, _ k: Tensor, kv: Tensor, heads: Int, layer: String
   ) -> Tensor {
     let (batch, queries, channels) = q.tokenShape(layer)

@@ -33,7 +33,11 @@ package struct OperatorRecord: Sendable {
 ///
 /// A model is immutable and may be called from many threads; what a call needs lives here. A pass is
 /// used by one thread at a time; the pool of threads and of memory may be shared between passes.
-package final class ForwardPass {
+///
+/// Its methods are the operators. Each writes a new tensor, divides the work among the threads, and
+/// gives the same bits whatever their number; `layer` is what records of costs call it. Shapes that do
+/// not fit end the program: they are mistakes of whoever wrote the model.
+public final class ForwardPass {
   package let threads: ThreadPool
   /// Where outputs come from; `nil` takes each from the system, for what is kept.
   package let memory: BufferPool?
@@ -43,6 +47,8 @@ package final class ForwardPass {
   package var onOperator: ((OperatorRecord) -> Void)?
   /// Called with every named layer's output, for tests and for looking inside a model.
   package var onOutput: ((String, Tensor) -> Void)?
+  /// Who wants which intermediates of the model.
+  package var tap: IntermediateTap?
 
   /// Whether somebody looks at each step's output or cost, so that steps must not be taken as one.
   package var isObserved: Bool { isDryRun || onOutput != nil }
@@ -51,6 +57,13 @@ package final class ForwardPass {
     self.threads = threads
     self.memory = memory
     self.isDryRun = isDryRun
+  }
+
+  /// Makes a pass with threads of its own: for a layer by itself, as in tests.
+  ///
+  /// - Parameter threadCount: threads that compute, at least 1.
+  public convenience init(threadCount: Int) {
+    self.init(threads: ThreadPool(threads: threadCount))
   }
 
   /// Makes an operator's output and has `body` write it; skipped in a dry run.

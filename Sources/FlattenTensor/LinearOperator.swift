@@ -1,8 +1,10 @@
 import FlattenKernels
 
 /// The function applied to a layer's output before the residual is added.
-package enum Activation: Sendable {
+public enum Activation: Sendable {
+  /// The output as it is.
   case none
+  /// `max(x, 0)`.
   case relu
   /// The exact form, `0.5 x (1 + erf(x / sqrt 2))`.
   case gelu

@@ -3,7 +3,7 @@ extension ForwardPass {
   /// multiple.
   ///
   /// - Parameter x: `[B, H, W, C]`.
-  package func adaptiveAveragePool(_ x: Tensor, size: Int, layer: String) -> Tensor {
+  public func adaptiveAveragePool(_ x: Tensor, size: Int, layer: String) -> Tensor {
     let (batch, height, width, channels) = x.mapShape(layer)
     func cell(_ index: Int, _ extent: Int) -> Range<Int> {
       index * extent / size..<((index + 1) * extent + size - 1) / size

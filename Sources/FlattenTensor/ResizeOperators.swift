@@ -125,7 +125,7 @@ extension ForwardPass {
   ///
   /// - Parameters:
   ///   - x: `[B, H, W, C]`.
-  package func resizeBilinear(
+  public func resizeBilinear(
     _ x: Tensor, height: Int, width: Int, alignCorners: Bool, layer: String
   ) -> Tensor {
     let (batch, _, _, channels) = x.mapShape(layer)

@@ -16,7 +16,7 @@ extension ForwardPass {
   ///   - x: `[..., C]`.
   ///   - gamma: `[C]`.
   ///   - beta: `[C]`.
-  package func layerNorm(
+  public func layerNorm(
     _ x: Tensor, gamma: Tensor, beta: Tensor, epsilon: Float, layer: String
   ) -> Tensor {
     let channels = gamma.count
@@ -33,7 +33,7 @@ extension ForwardPass {
   }
 
   /// The exact GELU of every element.
-  package func gelu(_ x: Tensor, layer: String) -> Tensor {
+  public func gelu(_ x: Tensor, layer: String) -> Tensor {
     let kernels = kernels
     return output(x.shape, .elementwise, layer: layer, reading: x.count) { y in
       chunks(x.count, of: 1 << 15) { range in
@@ -45,7 +45,7 @@ extension ForwardPass {
   }
 
   /// `x + y`, where y has x's shape or is one item of its batch: `[B, N, C]` and `[N, C]`.
-  package func add(_ x: Tensor, _ y: Tensor, layer: String) -> Tensor {
+  public func add(_ x: Tensor, _ y: Tensor, layer: String) -> Tensor {
     precondition(
       y.count > 0 && x.count % y.count == 0 && x.shape.suffix(2) == y.shape.suffix(2),
       "\(layer): \(x.shape) and \(y.shape) do not add")
@@ -64,7 +64,7 @@ extension ForwardPass {
   }
 
   /// Softmax over the last axis.
-  package func softmax(_ x: Tensor, layer: String = "") -> Tensor {
+  public func softmax(_ x: Tensor, layer: String = "") -> Tensor {
     let columns = x.shape.last ?? 1
     let kernels = kernels
     return output(x.shape, .softmaxAttention, layer: layer, reading: x.count) { y in

@@ -65,6 +65,11 @@ public struct Tensor: Sendable {
     try withExtendedLifetime(storage) { try body(UnsafeBufferPointer(storage.buffer)) }
   }
 
+  /// Calls `body` with the elements, row-major, without a copy.
+  public func withSpan<Result>(_ body: (Span<Float>) throws -> Result) rethrows -> Result {
+    try withUnsafeBuffer { try body($0.span) }
+  }
+
   /// The same elements under another shape of equal count; shares memory.
   public func reshaped(_ shape: [Int]) -> Tensor {
     precondition(

@@ -4,7 +4,7 @@ extension ForwardPass {
   ///
   /// - Parameter x: `[B, N, C]`.
   /// - Returns: `[B, range.count, C]`.
-  package func tokens(_ x: Tensor, _ range: Range<Int>, layer: String) -> Tensor {
+  public func tokens(_ x: Tensor, _ range: Range<Int>, layer: String) -> Tensor {
     let (batch, tokens, channels) = x.tokenShape(layer)
     precondition(
       range.lowerBound >= 0 && range.upperBound <= tokens, "\(layer): tokens \(range) of \(x.shape)"
@@ -28,7 +28,7 @@ extension ForwardPass {
   ///   - first: `[B, n, C]`, or `[1, n, C]` for all items alike.
   ///   - x: `[B, N, C]`.
   /// - Returns: `[B, n + N, C]`.
-  package func joinTokens(_ first: Tensor, _ x: Tensor, layer: String) -> Tensor {
+  public func joinTokens(_ first: Tensor, _ x: Tensor, layer: String) -> Tensor {
     let (batch, tokens, channels) = x.tokenShape(layer)
     let leading = first.tokenShape(layer)
     precondition(

@@ -72,9 +72,10 @@ enum Tool {
       timeout: timeout)
   }
 
-  private static func run(
+  /// Runs another program.
+  static func run(
     executable: String, _ arguments: [String], in folder: Scratch, input: String? = nil,
-    environment: [String: String] = [:], timeout: Double
+    environment: [String: String] = [:], timeout: Double = 300
   ) throws -> Outcome {
     let run = try Run(
       executable: executable, arguments, in: folder, input: input, environment: environment)

@@ -46,7 +46,7 @@ import Testing
 
   @Test(arguments: ["LLLL", "LLSS", "SSSS"]) func lettersChooseTheAttention(letters: String) throws
   {
-    let kinds = letters.map { AttentionKind(rawValue: $0) }
+    let kinds = letters.map { AttentionKind(builtIn: $0) }
     #expect(try swin("type: flatten_swin, variant: tiny, attn_type: \(letters)").attention == kinds)
     #expect(
       try cswin("type: flatten_cswin, variant: tiny, attn_type: \(letters)").attention == kinds)

@@ -61,9 +61,9 @@ import Testing
     let x = try golden.input()
     let y: Tensor
     if isV2 {
-      y = try PyramidBlockV2(c, stage: 0, from: tree.root)(x, grid: grid, pass)
+      y = try TransformerBlock(pvtV2: c, stage: 0, 0, from: tree.root)(x, grid: grid, pass)
     } else {
-      y = try PyramidBlock(c, stage: 0, from: tree.root)(x, grid: grid, pass)
+      y = try TransformerBlock(pvt: c, stage: 0, 0, from: tree.root)(x, grid: grid, pass)
     }
     try tree.finish(ignoring: [])
     let first = try #require(tap.outputs["norm1"])

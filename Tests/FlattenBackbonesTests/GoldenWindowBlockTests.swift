@@ -28,10 +28,11 @@ import Testing
     case "block_swin":
       let grid = Grid(
         try #require(p["input_resolution"][0].int), try #require(p["input_resolution"][1].int))
-      y = try SwinBlock(configuration(p, grid), from: tree.root)(x.asMap(grid), pass).asTokens
+      y = try TransformerBlock(swin: configuration(p, grid), from: tree.root)(x, grid: grid, pass)
     case "block_cswin":
       let side = try #require(p["resolution"].int)
-      let block = try CSwinBlock(configuration(p, side: side), stage: 0, from: tree.root)
+      let block = try TransformerBlock(
+        cswin: configuration(p, side: side), stage: 0, 0, from: tree.root)
       y = block(x, grid: Grid(side, side), pass)
     case "patch_merging":
       let grid = Grid(
@@ -59,13 +60,13 @@ import Testing
     #expect(golden.mismatch("y", y) == nil)
   }
 
-  private func configuration(_ p: JSONValue, _ grid: Grid) throws -> SwinBlock.Configuration {
+  private func configuration(_ p: JSONValue, _ grid: Grid) throws -> SwinBlockConfiguration {
     let window = try #require(p["window_size"].int)
     let dim = try #require(p["dim"].int)
     let isLinear = p["attn_type"].text == "L"
     let isWhole = isLinear && min(grid.height, grid.width) <= window
-    return SwinBlock.Configuration(
-      channels: dim, heads: try #require(p["num_heads"].int),
+    return SwinBlockConfiguration(
+      stage: 0, 0, channels: dim, heads: try #require(p["num_heads"].int), nativeGrid: grid,
       span: isWhole
         ? .wholeMap(native: grid)
         : .windows(side: window, shift: try #require(p["shift_size"].int), smallMaps: .cut),

@@ -22,7 +22,8 @@ import Testing
     case "mlp":
       let mlp = try MLP(
         try #require(p["dim"].int), hidden: try #require(p["hidden"].int), from: tree.root)
-      y = mlp(try golden.input(), residual: nil, pass)
+      let x = try golden.input()
+      y = mlp(x, grid: Grid(x.shape[1], 1), residual: nil, pass)
     case "mlp_v2":
       let mlp = try ConvolutionalMLP(
         try #require(p["dim"].int), hidden: try #require(p["hidden"].int),

@@ -29,14 +29,14 @@ import Testing
     let target = crops ? side * 256 / 224 : side
     let keepsProportions = p["style"].text == "pvt" && crops
     let input = ClassificationInput(
-      mean: [123.675, 116.28, 103.53], std: [58.395, 57.12, 57.375],
+      .imageNet,
       resize: keepsProportions
         ? .shortSide(target) : .size(PixelSize(height: target, width: target)),
       crop: crops ? side : nil)
     let stored = try #require(golden.inputs["image"])
     let picture = Image(
       width: stored.shape[1], height: stored.shape[0], pixels: stored.integers.map { UInt8($0) })
-    let x = input.normalisation.normalised(
+    let x = input.afterwards.normalised(
       input.prepared(picture), minimum: 1, pool: BufferPool())
     let got = x.channelsFirst()
     #expect(golden.mismatch("x", got.reshaped(Array(got.shape.dropFirst()))) == nil)

@@ -159,8 +159,9 @@ extension Segmenter {
       name: "case", dataset: try DatasetDescription.load(nameOrPath: "folder").applying(names),
       model: model,
       input: InputRule(
-        mean: pre["mean"].list.map { Float($0.number ?? .nan) },
-        std: pre["std"].list.map { Float($0.number ?? .nan) },
+        Normalisation(
+          mean: pre["mean"].list.map { Float($0.number ?? .nan) },
+          std: pre["std"].list.map { Float($0.number ?? .nan) }),
         scale: scale.count == 2
           ? (long: max(scale[0], scale[1]), short: min(scale[0], scale[1])) : nil,
         multiple: divisor ?? 1, padding: pre["test_cfg"]["size_divisor"].int ?? 1),

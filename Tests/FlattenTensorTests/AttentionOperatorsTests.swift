@@ -188,12 +188,12 @@ import Testing
       parts, output.weight, bias: output.bias, residual: residual, layer: "")
 
     let middle = pass.focusedLinearAttention(
-      .projected(q: q, kv: kv), parameters, batch: 2, grid: (height, width), layer: "")
+      .projected(q: q, kv: kv), parameters, grid: (height, width), layer: "")
     let whole = pass.focusedLinearAttention(
-      .tokens(x, query: query, keyValue: keyValue), parameters, batch: 2, grid: (height, width),
+      .tokens(x, query: query, keyValue: keyValue), parameters, grid: (height, width),
       output: output, residual: residual, layer: "")
     let bare = pass.focusedLinearAttention(
-      .tokens(x, query: query, keyValue: keyValue), parameters, batch: 2, grid: (height, width),
+      .tokens(x, query: query, keyValue: keyValue), parameters, grid: (height, width),
       layer: "")
     // OpenBLAS, which multiplies without AVX2, sums in an order that depends on the number of rows.
     let isExact = String(cString: fk_isa()) != "generic"

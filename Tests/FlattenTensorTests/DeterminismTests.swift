@@ -66,7 +66,7 @@ import Testing
           depthwise: DepthwiseWeight(
             weight: .noise([25, 36], seed: 5), bias: .noise([36], seed: 6), kernel: 5),
           heads: 2),
-        batch: 2, grid: (39, 31), output: Projection(weight: weight, bias: nil), residual: x,
+        grid: (39, 31), output: Projection(weight: weight, bias: nil), residual: x,
         layer: "")
     },
     Operator(testDescription: "softmax attention") { pass in

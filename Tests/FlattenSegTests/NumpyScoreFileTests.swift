@@ -1,21 +1,11 @@
+import FlattenFiles
 import Foundation
 import TestSupport
 import Testing
 
 @testable import FlattenSeg
 
-@Suite struct NumpyFileTests {
-  @Test func theHeaderIsTheFormats() throws {
-    let header = NumpyFile.header(shape: [2, 3])
-    #expect(header.count % 64 == 0)
-    #expect(Array(header.prefix(8)) == [0x93, 0x4E, 0x55, 0x4D, 0x50, 0x59, 1, 0])
-    #expect(Int(header[8]) + Int(header[9]) << 8 == header.count - 10)
-    let text = String(decoding: header[10...], as: UTF8.self)
-    #expect(text.hasPrefix("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }"))
-    #expect(text.hasSuffix("\n"))
-    #expect(String(decoding: NumpyFile.header(shape: [5])[10...], as: UTF8.self).contains("(5,)"))
-  }
-
+@Suite struct NumpyScoreFileTests {
   @Test func bandsInAnyOrderGiveClassPlanes() throws {
     // Two classes, three rows of two pixels; value = class * 100 + row * 10 + column.
     let folder = try TemporaryFolder()

@@ -1,0 +1,60 @@
+import FlattenTensor
+
+/// How the bytes of a picture become the numbers of a network's input: `(byte - mean) / std`.
+public struct Normalisation: Sendable, Equatable {
+  /// Subtracted from each channel, RGB, in the units of bytes.
+  public var mean: [Float]
+  /// Each channel is divided by this, RGB, in the units of bytes.
+  public var std: [Float]
+
+  /// What models trained on ImageNet use: mean 123.675, 116.28, 103.53; std 58.395, 57.12, 57.375.
+  public static let imageNet = Normalisation(
+    mean: [123.675, 116.28, 103.53], std: [58.395, 57.12, 57.375])
+
+  /// Makes a rule.
+  ///
+  /// - Precondition: three numbers each, none of `std` 0.
+  public init(mean: [Float], std: [Float]) {
+    precondition(
+      mean.count == 3 && std.count == 3 && !std.contains(0), "mean \(mean), std \(std) for RGB")
+    self.mean = mean
+    self.std = std
+  }
+
+  /// A picture as a network's input `[1, H, W, 3]`, with zeros at the right and the bottom.
+  ///
+  /// - Parameters:
+  ///   - pixels: `height * width * 3` samples, R, G, B, row by row.
+  ///   - padded: height and width of the input, not smaller than the picture's.
+  package func input(
+    _ pixels: Span<UInt8>, height: Int, width: Int, padded: (height: Int, width: Int),
+    pool: BufferPool
+  ) -> Tensor {
+    precondition(
+      pixels.count == height * width * 3 && padded.height >= height && padded.width >= width,
+      "\(pixels.count) samples for \(width)x\(height) pixels in \(padded.width)x\(padded.height)")
+    // One division per byte value instead of one per pixel; the same bits.
+    let table = (0..<3).map { channel in
+      (0..<256).map { (Float($0) - mean[channel]) / std[channel] }
+    }
+    return Tensor([1, padded.height, padded.width, 3], pool: pool) { out in
+      var source = 0
+      for row in 0..<padded.height {
+        var target = row * padded.width * 3
+        if row < height {
+          for _ in 0..<width {
+            out[target] = table[0][Int(pixels[source])]
+            out[target + 1] = table[1][Int(pixels[source + 1])]
+            out[target + 2] = table[2][Int(pixels[source + 2])]
+            source += 3
+            target += 3
+          }
+        }
+        while target < (row + 1) * padded.width * 3 {
+          out[target] = 0
+          target += 1
+        }
+      }
+    }
+  }
+}
