@@ -132,11 +132,16 @@ private struct VisionBlock: Sendable {
   /// `[B, 1 + N, C]` to the same shape.
   func callAsFunction(_ x: Tensor, grid: Grid, _ pass: ForwardPass) -> Tensor {
     let (q, kv) = queryKeyValue(norm1(x, pass), pass)  // [B, 1 + N, C], [B, 1 + N, 2C]
-    let mixed: Tensor =
-      switch mixing {
-      case .linear(let mixing): mixing(q, kv: kv, grid: grid, keyGrid: grid, pass)
-      case .softmax: pass.softmaxAttention(q, kv: kv, heads: heads, layer: "\(path).attention")
-      }
+    let whole = WindowLayout(wholeOf: grid.height, grid.width)
+    let mixed: Tensor
+    switch mixing {
+    case .linear(let mixing): mixed = mixing(q, kv: kv, whole, pass)
+    case .softmax:
+      pass.report(
+        AttentionRecord(
+          layer: path, .softmax(bias: nil), queries: q, keys: kv, heads: heads, layout: whole))
+      mixed = pass.softmaxAttention(q, kv: kv, heads: heads, layer: "\(path).attention")
+    }
     let y = projection(mixed, residual: x, pass)
     return mlp(norm2(y, pass), residual: y, pass)
   }

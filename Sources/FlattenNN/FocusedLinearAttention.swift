@@ -14,21 +14,10 @@
 import FlattenCheckpoint
 import FlattenTensor
 
-/// How an attention shortens its keys and values before it is computed.
-package enum KeyReduction: Sendable, Equatable {
-  case none
-  /// A convolution with kernel and stride `ratio`; rows and columns left over are dropped.
-  case strided(ratio: Int)
-  /// Average pooling to a grid of `size` x `size`, whatever the picture's size (PVTv2's "linear").
-  case pooled(size: Int)
-
+extension KeyReduction {
   /// The grid of the keys for a grid of tokens.
   package func callAsFunction(_ grid: Grid) -> Grid {
-    switch self {
-    case .none: grid
-    case .strided(let ratio): Grid(grid.height / ratio, grid.width / ratio)
-    case .pooled(let size): Grid(size, size)
-    }
+    Grid(keys(of: grid.height), keys(of: grid.width))
   }
 }
 
@@ -141,7 +130,8 @@ package struct FocusedLinearAttention: TokenAttention {
   ) -> Tensor {
     let q = query(x, pass)  // [B, N, C]
     let kv = keyValue(keySource(x, grid: grid, pass), pass)  // [B, n, 2C]
-    let mixed = mixing(q, kv: kv, grid: grid, keyGrid: reduction(grid), pass)  // [B, N, C]
+    let whole = WindowLayout(wholeOf: grid.height, grid.width)
+    let mixed = mixing(q, kv: kv, whole, reduction: reduction, pass)  // [B, N, C]
     return projection(mixed, residual: residual, pass)
   }
 }

@@ -61,13 +61,18 @@ package struct FocusedMixing: Sendable {
   /// - Parameters:
   ///   - q: `[B, N, C]`.
   ///   - kv: `[B, n, 2C]`, keys first.
-  ///   - grid: rows and columns of the N tokens, the class token not counted.
-  ///   - keyGrid: the same for the n tokens.
+  ///   - layout: the windows that the N tokens are, the class token not counted.
+  ///   - reduction: how the n tokens came of the N.
+  ///   - encodings: convolutions of v that the caller adds to the result, for whoever looks at the
+  ///     attention's matrix.
   /// - Returns: `[B, N, C]`.
   package func callAsFunction(
-    _ q: Tensor, kv: Tensor, grid: Grid, keyGrid: Grid, _ pass: ForwardPass
+    _ q: Tensor, kv: Tensor, _ layout: WindowLayout, reduction: KeyReduction = .none,
+    encodings: [DepthwiseWeight] = [], _ pass: ForwardPass
   ) -> Tensor {
     let c = configuration
+    let grid = layout.window
+    let keyGrid = reduction(grid)
     let position = position(keyGrid, pass)
     if keyGrid == grid && !c.hasClassToken && !pass.isObserved {
       return pass.focusedLinearAttention(
@@ -77,6 +82,10 @@ package struct FocusedMixing: Sendable {
     // Step by step.
     let focusedQ = pass.focus(q, focus, layer: "\(path).focus_q")  // [B, N, C]
     let focusedK = pass.focus(kv, position: position, focus, layer: "\(path).focus_k")  // [B, n, C]
+    pass.report(
+      AttentionRecord(
+        layer: path, .linear, queries: focusedQ, keys: focusedK, heads: c.heads, layout: layout,
+        reduction: reduction, depthwise: [depthwise.parameters] + encodings))
     let mixed = pass.linearAttention(
       focusedQ, focusedK, kv: kv, heads: c.heads, layer: "\(path).attention")  // [B, N, C]
 

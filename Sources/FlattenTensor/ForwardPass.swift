@@ -42,9 +42,11 @@ package final class ForwardPass {
   package var onOperator: ((OperatorRecord) -> Void)?
   /// Called with every named layer's output, for tests and for looking inside a model.
   package var onOutput: ((String, Tensor) -> Void)?
+  /// Called with every attention's operands, for looking at what it looks at.
+  package var onAttention: ((AttentionRecord) -> Void)?
 
   /// Whether somebody looks at each step's output or cost, so that steps must not be taken as one.
-  package var isObserved: Bool { isDryRun || onOutput != nil }
+  package var isObserved: Bool { isDryRun || onOutput != nil || onAttention != nil }
 
   package init(threads: ThreadPool, memory: BufferPool = BufferPool(), isDryRun: Bool = false) {
     self.threads = threads

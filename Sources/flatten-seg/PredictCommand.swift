@@ -141,9 +141,9 @@ struct PredictCommand: ParsableCommand {
 
   /// Where the results go, checked against the number of pictures.
   private func target(for pictures: PictureList, named: Int) throws -> PredictionOutputs.Target {
-    let isFolder = output.hasSuffix("/") || isDirectory(output)
-    let isFile = !isFolder && (output == "-" || output.lowercased().hasSuffix(".png"))
-    if isFile && named > 1 {
+    let target = PredictionOutputs.Target(path: output)
+    let isFolder = if case .folder = target { true } else { false }
+    if !isFolder && named > 1 {
       throw RequestError(
         "--output '\(printable(output))' is one file, but \(named) pictures are named.")
     }
@@ -155,15 +155,7 @@ struct PredictCommand: ParsableCommand {
         "'\(printable(first.path))' and '\(printable(second.path))' would both become "
           + "'\(printable(first.name)).png'. Predict them into different folders.")
     }
-    if output == "-" { return .standardOutput }
-    if isFile { return .file(output) }
-    return .folder(output.count > 1 && output.hasSuffix("/") ? String(output.dropLast()) : output)
-  }
-
-  private func isDirectory(_ path: String) -> Bool {
-    var isDirectory: ObjCBool = false
-    return FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory)
-      && isDirectory.boolValue
+    return target
   }
 
   private func report(_ outcome: BatchPrediction.Outcome) {
