@@ -19,9 +19,8 @@ package struct AttentionMatrix: Sendable {
   private let record: AttentionRecord
   private let head: Int
   private let window: Int
-  /// `[N, d]` and, so that a row is made of whole columns, `[d, n]`.
-  private let queries: [Double]
-  private let keys: [Double]
+  /// The head's keys, `[d, n]`: a row is a sum of whole lines of them.
+  private let keys: [Float]
   /// Of each key for each token's values, where values are resized.
   private let resize: LinearTable?
   private let parts: [UInt8]?
@@ -47,20 +46,13 @@ package struct AttentionMatrix: Sendable {
     self.record = record
     self.head = head
     self.window = window
-    let (q, k) = (record.queries, record.keys)
-    let (tokens, channels, stride) = (q.shape[1], q.shape[2], k.shape[2])
-    let keyCount = k.shape[1]
-    let width = channels / record.heads
-    (self.tokens, self.keyCount, self.width) = (tokens, keyCount, width)
+    let (keyCount, stride) = (record.keys.shape[1], record.keys.shape[2])
+    let width = record.queries.shape[2] / record.heads
+    (tokens, self.keyCount, self.width) = (record.queries.shape[1], keyCount, width)
     leading = tokens - record.layout.tokens
-    queries = q.withUnsafeBuffer { q in
-      (0..<tokens * width).map {
-        Double(q[(window * tokens + $0 / width) * channels + head * width + $0 % width])
-      }
-    }
-    keys = k.withUnsafeBuffer { k in
+    keys = record.keys.withUnsafeBuffer { keys in
       (0..<width * keyCount).map {
-        Double(k[(window * keyCount + $0 % keyCount) * stride + head * width + $0 / keyCount])
+        keys[(window * keyCount + $0 % keyCount) * stride + head * width + $0 / keyCount]
       }
     }
     resize =
@@ -92,11 +84,14 @@ package struct AttentionMatrix: Sendable {
   /// `q k^T` of one token.
   private func products(row: Int) -> [Double] {
     var sums = [Double](repeating: 0, count: keyCount)
-    sums.withUnsafeMutableBufferPointer { sums in
-      keys.withUnsafeBufferPointer { keys in
-        for channel in 0..<width {
-          let factor = queries[row * width + channel]
-          for key in 0..<keyCount { sums[key] += factor * keys[channel * keyCount + key] }
+    let start = (window * tokens + row) * record.queries.shape[2] + head * width
+    record.queries.withUnsafeBuffer { queries in
+      sums.withUnsafeMutableBufferPointer { sums in
+        keys.withUnsafeBufferPointer { keys in
+          for channel in 0..<width {
+            let factor = Double(queries[start + channel])
+            for key in 0..<keyCount { sums[key] += factor * Double(keys[channel * keyCount + key]) }
+          }
         }
       }
     }

@@ -26,8 +26,8 @@ public struct AttentionMap: Sendable {
     public let attention: [Double]
     /// The depthwise convolution's, of either sign; `nil` where the block has none.
     public let depthwise: [Double]?
-    /// What of the attention's sum of 1 is left for keys that are no cells: a class token, and the
-    /// padding of windows.
+    /// The attention's weight of keys that are no cells of the map: a class token, and the padding of
+    /// windows.
     public let elsewhere: Double
   }
 

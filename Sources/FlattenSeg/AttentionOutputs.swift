@@ -11,13 +11,15 @@ package struct AttentionOutputs: Sendable {
   private let array: String?
   private let mayReplace: Bool
 
+  private static let jpegs = [".jpg", ".jpeg"]
+
   /// - Parameters:
-  ///   - output: a folder, a `.png` file, or `-` for standard output.
+  ///   - output: a folder, a `.png` or `.jpg` file, or `-` for standard output.
   ///   - matrix: a file for the weights; `nil` writes none.
   ///   - mayReplace: whether files that exist are replaced.
   package init(picture: PictureSource, output: String, matrix: String?, mayReplace: Bool) {
     source = picture
-    let target = PredictionOutputs.Target(path: output)
+    let target = PredictionOutputs.Target(path: output, suffixes: [".png"] + Self.jpegs)
     self.target = target
     drawing =
       switch target {
@@ -54,7 +56,12 @@ package struct AttentionOutputs: Sendable {
   ///
   /// - Returns: the paths of files, the drawing first.
   package func write(_ map: AttentionMap) throws -> [String] {
-    let bytes = try map.drawn().encodedAsPNG(level: 6, name: drawing ?? "standard output")
+    let name = drawing ?? "standard output"
+    let isJPEG = Self.jpegs.contains(where: name.lowercased().hasSuffix)
+    let bytes =
+      isJPEG
+      ? try map.drawn().encodedAsJPEG(name: name)
+      : try map.drawn().encodedAsPNG(level: 6, name: name)
     var file: AtomicFile?
     if let drawing {
       try target.makeFolder(for: drawing)

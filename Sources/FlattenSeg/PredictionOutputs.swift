@@ -14,9 +14,9 @@ public struct PredictionOutputs: Sendable {
     /// Standard output, for one picture.
     case standardOutput
 
-    /// What a path on the command line means: `-` is standard output, a name that ends in `.png` a file
-    /// unless there is a folder of that name, anything else a folder.
-    package init(path: String) {
+    /// What a path on the command line means: `-` is standard output, a name with one of some suffixes a
+    /// file unless there is a folder of that name, anything else a folder.
+    package init(path: String, suffixes: [String] = [".png"]) {
       var isDirectory: ObjCBool = false
       let isFolder =
         path.hasSuffix("/")
@@ -24,7 +24,7 @@ public struct PredictionOutputs: Sendable {
           && isDirectory.boolValue
       if !isFolder && path == "-" {
         self = .standardOutput
-      } else if !isFolder && path.lowercased().hasSuffix(".png") {
+      } else if !isFolder && suffixes.contains(where: path.lowercased().hasSuffix) {
         self = .file(path)
       } else {
         self = .folder(path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path)

@@ -50,7 +50,9 @@ struct AttentionCommand: ParsableCommand {
 
   @Option(
     name: .shortAndLong,
-    help: ArgumentHelp("Folder of the result, a .png file, or - for standard output.", valueName: "path"))
+    help: ArgumentHelp(
+      "Folder of the result; also a .png or .jpg file, or - for standard output.", valueName: "path"
+    ))
   var output = "output"
 
   @Option(
@@ -182,7 +184,8 @@ extension PictureList {
     try requirePictures([input])
     guard sources.count == 1 else {
       throw RequestError(
-        "'\(printable(input, limit: 400))' holds \(counted(sources.count, "picture")), one is wanted.")
+        "'\(printable(input, limit: 400))' holds \(counted(sources.count, "picture")), one is wanted."
+      )
     }
     return sources[0]
   }
