@@ -1,6 +1,5 @@
 import ArgumentParser
 import FlattenFiles
-import FlattenImage
 import FlattenSeg
 import Foundation
 
@@ -15,9 +14,9 @@ struct AttentionCommand: ParsableCommand {
           --stage 0 --block 1 --head 0 --json
 
       Writes <name>.attention.png: the attention's row of the token, the depthwise
-      convolution's weights around it, and their sum, over the picture. Prints its path,
-      then a line a head: head, rank of the matrix, rank with the depthwise term,
-      rows x columns, separated by tabs.
+      convolution's weights around it, and their sum, over the picture. Prints its
+      path, then a line a head: head, rank of the matrix, rank with the depthwise
+      term, rows x columns, separated by tabs.
       """)
 
   @Argument(help: ArgumentHelp("A picture (JPEG, PNG), or - for standard input."))
@@ -70,19 +69,9 @@ struct AttentionCommand: ParsableCommand {
   @Flag(help: "Replace results that exist.")
   var overwrite = false
 
-  @Option(help: "Refuse pictures of more pixels than this.")
-  var maxPixels = 1 << 27
-
-  @Flag(name: .shortAndLong, help: "Print results and errors only.")
-  var quiet = false
-
-  @Flag(name: .shortAndLong, help: "Print the model, the instruction set and the threads first.")
-  var verbose = false
+  @OptionGroup var reporting: ReportingOptions
 
   func validate() throws {
-    if maxPixels < 1 {
-      throw ValidationError("--max-pixels is \(maxPixels), at least 1 is wanted.")
-    }
     if output == "-" && json {
       throw ValidationError("With --output - standard output holds the drawing and nothing else.")
     }
@@ -95,11 +84,9 @@ struct AttentionCommand: ParsableCommand {
       picture: source, output: output, matrix: matrix, mayReplace: overwrite)
     try outputs.check()
     let viewer = try model.loadViewer()
-    if verbose { Output.error(viewer.summary) }
-    var limits = DecodingLimits()
-    limits.pixels = maxPixels
-    let decoded = try source.decode(limits: limits)
-    if !quiet { decoded.warnings.forEach(Output.warning) }
+    if reporting.verbose { Output.error(viewer.summary) }
+    let decoded = try source.decode(limits: reporting.limits)
+    if !reporting.quiet { decoded.warnings.forEach(Output.warning) }
     let map = try viewer.attention(of: decoded.value, query)
     let files = try outputs.write(map)
     if json { return Output.line(document(map, files).text()) }
