@@ -43,7 +43,8 @@ package struct SingularValues: Sendable {
     return count(above: largest * Double(max(rows, columns)) * epsilon)
   }
 
-  /// A value by its place, the largest first; exact to a few units in its last place.
+  /// A value by its place, the largest first. It errs by some units in the last place of the largest one,
+  /// which is what the reflections cost.
   package subscript(index: Int) -> Double {
     precondition((0..<count).contains(index), "value \(index) of \(count)")
     // No value exceeds the largest sum of neighbours (Gershgorin).

@@ -22,7 +22,7 @@ public struct PredictionOutputs: Sendable {
         path.hasSuffix("/")
         || FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory)
           && isDirectory.boolValue
-      if !isFolder && path == "-" {
+      if path == "-" {
         self = .standardOutput
       } else if !isFolder && suffixes.contains(where: path.lowercased().hasSuffix) {
         self = .file(path)
