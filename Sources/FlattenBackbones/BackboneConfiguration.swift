@@ -162,6 +162,16 @@ package struct BackboneConfiguration: Sendable {
     }
   }
 
+  /// Blocks of each stage.
+  package var depths: [Int] {
+    switch numbers {
+    case .pyramid(let c), .pyramidV2(let c): c.depths
+    case .swin(let c): c.depths
+    case .cswin(let c): c.depths
+    case .vision(let c): [c.depth]
+    }
+  }
+
   /// Keys that may be left over below the backbone's scope.
   package var ignoredKeys: [IgnoredKeys] {
     switch numbers {

@@ -155,11 +155,16 @@ private struct VisionAttention: TokenAttention {
     _ x: consuming Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass
   ) -> Tensor {
     let (q, kv) = queryKeyValue(consume x, pass)  // [B, 1 + N, C], [B, 1 + N, 2C]
-    let mixed: Tensor =
-      switch mixing {
-      case .linear(let mixing): mixing(q, kv: kv, grid: grid, keyGrid: grid, pass)
-      case .softmax: pass.softmaxAttention(q, kv: kv, heads: heads, layer: "\(path).attention")
-      }
+    let whole = WindowLayout(wholeOf: grid.height, grid.width)
+    let mixed: Tensor
+    switch mixing {
+    case .linear(let mixing): mixed = mixing(q, kv: kv, whole, pass)
+    case .softmax:
+      pass.report(
+        AttentionRecord(
+          layer: path, .softmax(bias: nil), queries: q, keys: kv, heads: heads, layout: whole))
+      mixed = pass.softmaxAttention(q, kv: kv, heads: heads, layer: "\(path).attention")
+    }
     return projection(mixed, residual: residual, pass)
   }
 }

@@ -22,11 +22,9 @@ public enum ConfusionPicture {
 
   /// Shade of a share, 0 to 1: white, light blue, blue, navy at equal distances.
   static func shade(_ share: Double) -> RGBColor {
-    let stops = [RGBColor(0xFFFFFF), RGBColor(0xA9CCE8), RGBColor(0x3579B8), RGBColor(0x0B2C57)]
-    let position = min(max(share, 0), 1) * Double(stops.count - 1)
-    let index = min(Int(position), stops.count - 2)
-    return stops[index].mixed(
-      with: stops[index + 1], share: Int(((position - Double(index)) * 256).rounded()))
+    RGBColor.between(
+      [RGBColor(0xFFFFFF), RGBColor(0xA9CCE8), RGBColor(0x3579B8), RGBColor(0x0B2C57)],
+      share: share)
   }
 }
 

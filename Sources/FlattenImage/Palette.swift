@@ -27,6 +27,15 @@ public struct RGBColor: Sendable, Hashable {
   /// Perceived brightness, 0 to 255 (the weights of ITU-R BT.601).
   var luma: Int { (Int(red) * 299 + Int(green) * 587 + Int(blue) * 114) / 1000 }
 
+  /// A colour between stops at equal distances: the first at share 0, the last at share 1. Shares outside
+  /// are cut.
+  static func between(_ stops: [RGBColor], share: Double) -> RGBColor {
+    let position = min(max(share, 0), 1) * Double(stops.count - 1)
+    let index = min(Int(position), stops.count - 2)
+    return stops[index].mixed(
+      with: stops[index + 1], share: Int(((position - Double(index)) * 256).rounded()))
+  }
+
   /// This colour at share 0, `other` at share 256, in between by straight mixing, rounded.
   func mixed(with other: RGBColor, share: Int) -> RGBColor {
     func mix(_ a: UInt8, _ b: UInt8) -> UInt8 {

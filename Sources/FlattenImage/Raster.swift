@@ -88,15 +88,17 @@ extension Image {
   ///
   /// - Precondition: both sides are at least 1.
   public func centreCropped(width: Int, height: Int) -> Image {
+    Image(
+      raster.window(
+        left: Self.centreCropStart(self.width, crop: width),
+        top: Self.centreCropStart(self.height, crop: height), width: width, height: height))
+  }
+
+  /// Where ``centreCropped(width:height:)`` begins along a side; negative where it pads.
+  package static func centreCropStart(_ size: Int, crop: Int) -> Int {
     // Upstream: torchvision pads a short picture first, (crop - size) / 2 before, rounded down, and
     // then takes the window.
-    func start(_ size: Int, _ crop: Int) -> Int {
-      guard size >= crop else { return -((crop - size) / 2) }
-      return Int((Double(size - crop) / 2).rounded(.toNearestOrEven))
-    }
-    return Image(
-      raster.window(
-        left: start(self.width, width), top: start(self.height, height),
-        width: width, height: height))
+    guard size >= crop else { return -((crop - size) / 2) }
+    return Int((Double(size - crop) / 2).rounded(.toNearestOrEven))
   }
 }

@@ -73,12 +73,15 @@ package struct StripeAttention: Sendable {
     let stripesKV = pass.windows(
       kv.asMap(grid), layout, channels: isAll ? nil : [channels, values],
       layer: "\(path).stripes_kv")
+    pass.report(
+      AttentionRecord(
+        layer: path, .softmax(bias: nil), queries: stripesQ, keys: stripesKV, heads: heads,
+        layout: layout, depthwise: [encoding.parameters], channels: channels))
     let mixed = pass.softmaxAttention(
       stripesQ, kv: stripesKV, heads: heads, layer: "\(path).attention")
     // The encoding does not look out of its stripe either.
-    let stripe = Grid(layout.windowHeight, layout.windowWidth)
     let encoded = encoding(
-      stripesKV.asMap(stripe), offset: channels.count, residual: mixed, pass)
+      stripesKV.asMap(layout.window), offset: channels.count, residual: mixed, pass)
     return (encoded.asTokens, layout)
   }
 }
@@ -104,7 +107,8 @@ package struct FocusedStripeAttention: Sendable {
   package func callAsFunction(
     _ q: Tensor, kv: Tensor, grid: Grid, _ pass: ForwardPass
   ) -> Tensor {
-    let mixed = mixing(q, kv: kv, grid: grid, keyGrid: grid, pass)
+    let whole = WindowLayout(wholeOf: grid.height, grid.width)
+    let mixed = mixing(q, kv: kv, whole, encodings: [encoding.parameters], pass)
     return encoding(kv.asMap(grid), offset: channels, residual: mixed, pass).asTokens
   }
 }

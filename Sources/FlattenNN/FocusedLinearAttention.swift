@@ -14,22 +14,10 @@
 import FlattenCheckpoint
 import FlattenTensor
 
-/// How an attention shortens its keys and values before it is computed.
-public enum KeyReduction: Sendable, Equatable {
-  /// Keys and values of all tokens.
-  case none
-  /// A convolution with kernel and stride `ratio`; rows and columns left over are dropped.
-  case strided(ratio: Int)
-  /// Average pooling to a grid of `size` x `size`, whatever the picture's size (PVTv2's "linear").
-  case pooled(size: Int)
-
+extension KeyReduction {
   /// The grid of the keys for a grid of tokens.
   public func callAsFunction(_ grid: Grid) -> Grid {
-    switch self {
-    case .none: grid
-    case .strided(let ratio): Grid(grid.height / ratio, grid.width / ratio)
-    case .pooled(let size): Grid(size, size)
-    }
+    Grid(keys(of: grid.height), keys(of: grid.width))
   }
 }
 
@@ -137,15 +125,15 @@ public struct FocusedLinearAttention: TokenAttention {
   public func callAsFunction(
     _ x: consuming Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass
   ) -> Tensor {
+    let whole = WindowLayout(wholeOf: grid.height, grid.width)
     if reduction == .none {
       return mixing(
-        consume x, query: query, keyValue: keyValue, output: projection, residual: residual,
-        grid: grid,
+        consume x, query: query, keyValue: keyValue, output: projection, residual: residual, whole,
         pass)
     }
     let q = query(x, pass)  // [B, N, C]
     let kv = keyValue(keySource(consume x, grid: grid, pass), pass)  // [B, n, 2C]
-    let mixed = mixing(q, kv: kv, grid: grid, keyGrid: reduction(grid), pass)  // [B, N, C]
+    let mixed = mixing(q, kv: kv, whole, reduction: reduction, pass)  // [B, N, C]
     return projection(mixed, residual: residual, pass)
   }
 }

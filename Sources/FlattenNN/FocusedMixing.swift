@@ -63,16 +63,17 @@ package struct FocusedMixing: Sendable {
   /// - Parameters:
   ///   - x: `[B, N, C]`.
   ///   - residual: `[B, N, C]`.
+  ///   - layout: the windows that the N tokens are.
   /// - Returns: `[B, N, C]`.
   package func callAsFunction(
     _ x: consuming Tensor, query: Linear, keyValue: Linear, output: Linear, residual: Tensor?,
-    grid: Grid, _ pass: ForwardPass
+    _ layout: WindowLayout, _ pass: ForwardPass
   ) -> Tensor {
+    let grid = layout.window
     guard fuses(grid, pass) else {
       let q = query(x, pass)  // [B, N, C]
       let kv = keyValue(consume x, pass)  // [B, N, 2C]
-      let mixed = self(q, kv: kv, grid: grid, keyGrid: grid, pass)
-      return output(mixed, residual: residual, pass)
+      return output(self(q, kv: kv, layout, pass), residual: residual, pass)
     }
     return pass.focusedLinearAttention(
       .tokens(x, query: query.parameters, keyValue: keyValue.parameters), parameters(grid, pass),
@@ -93,13 +94,18 @@ package struct FocusedMixing: Sendable {
   /// - Parameters:
   ///   - q: `[B, N, C]`.
   ///   - kv: `[B, n, 2C]`, keys first.
-  ///   - grid: rows and columns of the N tokens, the class token not counted.
-  ///   - keyGrid: the same for the n tokens.
+  ///   - layout: the windows that the N tokens are, the class token not counted.
+  ///   - reduction: how the n tokens came of the N.
+  ///   - encodings: convolutions of v that the caller adds to the result, for whoever looks at the
+  ///     attention's matrix.
   /// - Returns: `[B, N, C]`.
   package func callAsFunction(
-    _ q: Tensor, kv: Tensor, grid: Grid, keyGrid: Grid, _ pass: ForwardPass
+    _ q: Tensor, kv: Tensor, _ layout: WindowLayout, reduction: KeyReduction = .none,
+    encodings: [DepthwiseWeight] = [], _ pass: ForwardPass
   ) -> Tensor {
     let c = configuration
+    let grid = layout.window
+    let keyGrid = reduction(grid)
     if keyGrid == grid && fuses(grid, pass) {
       return pass.focusedLinearAttention(
         .projected(q: q, kv: kv), parameters(grid, pass), grid: (grid.height, grid.width),
@@ -109,6 +115,10 @@ package struct FocusedMixing: Sendable {
     // Step by step.
     let focusedQ = pass.focus(q, focus, layer: "\(path).focus_q")  // [B, N, C]
     let focusedK = pass.focus(kv, position: position, focus, layer: "\(path).focus_k")  // [B, n, C]
+    pass.report(
+      AttentionRecord(
+        layer: path, .linear, queries: focusedQ, keys: focusedK, heads: c.heads, layout: layout,
+        reduction: reduction, depthwise: [depthwise.parameters] + encodings))
     let mixed = pass.linearAttention(
       focusedQ, focusedK, kv: kv, heads: c.heads, layer: "\(path).attention")  // [B, N, C]
 

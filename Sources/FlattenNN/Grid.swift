@@ -26,6 +26,11 @@ public struct Grid: Sendable, Hashable {
   }
 }
 
+extension WindowLayout {
+  /// Rows and columns of a window.
+  package var window: Grid { Grid(windowHeight, windowWidth) }
+}
+
 extension Tensor {
   /// `[B, N, C]` as `[B, H, W, C]`; the same memory.
   public func asMap(_ grid: Grid) -> Tensor {

@@ -6,6 +6,7 @@ import FlattenTensor
 
 /// `softmax(q k^T / sqrt d) v` per head, keys and values from a shortened token list.
 public struct SpatialReductionAttention: TokenAttention {
+  private let reduction: KeyReduction
   private let query: Linear
   private let keySource: KeySource
   private let keyValue: Linear
@@ -26,6 +27,7 @@ public struct SpatialReductionAttention: TokenAttention {
     channels: Int, heads: Int, reduction: KeyReduction, qkvBias: Bool, normEpsilon: Float,
     from tree: ParameterScope
   ) throws {
+    self.reduction = reduction
     query = try Linear(in: channels, out: channels, bias: qkvBias, from: tree.scope("q"))
     keySource = try KeySource(reduction, channels: channels, epsilon: normEpsilon, from: tree)
     keyValue = try Linear(in: channels, out: 2 * channels, bias: qkvBias, from: tree.scope("kv"))
@@ -40,6 +42,10 @@ public struct SpatialReductionAttention: TokenAttention {
   ) -> Tensor {
     let q = query(x, pass)  // [B, N, C]
     let kv = keyValue(keySource(consume x, grid: grid, pass), pass)  // [B, n, 2C]
+    pass.report(
+      AttentionRecord(
+        layer: path, .softmax(bias: nil), queries: q, keys: kv, heads: heads,
+        layout: WindowLayout(wholeOf: grid.height, grid.width), reduction: reduction))
     let mixed = pass.softmaxAttention(q, kv: kv, heads: heads, layer: "\(path).attention")
     return projection(mixed, residual: residual, pass)
   }

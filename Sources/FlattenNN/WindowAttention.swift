@@ -33,7 +33,11 @@ package struct WindowAttention: WindowMixer {
     _ windows: Tensor, _ layout: WindowLayout, _ pass: ForwardPass
   ) -> Tensor {
     let (q, kv) = queryKeyValue(windows, pass)
-    let bias = bias(Grid(layout.windowHeight, layout.windowWidth), pass)  // [h, tokens, tokens]
+    let bias = bias(layout.window, pass)  // [h, tokens, tokens]
+    pass.report(
+      AttentionRecord(
+        layer: path, .softmax(bias: bias), queries: q, keys: kv, heads: bias.shape[0],
+        layout: layout))
     let mixed = pass.windowAttention(q, kv: kv, bias: bias, layout, layer: "\(path).attention")
     return projection(mixed, pass)
   }
@@ -60,6 +64,6 @@ package struct FocusedWindowAttention: WindowMixer {
   ) -> Tensor {
     mixing(
       windows, query: queryKeyValue.query, keyValue: queryKeyValue.keyValue, output: projection,
-      residual: nil, grid: Grid(layout.windowHeight, layout.windowWidth), pass)
+      residual: nil, layout, pass)
   }
 }

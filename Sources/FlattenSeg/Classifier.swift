@@ -29,9 +29,9 @@ public struct Classifier: Sendable {
   public let warnings: [String]
   /// How weights and the left sides of products are stored.
   public let precision: Precision
-  private let model: ImageClassifier
-  private let threads: ThreadPool
-  private let memory = BufferPool()
+  package let model: ImageClassifier
+  package let threads: ThreadPool
+  package let memory = BufferPool()
 
   /// Loads a config and its weights.
   ///
@@ -82,14 +82,20 @@ public struct Classifier: Sendable {
   ///
   /// - Throws: ``SegmentationError`` where the scores are not finite or there is no memory.
   public func classify(_ picture: Image) throws -> Classification {
+    Classification(logits: try logits(try prepared(picture)).elements, list: configuration.list)
+  }
+
+  /// The network's input `[1, H, W, 3]`.
+  ///
+  /// - Throws: ``SegmentationError`` where a strip would grow beyond all memory.
+  package func prepared(_ picture: Image) throws -> Tensor {
     let input = configuration.input
     let size = input.resizedSize(of: picture)
     guard size.height <= Self.longestSide, size.width <= Self.longestSide else {
       throw SegmentationError.proportions(size)
     }
-    let prepared = input.afterwards.normalised(
+    return input.afterwards.normalised(
       input.prepared(picture), minimum: Segmenter.leastSide, pool: memory)
-    return Classification(logits: try logits(prepared).elements, list: configuration.list)
   }
 
   /// Scores `[1, classes]` of an input `[1, H, W, 3]`.

@@ -23,7 +23,7 @@ public enum FailureKind: Sendable {
     case let error as FileError: self = error.kind == .unwritable ? .output : .input
     case is WeightsError, is ParameterError: self = .weights
     case is ConfigError, is DatasetProblem: self = .input
-    case is DatasetError: self = .request
+    case is DatasetError, is AttentionQueryError: self = .request
     case is MetricsError, is SegmentationError: self = .other
     default: return nil
     }

@@ -16,7 +16,7 @@ public struct PictureSource: Sendable, Hashable {
   /// Reads the picture.
   ///
   /// - Throws: `FileError` where there is none, or it is larger than `limits`.
-  func decode(limits: DecodingLimits) throws -> Decoded<Image> {
+  package func decode(limits: DecodingLimits) throws -> Decoded<Image> {
     guard isStandardInput else { return try Image.decode(path: path, limits: limits) }
     let bytes = try readStandardInput(limit: limits.fileBytes) {
       try Image.requirePicture(firstBytes: $0, name: "standard input")

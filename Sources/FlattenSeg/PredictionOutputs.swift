@@ -13,6 +13,34 @@ public struct PredictionOutputs: Sendable {
     case file(String)
     /// Standard output, for one picture.
     case standardOutput
+
+    /// What a path on the command line means: `-` is standard output, a name with one of some suffixes a
+    /// file unless there is a folder of that name, anything else a folder.
+    package init(path: String, suffixes: [String] = [".png"]) {
+      var isDirectory: ObjCBool = false
+      let isFolder =
+        path.hasSuffix("/")
+        || FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory)
+          && isDirectory.boolValue
+      if path == "-" {
+        self = .standardOutput
+      } else if !isFolder && suffixes.contains(where: path.lowercased().hasSuffix) {
+        self = .file(path)
+      } else {
+        self = .folder(path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path)
+      }
+    }
+
+    /// Refuses a target that cannot be written to, before anything is computed.
+    ///
+    /// - Throws: `FileError` of kind `.unwritable`.
+    func requireWritable() throws {
+      switch self {
+      case .standardOutput: return
+      case .file(let path): try AtomicFile.requireWritable(path)
+      case .folder(let path): try AtomicFile.requireWritableFolder(path)
+      }
+    }
   }
 
   /// What to do where a mask exists already.
@@ -82,11 +110,7 @@ public struct PredictionOutputs: Sendable {
   /// - Throws: `FileError` of kind `.unwritable` where two results share a name, a result would
   ///   replace one of the pictures, or the target cannot be written to.
   public func check(_ sources: [PictureSource]) throws {
-    switch target {
-    case .standardOutput: return
-    case .file(let path): try AtomicFile.requireWritable(path)
-    case .folder(let path): try AtomicFile.requireWritableFolder(path)
-    }
+    try target.requireWritable()
     let pictures = Set(
       sources.compactMap { $0.isStandardInput ? nil : FileIdentity(path: $0.path) })
     var writers: [[UInt8]: PictureSource] = [:]
@@ -105,6 +129,20 @@ public struct PredictionOutputs: Sendable {
             reason: "is one of the pictures itself. Choose another output")
         }
       }
+    }
+  }
+}
+
+extension PredictionOutputs.Target {
+  /// Makes the folder that a file goes to, where the target is a folder.
+  func makeFolder(for path: String) throws {
+    guard case .folder = self, let slash = path.lastIndex(of: "/"), slash != path.startIndex
+    else { return }
+    let folder = String(path[..<slash])
+    do {
+      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    } catch {
+      throw FileError(path: folder, kind: .unwritable, reason: "cannot make this folder")
     }
   }
 }
@@ -145,15 +183,7 @@ extension PredictionOutputs {
 
   /// Makes the folder that a picture's files go to.
   func makeFolder(for files: Files) throws {
-    guard case .folder = target, let slash = files.mask.lastIndex(of: "/"),
-      slash != files.mask.startIndex
-    else { return }
-    let folder = String(files.mask[..<slash])
-    do {
-      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    } catch {
-      throw FileError(path: folder, kind: .unwritable, reason: "cannot make this folder")
-    }
+    try target.makeFolder(for: files.mask)
   }
 
   /// Writes everything of one picture, or nothing; the mask appears last, so that a mask means the
@@ -209,7 +239,7 @@ extension PredictionOutputs {
 }
 
 /// Writes bytes to standard output. A reader that left is no error.
-private func writeStandardOutput(_ bytes: [UInt8]) throws {
+func writeStandardOutput(_ bytes: [UInt8]) throws {
   var rest = bytes[...]
   while !rest.isEmpty {
     let wrote = rest.withUnsafeBytes { Foundation.write(STDOUT_FILENO, $0.baseAddress, $0.count) }

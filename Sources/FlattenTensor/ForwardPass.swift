@@ -49,9 +49,11 @@ public final class ForwardPass {
   package var onOutput: ((String, Tensor) -> Void)?
   /// Who wants which intermediates of the model.
   package var tap: IntermediateTap?
+  /// Called with every attention's operands, for looking at what it looks at.
+  package var onAttention: ((AttentionRecord) -> Void)?
 
   /// Whether somebody looks at each step's output or cost, so that steps must not be taken as one.
-  package var isObserved: Bool { isDryRun || onOutput != nil }
+  package var isObserved: Bool { isDryRun || onOutput != nil || onAttention != nil }
 
   package init(threads: ThreadPool, memory: BufferPool? = BufferPool(), isDryRun: Bool = false) {
     self.threads = threads

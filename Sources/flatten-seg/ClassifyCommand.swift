@@ -40,23 +40,13 @@ struct ClassifyCommand: ParsableCommand {
   @Flag(help: "Print one JSON object a picture: size, time, classes with their probability.")
   var json = false
 
-  @Option(help: "Refuse pictures of more pixels than this.")
-  var maxPixels = 1 << 27
-
-  @Flag(name: .shortAndLong, help: "Print results and errors only.")
-  var quiet = false
-
-  @Flag(name: .shortAndLong, help: "Print the model, the instruction set and the threads first.")
-  var verbose = false
+  @OptionGroup var reporting: ReportingOptions
 
   func validate() throws {
     if inputs.isEmpty && list.isEmpty {
       throw ValidationError("No picture is named. Give files, folders, --list FILE or -.")
     }
     if top < 1 { throw ValidationError("--top is \(top), at least 1 is wanted.") }
-    if maxPixels < 1 {
-      throw ValidationError("--max-pixels is \(maxPixels), at least 1 is wanted.")
-    }
     if inputs.contains("-") && list.contains("-") {
       throw ValidationError("Standard input holds either a picture or a list, not both.")
     }
@@ -67,14 +57,14 @@ struct ClassifyCommand: ParsableCommand {
     try pictures.requirePictures(inputs)
     let classifier = try model.load()
     var batch = BatchClassification(classifier)
-    batch.limits.pixels = maxPixels
-    if verbose { Output.error(classifier.summary) }
+    batch.limits = reporting.limits
+    if reporting.verbose { Output.error(classifier.summary) }
 
     let tally = Mutex(BatchTally())
     Interrupt.watch()
-    Progress.shared.begin(quiet: quiet || pictures.sources.count < 2)
+    Progress.shared.begin(quiet: reporting.quiet || pictures.sources.count < 2)
     batch.run(pictures.sources, shouldStop: { Interrupt.isRequested }) { outcome in
-      if !quiet { outcome.warnings.forEach(Output.warning) }
+      if !reporting.quiet { outcome.warnings.forEach(Output.warning) }
       var failure: FileError?
       switch outcome.result {
       case .failure(let error):

@@ -30,7 +30,7 @@ struct FlattenSegCommand: ParsableCommand {
     version: Version.text,
     subcommands: [
       PredictCommand.self, ClassifyCommand.self, EvalCommand.self, InfoCommand.self,
-      BenchCommand.self, InspectCommand.self, ConvertCommand.self,
+      AttentionCommand.self, BenchCommand.self, InspectCommand.self, ConvertCommand.self,
       InitCommand.self, DatasetsCommand.self,
     ])
 

@@ -40,6 +40,16 @@ struct ModelOptions: ParsableArguments {
     segmenter.warnings.forEach(Output.warning)
     return segmenter
   }
+
+  /// Loads a model of either task to look into; its warnings go to standard error.
+  func loadViewer() throws -> AttentionViewer {
+    guard let config, let weights else { return AttentionViewer(try load()) }
+    let viewer = try AttentionViewer.load(
+      config: config, weights: weights, threads: compute.threads, precision: compute.storage,
+      skipsUnknownObjects: skipUnknownObjects)
+    viewer.warnings.forEach(Output.warning)
+    return viewer
+  }
 }
 
 /// How the network is applied; shared by prediction and evaluation.

@@ -74,14 +74,7 @@ struct PredictCommand: ParsableCommand {
   @Flag(help: "Leave pictures alone whose mask exists.")
   var skipExisting = false
 
-  @Option(help: "Refuse pictures of more pixels than this.")
-  var maxPixels = 1 << 27
-
-  @Flag(name: .shortAndLong, help: "Print results and errors only.")
-  var quiet = false
-
-  @Flag(name: .shortAndLong, help: "Print the model, the instruction set and the threads first.")
-  var verbose = false
+  @OptionGroup var reporting: ReportingOptions
 
   func validate() throws {
     if inputs.isEmpty && list.isEmpty {
@@ -92,9 +85,6 @@ struct PredictCommand: ParsableCommand {
     }
     if !(0...1).contains(opacity) {
       throw ValidationError("--opacity is \(opacity), a number from 0 to 1 is wanted.")
-    }
-    if maxPixels < 1 {
-      throw ValidationError("--max-pixels is \(maxPixels), at least 1 is wanted.")
     }
     if inputs.contains("-") && list.contains("-") {
       throw ValidationError("Standard input holds either a picture or a list, not both.")
@@ -121,12 +111,12 @@ struct PredictCommand: ParsableCommand {
     let segmenter = try model.load()
     var batch = BatchPrediction(
       segmenter, options: try inference.options(for: segmenter), outputs: outputs)
-    batch.limits.pixels = maxPixels
-    if verbose { Output.error(segmenter.summary) }
+    batch.limits = reporting.limits
+    if reporting.verbose { Output.error(segmenter.summary) }
 
     let tally = Mutex(BatchTally())
     Interrupt.watch()
-    Progress.shared.begin(quiet: quiet || pictures.sources.count < 2)
+    Progress.shared.begin(quiet: reporting.quiet || pictures.sources.count < 2)
     batch.run(pictures.sources, shouldStop: { Interrupt.isRequested }) { outcome in
       report(outcome)
       let done = tally.withLock { tally in
@@ -141,9 +131,9 @@ struct PredictCommand: ParsableCommand {
 
   /// Where the results go, checked against the number of pictures.
   private func target(for pictures: PictureList, named: Int) throws -> PredictionOutputs.Target {
-    let isFolder = output.hasSuffix("/") || isDirectory(output)
-    let isFile = !isFolder && (output == "-" || output.lowercased().hasSuffix(".png"))
-    if isFile && named > 1 {
+    let target = PredictionOutputs.Target(path: output)
+    let isFolder = if case .folder = target { true } else { false }
+    if !isFolder && named > 1 {
       throw RequestError(
         "--output '\(printable(output))' is one file, but \(named) pictures are named.")
     }
@@ -155,23 +145,15 @@ struct PredictCommand: ParsableCommand {
         "'\(printable(first.path))' and '\(printable(second.path))' would both become "
           + "'\(printable(first.name)).png'. Predict them into different folders.")
     }
-    if output == "-" { return .standardOutput }
-    if isFile { return .file(output) }
-    return .folder(output.count > 1 && output.hasSuffix("/") ? String(output.dropLast()) : output)
-  }
-
-  private func isDirectory(_ path: String) -> Bool {
-    var isDirectory: ObjCBool = false
-    return FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory)
-      && isDirectory.boolValue
+    return target
   }
 
   private func report(_ outcome: BatchPrediction.Outcome) {
-    if !quiet { outcome.warnings.forEach(Output.warning) }
+    if !reporting.quiet { outcome.warnings.forEach(Output.warning) }
     switch outcome.result {
     case .failed(let error): Output.error("error: \(error)")
     case .skipped(let path):
-      if !quiet && !json { Output.error("kept: \(printable(path, limit: 400))") }
+      if !reporting.quiet && !json { Output.error("kept: \(printable(path, limit: 400))") }
     case .written(let paths, let summary):
       if json {
         Output.line(document(outcome.source, paths, summary).line)

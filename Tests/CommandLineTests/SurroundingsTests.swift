@@ -327,7 +327,7 @@ extension CommandLineTests {
     @Test func interruptedEvaluationHasNoScores() throws {
       let folder = try Scratch()
       for name in ["images", "annotations"] { try folder.makeFolder("set/\(name)") }
-      for index in 0..<60 {
+      for index in 0..<600 {
         try FileManager.default.createSymbolicLink(
           atPath: folder.path("set/images/\(index).jpg"),
           withDestinationPath: Street.picture("street_0000").path)

@@ -10,9 +10,8 @@ extension CommandLineTests {
 
     /// Set FLATTEN_UPDATE_TEXTS=1 to write the files anew; then read what changed.
     @Test(arguments: [
-      "", "predict", "classify", "eval", "info", "bench", "inspect", "convert", "init", "datasets",
-      "datasets show",
-      "datasets check",
+      "", "predict", "classify", "eval", "info", "attention", "bench", "inspect", "convert", "init",
+      "datasets", "datasets show", "datasets check",
     ])
     func help(command: String) throws {
       let words = command.split(separator: " ").map(String.init)
@@ -72,6 +71,8 @@ extension CommandLineTests {
     static let classify =
       "Usage: flatten-seg classify [<options>] [<input> ...] --config <file.yaml> --weights <file>"
     static let eval = "Usage: flatten-seg eval [<options>] --data <folder>"
+
+    static let attention = "Usage: flatten-seg attention [<options>] <picture>"
 
     static let bench =
       "Usage: flatten-seg bench [--config <file.yaml>] [--weights <file>] [--size <HxW>] "
@@ -199,6 +200,27 @@ extension CommandLineTests {
       BadUsage(
         "info", "--size", "0x5", says: "The value '0x5' is invalid for '--size <HxW>'",
         usage: "Usage: flatten-seg info [--config <file.yaml>] [--size <HxW>] [--json]"),
+      BadUsage(
+        "attention", says: "Missing expected argument '<picture>'", usage: attention),
+      BadUsage(
+        "attention", "a.jpg", "--point", "3", says: "The value '3' is invalid for '--point <x,y>'",
+        usage: attention),
+      BadUsage(
+        "attention", "a.jpg", "--point", "3,b",
+        says: "The value '3,b' is invalid for '--point <x,y>'", usage: attention),
+      BadUsage(
+        "attention", "a.jpg", "--output", "", says: "--output is empty. Name a folder.",
+        usage: attention),
+      BadUsage(
+        "attention", "a.jpg", "--max-pixels", "0",
+        says: "--max-pixels is 0, at least 1 is wanted.", usage: attention),
+      BadUsage(
+        "attention", "a.jpg", "--output", "-", "--json",
+        says: "With --output - standard output holds the drawing and nothing else.",
+        usage: attention),
+      BadUsage(
+        "attention", "a.jpg", "--config", "c.yaml",
+        says: "--config needs --weights: a .pth or .safetensors file.", usage: attention),
       BadUsage(
         "bench", "--repeat", "0", says: "--repeat is 0, a number from 1 to 10000 is wanted.",
         usage: bench),

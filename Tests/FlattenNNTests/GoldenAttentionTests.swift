@@ -14,36 +14,10 @@ import Testing
 
   @Test(arguments: cases) func attentionAgrees(with fixture: FixtureCase) throws {
     let golden = try Golden(fixture)
-    let p = golden.parameters
-    let grid = Grid(try #require(p["H"].int), try #require(p["W"].int))
-    let channels = try #require(p["dim"].int)
-    let heads = try #require(p["num_heads"].int)
-    let ratio = try #require(p["sr_ratio"].int)
-    let reduction: KeyReduction =
-      p["linear"].bool == true ? .pooled(size: 7) : ratio > 1 ? .strided(ratio: ratio) : .none
-    let qkvBias = p["qkv_bias"].bool ?? true
-    let tree = try golden.weights()
-    let kernel = p["kernel_size"].int
-
-    let attention: any TokenAttention
-    if fixture.kind.hasPrefix("fla") {
-      attention = try FocusedLinearAttention(
-        FocusedLinearAttention.Configuration(
-          channels: channels, heads: heads, reduction: reduction, nativeGrid: grid,
-          focusingFactor: try #require(p["focusing_factor"].int), kernel: try #require(kernel),
-          qkvBias: qkvBias, normEpsilon: 1e-5),
-        from: tree.root)
-    } else {
-      attention = try SpatialReductionAttention(
-        channels: channels, heads: heads, reduction: reduction, qkvBias: qkvBias,
-        normEpsilon: 1e-5, from: tree.root)
-    }
-    try tree.finish(ignoring: [])
-
     let pass = ForwardPass(threads: ThreadPool(threads: 2))
     let tap = OutputTap(pass)
     let x = try golden.input()
-    let y = attention(x, grid: grid, residual: nil, pass)
+    let y = try golden.attention(pass)
 
     let names = [
       "q": "q", "kv": "kv", "kv_source": "norm",
@@ -57,10 +31,9 @@ import Testing
       let shape = golden.expected[expected]?.shape ?? []
       #expect(golden.mismatch(expected, output.reshaped(shape)) == nil)
     }
-    if golden.expected["dwc_in"] != nil, let kernel {
+    if let input = golden.expected["dwc_in"], let kernel = golden.parameters["kernel_size"].int {
       let dwc = try DepthwiseConv2D(
-        channels / heads, kernel: kernel, from: golden.weights().root.scope("dwc"))
-      let input = try #require(golden.expected["dwc_in"])
+        input.shape[1], kernel: kernel, from: golden.weights().root.scope("dwc"))
       let map = Tensor(input.shape, input.floats).channelsLast()
       #expect(golden.mismatch(map: "dwc_out", dwc(map, pass)) == nil)
     }
