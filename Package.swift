@@ -68,6 +68,10 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["FlattenCheckpoint"], path: "Tests/TestSupport"),
     .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
+    // What the example of a model of one's own consists of, for tests of its numbers.
+    .target(
+      name: "OwnModelParts", dependencies: ["FlattenBackbones"],
+      path: "Examples/OwnModel/Sources/OwnModel", exclude: ["main.swift"]),
     .testTarget(name: "FlattenFilesTests", dependencies: ["FlattenFiles", "TestSupport"]),
     .testTarget(
       name: "FlattenTensorTests",
@@ -78,7 +82,8 @@ let package = Package(
     .testTarget(name: "FlattenNNTests", dependencies: ["FlattenNN", "TestSupport"]),
     .testTarget(name: "FlattenConfigTests", dependencies: ["FlattenConfig", "TestSupport"]),
     .testTarget(
-      name: "FlattenBackbonesTests", dependencies: ["FlattenBackbones", "TestSupport"]),
+      name: "FlattenBackbonesTests",
+      dependencies: ["FlattenBackbones", "OwnModelParts", "TestSupport"]),
     .testTarget(
       name: "FlattenModelsTests",
       dependencies: ["FlattenModels", "TestSupport", "AllocationCounter"]),

@@ -6,8 +6,10 @@ import FlattenTensor
 import TestSupport
 import Testing
 
-/// Attentions of other packages. `ReLUAttention.swift` and `TwoLevels.swift` are those of
-/// Examples/OwnModel, where they are built with nothing but what is public.
+@testable import OwnModelParts
+
+/// Attentions of other packages. `ReLUAttention` and `TwoLevels` are those of Examples/OwnModel, which is
+/// built with nothing but what is public.
 @Suite struct AttentionRegistryTests {
   private let folder: TemporaryFolder
 

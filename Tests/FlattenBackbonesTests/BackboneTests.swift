@@ -116,6 +116,19 @@ import Testing
     #expect(try three(image).map(\.tensor.elements) == one)
   }
 
+  /// One backbone, called from several threads at once with pictures of several sizes.
+  @Test func callsDoNotDisturbEachOther() throws {
+    let backbone = try untrained("flatten_pvt")
+    let pictures = [(64, 64), (101, 67), (40, 90)].map { picture(width: $0, height: $1) }
+    let expected = try pictures.map { try backbone($0).map(\.tensor.elements) }
+    let differences = Locked(0)
+    DispatchQueue.concurrentPerform(iterations: 12) { call in
+      let got = try? backbone(pictures[call % 3]).map(\.tensor.elements)
+      if got != expected[call % 3] { differences.withLock { $0 += 1 } }
+    }
+    #expect(differences.withLock { $0 } == 0)
+  }
+
   /// bfloat16 is near float32, and is not it.
   @Test func precisionIsPassedOn() throws {
     let config = try SmallConfigs.file("pvt_v2", in: folder)
