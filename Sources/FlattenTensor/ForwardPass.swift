@@ -97,8 +97,11 @@ public final class ForwardPass {
 
   /// Lends memory for one piece of an operator's work; what it holds at first is anything.
   func withScratch(_ count: Int, _ body: (UnsafeMutablePointer<Float>) -> Void) {
-    let memory = Tensor(uninitialized: [count], pool: memory)
-    withExtendedLifetime(memory) { body(memory.mutablePointer) }
+    // Not a tensor: pieces are many, and an object for each is an allocation of its own.
+    let bytes = count * MemoryLayout<Float>.stride
+    let block = memory?.take(bytes: bytes) ?? MemoryBlock(bytes: bytes)
+    body(block.address.assumingMemoryBound(to: Float.self))
+    if let memory { memory.put(block) } else { block.free() }
   }
 
   /// The kernels of this CPU.
