@@ -167,26 +167,62 @@ import Testing
     #expect(tree.requested.count > 50)
   }
 
-  /// Weights of another family say what they are.
-  @Test(arguments: [
-    ("flatten_swin_tiny", "swin", "FLatten-Swin tiny"), ("swin_tiny", "flatten_swin", "Swin tiny"),
-    ("swin_tiny_mmsegmentation", "pvt", "Swin of mmsegmentation tiny"),
-    ("flatten_cswin_tiny", "cswin", "FLatten-CSwin tiny"), ("cswin_tiny", "flatten_cswin", "CSwin"),
-    ("deit_tiny", "flatten_deit", "DeiT tiny"), ("pvt_tiny", "swin", "PVT tiny"),
-    ("pvt_tiny_mmdetection", "swin", "PVT of mmdetection tiny"),
-  ])
-  func theWrongFamilyIsNamed(file: String, family: String, name: String) throws {
-    let configuration = try Variant(family: family, name: "tiny").configuration()
-    let source = KeyListParameters(
-      Fixtures.families.appending(path: "keys/\(file).txt"), isEmpty: true)
-    let tree = ParameterTree(source: configuration.translating(source, below: ""))
-    _ = try configuration.makeBackbone(from: tree.root)
-    let error = #expect(throws: ParameterError.self) {
-      try tree.finish(ignoring: configuration.ignoredKeys) { _ in
-        ModelLikeness(source.parameterShapes.map { ($0.name, $0.shape) }).description
-      }
+  /// The keys of a full-size model of each family, and of the toolboxes with names of their own, and how
+  /// an error calls it.
+  static let weightsOfAllFamilies: [(family: String, file: String?, name: String)] = [
+    ("flatten_pvt", "flatten_pvt_tiny", "FLatten-PVT tiny"),
+    ("flatten_pvt_v2", "flatten_pvt_v2_b0", "FLatten-PVTv2 B0"),
+    ("flatten_swin", "flatten_swin_tiny", "FLatten-Swin tiny"),
+    ("flatten_cswin", "flatten_cswin_tiny", "FLatten-CSwin tiny"),
+    ("flatten_deit", nil, "FLatten-DeiT tiny"),
+    ("pvt", "pvt_tiny", "PVT tiny"),
+    ("pvt", "pvt_tiny_mmdetection", "PVT of mmdetection tiny"),
+    ("pvt_v2", "pvt_v2_b0", "PVTv2 B0"),
+    ("pvt_v2", "pvt_v2_b2_li", "PVTv2 B2"),
+    ("pvt_v2", "pvt_v2_b0_mmdetection", "PVTv2 of mmdetection B0"),
+    ("swin", "swin_tiny", "Swin tiny"),
+    ("swin", "swin_tiny_mmsegmentation", "Swin of mmsegmentation tiny"),
+    ("cswin", "cswin_tiny", "CSwin tiny"),
+    ("cswin", "cswin_tiny_dense", "CSwin tiny"),
+    ("deit", "deit_tiny", "DeiT tiny"),
+  ]
+
+  /// Weights of each family under the config of each other one, for either task: the error says what the
+  /// weights are.
+  @Test(arguments: weightsOfAllFamilies, [false, true]) func theWrongFamilyIsNamed(
+    weights: (family: String, file: String?, name: String), isDense: Bool
+  ) throws {
+    let source: KeyListParameters
+    if let file = weights.file {
+      source = KeyListParameters(
+        Fixtures.families.appending(path: "keys/\(file).txt"), isEmpty: true)
+    } else {
+      // No original code, so no list: the keys that the model asks for.
+      let tree = ParameterTree.shapesOnly()
+      _ = try ImageClassifier(
+        Variant(family: weights.family, name: "tiny").configuration()
+          .makeClassifyingBackbone(from: tree.root), classes: 1000, from: tree.root)
+      source = KeyListParameters(tree.requested.map { ($0.name, $0.shape, true) })
     }
-    #expect(error?.description.contains("The file looks like \(name)") == true)
+    try #require(source.parameterShapes.count > 50)
+    for family in BackboneConfiguration.Family.allCases where family.rawValue != weights.family {
+      let variant = family.rawValue.hasSuffix("pvt_v2") ? "b0" : "tiny"
+      let configuration = try Variant(family: family.rawValue, name: variant).configuration()
+      let tree = ParameterTree(source: configuration.translating(source, below: ""))
+      if isDense {
+        _ = try configuration.makeBackbone(from: tree.root)
+      } else {
+        _ = try ImageClassifier(
+          configuration.makeClassifyingBackbone(from: tree.root), classes: 1000, from: tree.root)
+      }
+      let error = #expect(throws: ParameterError.self, "\(weights.name) as \(family)") {
+        try tree.finish(ignoring: configuration.ignoredKeys) { _ in
+          ModelLikeness(source.parameterShapes.map { ($0.name, $0.shape) }).description
+        }
+      }
+      #expect(
+        error?.description.contains("The file looks like \(weights.name) (") == true, "\(family)")
+    }
   }
 
   /// A segmentor of another toolbox: only the backbone's names differ, perhaps after `module.`.
