@@ -119,8 +119,8 @@ public struct ParameterError: Error, CustomStringConvertible, Sendable {
       problems.contains { if case .leftOver(key, _) = $0 { true } else { false } }
     }
     if lacks("decode_head.conv_seg.weight") {
-      return "These weights have no segmentation head, as those of classifiers: take weights trained for "
-        + "segmentation, or a classifier's config with 'flatten-seg classify'."
+      return "These weights have no segmentation head, as those of classifiers: take weights "
+        + "trained for segmentation, or a classifier's config with 'flatten-seg classify'."
     }
     if lacks("head.weight"), hasLeft("decode_head.conv_seg.weight") {
       return "These are a segmentor's weights: take its config, with 'flatten-seg predict'."

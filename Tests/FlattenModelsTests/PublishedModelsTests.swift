@@ -149,10 +149,8 @@ import Testing
   /// and, for dense prediction, under those of its toolboxes.
   @Test(arguments: keyLists) func aFullCheckpointLoads(_ list: KeyList) throws {
     let configuration = try Variant(family: list.family, name: list.variant).configuration()
-    let file = KeyListParameters(
-      Fixtures.families.appending(path: "keys/\(list.file).txt"),
-      // The largest take long enough as it is.
-      isEmpty: list.variant == "base_384")
+    // The largest take long enough as it is.
+    let file = try FormulaParameters(keysOf: list.file, isEmpty: list.variant == "base_384")
     try #require(file.parameterShapes.count > 50)
     let tree = ParameterTree(source: configuration.translating(file, below: ""))
     if list.isDense {
@@ -192,17 +190,16 @@ import Testing
   @Test(arguments: weightsOfAllFamilies, [false, true]) func theWrongFamilyIsNamed(
     weights: (family: String, file: String?, name: String), isDense: Bool
   ) throws {
-    let source: KeyListParameters
+    let source: FormulaParameters
     if let file = weights.file {
-      source = KeyListParameters(
-        Fixtures.families.appending(path: "keys/\(file).txt"), isEmpty: true)
+      source = try FormulaParameters(keysOf: file, isEmpty: true)
     } else {
       // No original code, so no list: the keys that the model asks for.
       let tree = ParameterTree.shapesOnly()
       _ = try ImageClassifier(
         Variant(family: weights.family, name: "tiny").configuration()
           .makeClassifyingBackbone(from: tree.root), classes: 1000, from: tree.root)
-      source = KeyListParameters(tree.requested.map { ($0.name, $0.shape, true) })
+      source = FormulaParameters(tree.requested.map { ($0.name, $0.shape, true) })
     }
     try #require(source.parameterShapes.count > 50)
     for family in BackboneConfiguration.Family.allCases where family.rawValue != weights.family {
@@ -241,9 +238,8 @@ import Testing
     let configuration = try SegmentorConfiguration(ConfigNode.parse(text, name: model.family))
     let shapes = ParameterTree.shapesOnly()
     _ = try SemanticSegmentor(configuration, from: shapes.root)
-    let backbone = KeyListParameters(
-      Fixtures.families.appending(path: "keys/\(model.file).txt"), isEmpty: true)
-    let source = KeyListParameters(
+    let backbone = try FormulaParameters(keysOf: model.file, isEmpty: true)
+    let source = FormulaParameters(
       backbone.parameterShapes.map {
         (prefix + "backbone." + $0.name, $0.shape, $0.isFloatingPoint)
       }
@@ -278,9 +274,8 @@ import Testing
   /// Some output norms but not all is a damaged file, not a model with fewer of them.
   @Test func outputNormsComeTogether() throws {
     let configuration = try Variant(family: "swin", name: "tiny").configuration()
-    let all = KeyListParameters(
-      Fixtures.families.appending(path: "keys/swin_tiny_mmsegmentation.txt"), isEmpty: true)
-    let source = KeyListParameters(all.parameterShapes.filter { !$0.name.hasPrefix("norm2.") })
+    let all = try FormulaParameters(keysOf: "swin_tiny_mmsegmentation", isEmpty: true)
+    let source = FormulaParameters(all.parameterShapes.filter { !$0.name.hasPrefix("norm2.") })
     let tree = ParameterTree(source: configuration.translating(source, below: ""))
     _ = try configuration.makeBackbone(from: tree.root)
     let error = #expect(throws: ParameterError.self) {
@@ -298,8 +293,7 @@ import Testing
     for (family, keys) in [("swin", "norm0.weight"), ("cswin", "norm1.weight")] {
       let text = "{type: \(family), variant: tiny, out_norms: true}"
       let configuration = try BackboneConfiguration(ConfigNode.parse(text, name: family))
-      let file = KeyListParameters(
-        Fixtures.families.appending(path: "keys/\(family)_tiny.txt"), isEmpty: false)
+      let file = try FormulaParameters(keysOf: "\(family)_tiny")
       let tree = ParameterTree(source: file)
       _ = try configuration.makeBackbone(from: tree.root)
       let error = #expect(throws: ParameterError.self) {
@@ -307,40 +301,6 @@ import Testing
       }
       #expect(error?.problems.count == 8)
       #expect(error?.description.contains("'\(keys)'") == true)
-    }
-  }
-}
-
-/// A list of keys and shapes as a checkpoint of numbers without a pattern.
-private final class KeyListParameters: ParameterSource {
-  let name: String
-  let parameterShapes: [(name: String, shape: [Int], isFloatingPoint: Bool)]
-  private let isEmpty: Bool
-
-  init(_ parameters: [(name: String, shape: [Int], isFloatingPoint: Bool)]) {
-    name = "made for a test"
-    isEmpty = true
-    parameterShapes = parameters
-  }
-
-  /// - Parameter isEmpty: whether all elements are zero, which is quicker.
-  init(_ file: URL, isEmpty: Bool) {
-    name = file.lastPathComponent
-    self.isEmpty = isEmpty
-    let text = (try? String(contentsOf: file, encoding: .utf8)) ?? ""
-    parameterShapes = text.split(separator: "\n").map { line in
-      let words = line.split(separator: " ")
-      let shape = words[1] == "scalar" ? [] : words[1].split(separator: "x").compactMap { Int($0) }
-      return (String(words[0]), shape, words.count == 2)
-    }
-  }
-
-  func read(_ name: String, into buffer: UnsafeMutableBufferPointer<Float>) throws {
-    if isEmpty { return buffer.initialize(repeating: 0) }
-    var state = UInt32(truncatingIfNeeded: name.utf8.count)
-    for index in buffer.indices {
-      state = state &* 1_664_525 &+ 1_013_904_223
-      buffer[index] = Float(Int32(bitPattern: state)) * 0x1p-31
     }
   }
 }
