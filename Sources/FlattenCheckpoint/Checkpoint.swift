@@ -15,8 +15,8 @@ package final class Checkpoint: ParameterSource {
   }
 
   package struct Options: Sendable {
-    /// The key of the dictionary that holds the weights, such as `state_dict_ema`; `nil` takes
-    /// `state_dict`, else `model`, else the top.
+    /// The key of the dictionary that holds the weights, such as `model_ema`; `nil` takes `state_dict`,
+    /// else `model`, else `state_dict_ema`, else the top.
     package var container: String?
     /// Leave objects of unknown classes out instead of refusing the file.
     package var skipUnknownObjects: Bool

@@ -95,6 +95,7 @@ public struct ParameterError: Error, CustomStringConvertible, Sendable {
   }
 
   private var remedy: String {
+    if let remedy = taskRemedy { return remedy }
     // A classifier of another width is by far the commonest misfit, and the only one whose cure is
     // one number.
     for case .shape(let name, let found, let expected) in problems {
@@ -107,6 +108,24 @@ public struct ParameterError: Error, CustomStringConvertible, Sendable {
       return "Use the config these weights were trained with, or set classes: \(classes)."
     }
     return "Use the config these weights were trained with."
+  }
+
+  /// What to do where the file lacks the last layer of the config's task, and so belongs to another task.
+  private var taskRemedy: String? {
+    func lacks(_ wanted: String) -> Bool {
+      problems.contains { if case .missing(wanted, _) = $0 { true } else { false } }
+    }
+    func hasLeft(_ key: String) -> Bool {
+      problems.contains { if case .leftOver(key, _) = $0 { true } else { false } }
+    }
+    if lacks("decode_head.conv_seg.weight") {
+      return "These weights have no segmentation head, as those of classifiers: take weights "
+        + "trained for segmentation, or a classifier's config with 'flatten-seg classify'."
+    }
+    if lacks("head.weight"), hasLeft("decode_head.conv_seg.weight") {
+      return "These are a segmentor's weights: take its config, with 'flatten-seg predict'."
+    }
+    return nil
   }
 
   private func quoted(_ name: String) -> String { "'\(printable(name))'" }

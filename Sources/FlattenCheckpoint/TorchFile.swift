@@ -174,9 +174,14 @@ struct TorchFile {
     return contents
   }
 
-  /// The dictionary that the caller chose, else `state_dict`, else `model`, else none.
+  /// Where weights are without the caller's choice: the first of these keys that the file has. Where a
+  /// training script saved averaged weights beside the others, the official evaluations of FLatten-CSwin,
+  /// DeiT and mmsegmentation read the others; CSwin's released files have the averaged ones alone.
+  private static let wrapperKeys = ["state_dict", "model", "state_dict_ema"]
+
+  /// The dictionary that the caller chose, else that of the first of ``wrapperKeys``, else none.
   private func wrapper(of top: PickleNode) throws -> (key: String, weights: PickleNode)? {
-    let keys = options.container.map { [$0] } ?? ["state_dict", "model"]
+    let keys = options.container.map { [$0] } ?? Self.wrapperKeys
     for key in keys {
       let values = top.values(for: key)
       guard let value = values.first else { continue }

@@ -16,3 +16,24 @@ package func isMemoryAvailable(_ bytes: Int) -> Bool {
   munmap(probe, bytes)
   return true
 }
+
+/// The most memory that this process has held so far, in bytes; 0 where the system does not tell.
+package func mostResidentMemory() -> Int {
+  #if canImport(Darwin)
+    var usage = rusage()
+    getrusage(RUSAGE_SELF, &usage)
+    return usage.ru_maxrss  // bytes
+  #else
+    // Not getrusage: its figure begins with that of the process that started this one.
+    guard let file = fopen("/proc/self/status", "r") else { return 0 }
+    defer { fclose(file) }
+    var line = [CChar](repeating: 0, count: 256)
+    while fgets(&line, Int32(line.count), file) != nil {
+      let bytes = line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+      let text = String(decoding: bytes, as: UTF8.self)  // such as "VmHWM:    1234 kB"
+      guard text.hasPrefix("VmHWM:") else { continue }
+      return (Int(text.filter(\.isWholeNumber)) ?? 0) << 10
+    }
+    return 0
+  #endif
+}

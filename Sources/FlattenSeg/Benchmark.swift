@@ -97,7 +97,7 @@ public struct Benchmark: Sendable {
       medianSeconds: median(runs.map(\.seconds)),
       minSeconds: runs.map(\.seconds).min() ?? 0, size: size, threads: threads,
       precision: precision, error: error, layers: layers, peak: peak,
-      peakResidentBytes: peakResidentBytes())
+      peakResidentBytes: mostResidentMemory())
   }
 
   /// Odd in its grids; small, for the reference is slow.
@@ -130,17 +130,6 @@ public struct Benchmark: Sendable {
     let sorted = values.sorted()
     let middle = sorted.count / 2
     return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
-  }
-
-  private static func peakResidentBytes() -> Int {
-    var usage = rusage()
-    #if canImport(Darwin)
-      getrusage(RUSAGE_SELF, &usage)
-      return usage.ru_maxrss  // bytes
-    #else
-      getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-      return usage.ru_maxrss << 10  // kilobytes
-    #endif
   }
 }
 

@@ -7,16 +7,18 @@ import Foundation
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench",
-    abstract: "Time a model on this machine: per kind of operator and per layer.",
+    abstract: "Time a model on this machine, per kind of operator and per layer, or all models.",
     discussion: """
-      Example:
+      Examples:
         flatten-seg bench --config model.yaml --size 512x512
+        flatten-seg bench --all --configs Configs/imagenet --format markdown
 
       The time is that of the network, from its input to its scores; times do not
       depend on the weights, which are random unless --weights names some.
       GFLOP/s count the operations of the definition, two a multiply-accumulate:
       where a method needs fewer, the share of the peak passes 100 %. Compare ratios
-      between machines, not times.
+      between machines, not times. With --all each model has a process of its own,
+      whose largest memory is reported.
       """)
 
   @Option(
@@ -27,6 +29,18 @@ struct BenchCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Weights of the model; default: random ones.", valueName: "file"))
   var weights: String?
 
+  @Flag(help: "Time every model of --configs, one after the other: a line each.")
+  var all = false
+
+  @Option(
+    parsing: .upToNextOption,
+    help: ArgumentHelp(
+      "With --all: configs, and folders that hold some; default: Configs.", valueName: "path"))
+  var configs: [String] = []
+
+  @Option(help: "With --all: how the table is printed.")
+  var format = BenchTable.Format.table
+
   @Option(
     help: ArgumentHelp(
       "Size of the network's input, height first; default: 512x512, or a classifier's own.",
@@ -35,28 +49,44 @@ struct BenchCommand: ParsableCommand {
 
   @OptionGroup var compute: ComputeOptions
 
-  @Option(name: .customLong("repeat"), help: "Counted runs.")
-  var repeats = 20
+  @Option(name: .customLong("repeat"), help: "Counted runs; default: 20, with --all 5.")
+  var repeats: Int?
 
-  @Flag(help: "Print one JSON object: median_ms, min_ms, operators, ...")
+  @Flag(help: "Print one JSON object: median_ms, min_ms, operators, ...; with --all models.")
   var json = false
 
   func validate() throws {
-    if !(1...10000).contains(repeats) {
+    if let repeats, !(1...10000).contains(repeats) {
       throw ValidationError("--repeat is \(repeats), a number from 1 to 10000 is wanted.")
     }
     if let size, size.size.height < 32 || size.size.width < 32 {
       throw ValidationError("--size is \(size), at least 32x32 is wanted.")
     }
+    try validateAll()
+  }
+
+  private func validateAll() throws {
+    if all && (config != nil || weights != nil) {
+      throw ValidationError("--all takes --configs; --config and --weights are for one model.")
+    }
+    if !all && (!configs.isEmpty || format != .table) {
+      throw ValidationError("--configs and --format belong to --all.")
+    }
   }
 
   func run() throws {
+    if all {
+      let table = BenchTable(
+        size: size?.size, threads: compute.threads, precision: compute.storage,
+        repeats: repeats ?? 5)
+      return try table.run(configs.isEmpty ? ["Configs"] : configs, json ? nil : format)
+    }
     let configuration =
       try config.map { try ModelConfiguration.load(path: $0) } ?? .segmentation(.builtIn())
     let benchmark = try Benchmark.run(
       configuration, weights: weights, size: size?.size ?? configuration.nominalSize,
       threads: compute.threads ?? ThreadPool.availableProcessors, precision: compute.storage,
-      repeats: repeats)
+      repeats: repeats ?? 20)
     if json {
       Output.line(document(configuration, benchmark).text())
     } else {

@@ -17,22 +17,8 @@ struct ClassifyCommand: ParsableCommand {
       separated by tabs.
       """)
 
-  @Argument(
-    help: ArgumentHelp(
-      "Pictures (JPEG, PNG), folders, or - for standard input.",
-      valueName: "input"))
-  var inputs: [String] = []
-
+  @OptionGroup(title: "Pictures") var input: PictureOptions
   @OptionGroup(title: "Model") var model: ClassifierOptions
-
-  @Option(
-    help: ArgumentHelp(
-      "A text file that names one picture a line, # begins a comment; - is standard input.",
-      valueName: "file"))
-  var list: [String] = []
-
-  @Flag(name: .shortAndLong, help: "Enter folders inside folders.")
-  var recursive = false
 
   @Option(help: ArgumentHelp("How many classes are printed.", valueName: "count"))
   var top = 5
@@ -43,18 +29,11 @@ struct ClassifyCommand: ParsableCommand {
   @OptionGroup var reporting: ReportingOptions
 
   func validate() throws {
-    if inputs.isEmpty && list.isEmpty {
-      throw ValidationError("No picture is named. Give files, folders, --list FILE or -.")
-    }
     if top < 1 { throw ValidationError("--top is \(top), at least 1 is wanted.") }
-    if inputs.contains("-") && list.contains("-") {
-      throw ValidationError("Standard input holds either a picture or a list, not both.")
-    }
   }
 
   func run() throws {
-    let pictures = PictureList(inputs, lists: list, isRecursive: recursive)
-    try pictures.requirePictures(inputs)
+    let pictures = try input.pictures()
     let classifier = try model.load()
     var batch = BatchClassification(classifier)
     batch.limits = reporting.limits

@@ -59,7 +59,7 @@ struct InspectCommand: ParsableCommand {
 struct CheckpointArguments: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Read the weights under this key instead of state_dict or model, e.g. state_dict_ema.",
+      "Read the weights under this key, e.g. model_ema; default: state_dict, model or state_dict_ema.",
       valueName: "key"))
   var container: String?
 

@@ -19,23 +19,9 @@ struct PredictCommand: ParsableCommand {
       class ids. Paths of what was written go to standard output, the mask first.
       """)
 
-  @Argument(
-    help: ArgumentHelp(
-      "Pictures (JPEG, PNG), folders, or - for standard input.",
-      valueName: "input"))
-  var inputs: [String] = []
-
+  @OptionGroup(title: "Pictures") var input: PictureOptions
   @OptionGroup(title: "Model") var model: ModelOptions
   @OptionGroup(title: "Inference") var inference: InferenceOptions
-
-  @Option(
-    help: ArgumentHelp(
-      "A text file that names one picture a line, # begins a comment; - is standard input.",
-      valueName: "file"))
-  var list: [String] = []
-
-  @Flag(name: .shortAndLong, help: "Enter folders inside folders.")
-  var recursive = false
 
   @Option(
     name: .shortAndLong,
@@ -77,17 +63,11 @@ struct PredictCommand: ParsableCommand {
   @OptionGroup var reporting: ReportingOptions
 
   func validate() throws {
-    if inputs.isEmpty && list.isEmpty {
-      throw ValidationError("No picture is named. Give files, folders, --list FILE or -.")
-    }
     if overwrite && skipExisting {
       throw ValidationError("--overwrite and --skip-existing exclude each other.")
     }
     if !(0...1).contains(opacity) {
       throw ValidationError("--opacity is \(opacity), a number from 0 to 1 is wanted.")
-    }
-    if inputs.contains("-") && list.contains("-") {
-      throw ValidationError("Standard input holds either a picture or a list, not both.")
     }
     if output == "-" && (overlay || confidence || logits || probabilities || json) {
       throw ValidationError("With --output - standard output holds the mask and nothing else.")
@@ -96,8 +76,7 @@ struct PredictCommand: ParsableCommand {
   }
 
   func run() throws {
-    let pictures = PictureList(inputs, lists: list, isRecursive: recursive)
-    try pictures.requirePictures(inputs)
+    let pictures = try input.pictures()
     let named = pictures.sources.count + pictures.failures.count
     var outputs = PredictionOutputs(target: try target(for: pictures, named: named))
     outputs.existing = overwrite ? .replace : skipExisting ? .skip : .refuse

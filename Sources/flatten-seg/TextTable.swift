@@ -16,4 +16,13 @@ enum TextTable {
     let rule = String(repeating: "-", count: widths.reduce(0, +) + 2 * (widths.count - 1)) + "\n"
     return line(header) + rule + rows.map(line).joined() + rule
   }
+
+  /// The same in Markdown.
+  static func markdown(header: [String], rows: [[String]], leftColumns: Int) -> String {
+    func line(_ cells: [String]) -> String {
+      "| " + cells.map { $0.replacing("|", with: "\\|") }.joined(separator: " | ") + " |\n"
+    }
+    let rule = header.indices.map { $0 < leftColumns ? "---" : "---:" }
+    return ([header, rule] + rows).map(line).joined()
+  }
 }

@@ -75,8 +75,9 @@ extension CommandLineTests {
     static let attention = "Usage: flatten-seg attention [<options>] <picture>"
 
     static let bench =
-      "Usage: flatten-seg bench [--config <file.yaml>] [--weights <file>] [--size <HxW>] "
-      + "[--threads <threads>] [--precision <f32|bf16|auto>] [--repeat <repeat>] [--json]"
+      "Usage: flatten-seg bench [--config <file.yaml>] [--weights <file>] [--all] "
+      + "[--configs <path> ...] [--format <format>] [--size <HxW>] [--threads <threads>] "
+      + "[--precision <f32|bf16|auto>] [--repeat <repeat>] [--json]"
 
     static let badUsages = [
       BadUsage(
@@ -223,6 +224,12 @@ extension CommandLineTests {
         says: "--config needs --weights: a .pth or .safetensors file.", usage: attention),
       BadUsage(
         "bench", "--repeat", "0", says: "--repeat is 0, a number from 1 to 10000 is wanted.",
+        usage: bench),
+      BadUsage(
+        "bench", "--all", "--config", "c.yaml",
+        says: "--all takes --configs; --config and --weights are for one model.", usage: bench),
+      BadUsage(
+        "bench", "--configs", "Configs", says: "--configs and --format belong to --all.",
         usage: bench),
       BadUsage(
         "bench", "--size", "31x64", says: "--size is 31x64, at least 32x32 is wanted.",

@@ -149,10 +149,8 @@ import Testing
   /// and, for dense prediction, under those of its toolboxes.
   @Test(arguments: keyLists) func aFullCheckpointLoads(_ list: KeyList) throws {
     let configuration = try Variant(family: list.family, name: list.variant).configuration()
-    let file = KeyListParameters(
-      Fixtures.families.appending(path: "keys/\(list.file).txt"),
-      // The largest take long enough as it is.
-      isEmpty: list.variant == "base_384")
+    // The largest take long enough as it is.
+    let file = try FormulaParameters(keysOf: list.file, isEmpty: list.variant == "base_384")
     try #require(file.parameterShapes.count > 50)
     let tree = ParameterTree(source: configuration.translating(file, below: ""))
     if list.isDense {
@@ -167,26 +165,61 @@ import Testing
     #expect(tree.requested.count > 50)
   }
 
-  /// Weights of another family say what they are.
-  @Test(arguments: [
-    ("flatten_swin_tiny", "swin", "FLatten-Swin tiny"), ("swin_tiny", "flatten_swin", "Swin tiny"),
-    ("swin_tiny_mmsegmentation", "pvt", "Swin of mmsegmentation tiny"),
-    ("flatten_cswin_tiny", "cswin", "FLatten-CSwin tiny"), ("cswin_tiny", "flatten_cswin", "CSwin"),
-    ("deit_tiny", "flatten_deit", "DeiT tiny"), ("pvt_tiny", "swin", "PVT tiny"),
-    ("pvt_tiny_mmdetection", "swin", "PVT of mmdetection tiny"),
-  ])
-  func theWrongFamilyIsNamed(file: String, family: String, name: String) throws {
-    let configuration = try Variant(family: family, name: "tiny").configuration()
-    let source = KeyListParameters(
-      Fixtures.families.appending(path: "keys/\(file).txt"), isEmpty: true)
-    let tree = ParameterTree(source: configuration.translating(source, below: ""))
-    _ = try configuration.makeBackbone(from: tree.root)
-    let error = #expect(throws: ParameterError.self) {
-      try tree.finish(ignoring: configuration.ignoredKeys) { _ in
-        ModelLikeness(source.parameterShapes.map { ($0.name, $0.shape) }).description
-      }
+  /// The keys of a full-size model of each family, and of the toolboxes with names of their own, and how
+  /// an error calls it.
+  static let weightsOfAllFamilies: [(family: String, file: String?, name: String)] = [
+    ("flatten_pvt", "flatten_pvt_tiny", "FLatten-PVT tiny"),
+    ("flatten_pvt_v2", "flatten_pvt_v2_b0", "FLatten-PVTv2 B0"),
+    ("flatten_swin", "flatten_swin_tiny", "FLatten-Swin tiny"),
+    ("flatten_cswin", "flatten_cswin_tiny", "FLatten-CSwin tiny"),
+    ("flatten_deit", nil, "FLatten-DeiT tiny"),
+    ("pvt", "pvt_tiny", "PVT tiny"),
+    ("pvt", "pvt_tiny_mmdetection", "PVT of mmdetection tiny"),
+    ("pvt_v2", "pvt_v2_b0", "PVTv2 B0"),
+    ("pvt_v2", "pvt_v2_b2_li", "PVTv2 B2"),
+    ("pvt_v2", "pvt_v2_b0_mmdetection", "PVTv2 of mmdetection B0"),
+    ("swin", "swin_tiny", "Swin tiny"),
+    ("swin", "swin_tiny_mmsegmentation", "Swin of mmsegmentation tiny"),
+    ("cswin", "cswin_tiny", "CSwin tiny"),
+    ("cswin", "cswin_tiny_dense", "CSwin tiny"),
+    ("deit", "deit_tiny", "DeiT tiny"),
+  ]
+
+  /// Weights of each family under the config of each other one, for either task: the error says what the
+  /// weights are.
+  @Test(arguments: weightsOfAllFamilies, [false, true]) func theWrongFamilyIsNamed(
+    weights: (family: String, file: String?, name: String), isDense: Bool
+  ) throws {
+    let source: FormulaParameters
+    if let file = weights.file {
+      source = try FormulaParameters(keysOf: file, isEmpty: true)
+    } else {
+      // No original code, so no list: the keys that the model asks for.
+      let tree = ParameterTree.shapesOnly()
+      _ = try ImageClassifier(
+        Variant(family: weights.family, name: "tiny").configuration()
+          .makeClassifyingBackbone(from: tree.root), classes: 1000, from: tree.root)
+      source = FormulaParameters(tree.requested.map { ($0.name, $0.shape, true) })
     }
-    #expect(error?.description.contains("The file looks like \(name)") == true)
+    try #require(source.parameterShapes.count > 50)
+    for family in BackboneConfiguration.Family.allCases where family.rawValue != weights.family {
+      let variant = family.rawValue.hasSuffix("pvt_v2") ? "b0" : "tiny"
+      let configuration = try Variant(family: family.rawValue, name: variant).configuration()
+      let tree = ParameterTree(source: configuration.translating(source, below: ""))
+      if isDense {
+        _ = try configuration.makeBackbone(from: tree.root)
+      } else {
+        _ = try ImageClassifier(
+          configuration.makeClassifyingBackbone(from: tree.root), classes: 1000, from: tree.root)
+      }
+      let error = #expect(throws: ParameterError.self, "\(weights.name) as \(family)") {
+        try tree.finish(ignoring: configuration.ignoredKeys) { _ in
+          ModelLikeness(source.parameterShapes.map { ($0.name, $0.shape) }).description
+        }
+      }
+      #expect(
+        error?.description.contains("The file looks like \(weights.name) (") == true, "\(family)")
+    }
   }
 
   /// A segmentor of another toolbox: only the backbone's names differ, perhaps after `module.`.
@@ -205,9 +238,8 @@ import Testing
     let configuration = try SegmentorConfiguration(ConfigNode.parse(text, name: model.family))
     let shapes = ParameterTree.shapesOnly()
     _ = try SemanticSegmentor(configuration, from: shapes.root)
-    let backbone = KeyListParameters(
-      Fixtures.families.appending(path: "keys/\(model.file).txt"), isEmpty: true)
-    let source = KeyListParameters(
+    let backbone = try FormulaParameters(keysOf: model.file, isEmpty: true)
+    let source = FormulaParameters(
       backbone.parameterShapes.map {
         (prefix + "backbone." + $0.name, $0.shape, $0.isFloatingPoint)
       }
@@ -242,9 +274,8 @@ import Testing
   /// Some output norms but not all is a damaged file, not a model with fewer of them.
   @Test func outputNormsComeTogether() throws {
     let configuration = try Variant(family: "swin", name: "tiny").configuration()
-    let all = KeyListParameters(
-      Fixtures.families.appending(path: "keys/swin_tiny_mmsegmentation.txt"), isEmpty: true)
-    let source = KeyListParameters(all.parameterShapes.filter { !$0.name.hasPrefix("norm2.") })
+    let all = try FormulaParameters(keysOf: "swin_tiny_mmsegmentation", isEmpty: true)
+    let source = FormulaParameters(all.parameterShapes.filter { !$0.name.hasPrefix("norm2.") })
     let tree = ParameterTree(source: configuration.translating(source, below: ""))
     _ = try configuration.makeBackbone(from: tree.root)
     let error = #expect(throws: ParameterError.self) {
@@ -262,8 +293,7 @@ import Testing
     for (family, keys) in [("swin", "norm0.weight"), ("cswin", "norm1.weight")] {
       let text = "{type: \(family), variant: tiny, out_norms: true}"
       let configuration = try BackboneConfiguration(ConfigNode.parse(text, name: family))
-      let file = KeyListParameters(
-        Fixtures.families.appending(path: "keys/\(family)_tiny.txt"), isEmpty: false)
+      let file = try FormulaParameters(keysOf: "\(family)_tiny")
       let tree = ParameterTree(source: file)
       _ = try configuration.makeBackbone(from: tree.root)
       let error = #expect(throws: ParameterError.self) {
@@ -271,40 +301,6 @@ import Testing
       }
       #expect(error?.problems.count == 8)
       #expect(error?.description.contains("'\(keys)'") == true)
-    }
-  }
-}
-
-/// A list of keys and shapes as a checkpoint of numbers without a pattern.
-private final class KeyListParameters: ParameterSource {
-  let name: String
-  let parameterShapes: [(name: String, shape: [Int], isFloatingPoint: Bool)]
-  private let isEmpty: Bool
-
-  init(_ parameters: [(name: String, shape: [Int], isFloatingPoint: Bool)]) {
-    name = "made for a test"
-    isEmpty = true
-    parameterShapes = parameters
-  }
-
-  /// - Parameter isEmpty: whether all elements are zero, which is quicker.
-  init(_ file: URL, isEmpty: Bool) {
-    name = file.lastPathComponent
-    self.isEmpty = isEmpty
-    let text = (try? String(contentsOf: file, encoding: .utf8)) ?? ""
-    parameterShapes = text.split(separator: "\n").map { line in
-      let words = line.split(separator: " ")
-      let shape = words[1] == "scalar" ? [] : words[1].split(separator: "x").compactMap { Int($0) }
-      return (String(words[0]), shape, words.count == 2)
-    }
-  }
-
-  func read(_ name: String, into buffer: UnsafeMutableBufferPointer<Float>) throws {
-    if isEmpty { return buffer.initialize(repeating: 0) }
-    var state = UInt32(truncatingIfNeeded: name.utf8.count)
-    for index in buffer.indices {
-      state = state &* 1_664_525 &+ 1_013_904_223
-      buffer[index] = Float(Int32(bitPattern: state)) * 0x1p-31
     }
   }
 }

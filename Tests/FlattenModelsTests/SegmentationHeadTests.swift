@@ -2,6 +2,7 @@ import FlattenCheckpoint
 import FlattenConfig
 import FlattenModels
 import FlattenTensor
+import TestSupport
 import Testing
 
 @Suite struct SegmentationHeadTests {
@@ -66,5 +67,39 @@ import Testing
     let model = try SemanticSegmentor(c, from: ParameterTree.shapesOnly().root)
     let pass = ForwardPass(threads: ThreadPool(threads: 1), isDryRun: true)
     #expect(model(Tensor(uninitialized: [1, 64, 48, 3]), pass).shape == [1, 4, 3, 5])
+  }
+
+  /// What mmsegmentation's training adds to a checkpoint is there and not read: its FCN head on the third
+  /// map, under the names that it has in UPerNet's checkpoints, and the counters of batch norms.
+  @Test(arguments: [
+    "neck: {out_channels: 8}, decode_head: {type: fpn_head, channels: 8, num_classes: 5}",
+    "decode_head: {type: uper_head, channels: 8, num_classes: 5}",
+    "decode_head: {type: segformer_head, channels: 8, num_classes: 5}",
+  ]) func whatOnlyTrainingNeedsIsIgnored(rest: String) throws {
+    let c = try configuration(rest)
+    let shapes = ParameterTree.shapesOnly()
+    _ = try SemanticSegmentor(c, from: shapes.root)
+    let parameters = shapes.requested.map { ($0.name, $0.shape, true) }
+    let norms = parameters.filter { $0.0.hasSuffix("running_mean") }
+      .map { ($0.0.replacing("running_mean", with: "num_batches_tracked"), [Int](), false) }
+    #expect(!norms.isEmpty)
+    let auxiliary = [
+      ("convs.0.conv.weight", [8, 160, 3, 3]), ("convs.0.bn.weight", [8]),
+      ("convs.0.bn.bias", [8]), ("convs.0.bn.running_mean", [8]), ("convs.0.bn.running_var", [8]),
+      ("conv_seg.weight", [5, 8, 1, 1]), ("conv_seg.bias", [5]),
+    ].map { ("auxiliary_head.\($0.0)", $0.1, true) }
+
+    func logits(_ parameters: [(String, [Int], Bool)]) throws -> [Float] {
+      let tree = ParameterTree(source: FormulaParameters(parameters))
+      let model = try SemanticSegmentor(c, from: tree.root)
+      try tree.finish(ignoring: SemanticSegmentor.ignoredKeys(c))
+      let pass = ForwardPass(threads: ThreadPool(threads: 2))
+      return model(FormulaParameters.picture(height: 37, width: 54), pass).elements
+    }
+    let plain = try logits(parameters)
+    #expect(try logits(parameters + norms + auxiliary) == plain)
+    #expect(throws: ParameterError.self) {
+      try logits(parameters + [("auxiliary.conv_seg.bias", [5], true)])
+    }
   }
 }

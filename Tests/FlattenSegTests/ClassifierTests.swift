@@ -10,8 +10,6 @@ import Testing
 @testable import FlattenSeg
 
 @Suite struct ClassifierTests {
-  private let classes = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]
-
   private func list(_ names: [String]) throws -> ClassList {
     try ClassList(
       ConfigNode.parse("{name: letters, classes: [\(names.joined(separator: ", "))]}", name: "l"))
@@ -50,22 +48,7 @@ import Testing
   func scoresAreThoseOfTheReference(id: String) throws {
     let golden = try Golden(FixtureCase(id: id, kind: "classifier"))
     let folder = try TemporaryFolder()
-    let p = golden.parameters
-    let family = try #require(Golden.families[p["type"].text ?? ""])
-    let backbone = p.replacing([
-      "type": .string(family), "num_classes": Optional<JSONValue>.none,
-    ])
-    _ = try folder.file(
-      "letters.yaml",
-      Array("{name: letters, classes: [\(classes.joined(separator: ", "))]}".utf8))
-    let config = try folder.file(
-      "config.yaml",
-      Array(
-        """
-        dataset: letters.yaml
-        model: {backbone: \(backbone.configText), classifier: {num_classes: 10}}
-        input: {mean: [0, 0, 0], std: [1, 1, 1], resize: [32, 48]}
-        """.utf8))
+    let config = try golden.writeClassifierConfig(in: folder)
     let weights = golden.folder.appending(path: "weights.safetensors").path
     let classifier = try Classifier.load(config: config, weights: weights, threads: 2)
     let logits = try classifier.logits(try golden.map())

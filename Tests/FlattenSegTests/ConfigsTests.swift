@@ -15,10 +15,11 @@ import Testing
   }()
 
   @Test func allArePresent() {
-    #expect(Self.files.count { $0.hasPrefix("imagenet/") } == 32)
-    #expect(Self.files.count { $0.hasPrefix("ade20k/") } == 20)
+    #expect(Self.files.count { $0.hasPrefix("imagenet/") } == 44)
+    #expect(Self.files.count { $0.hasPrefix("ade20k/") } == 22)
     for model in ["pvt_t", "pvt_l", "pvt_v2_b4", "swin_b_384", "cswin_b_384", "deit_t"] {
       #expect(Self.files.contains("imagenet/flatten_\(model).yaml"))
+      #expect(Self.files.contains("imagenet/\(model).yaml"))
     }
   }
 
@@ -44,6 +45,10 @@ import Testing
   static let exceptions = [
     // The original code's own count is 22.548 M.
     "imagenet/flatten_pvt_v2_b2.yaml": "22.5M",
+    // The original codes' own counts are 22.3, 77.4, 5.7 and 86.6 M; their README files round down or up.
+    "imagenet/cswin_t.yaml": "22M", "imagenet/cswin_b.yaml": "77M",
+    "imagenet/cswin_b_384.yaml": "77M", "imagenet/deit_t.yaml": "6M",
+    "imagenet/deit_b.yaml": "87M",
     // 59.92 M without the auxiliary head of training, which the table's other rows include.
     "ade20k/flatten_swin_t_upernet.yaml": "61M",
   ]
@@ -59,13 +64,18 @@ import Testing
     #expect(String(format: "%.\(digits)fM", millions) == Self.exceptions[file] ?? text)
   }
 
+  /// Counts in billions where the figure in print is another one; each file says why.
+  static let otherOperations = [
+    "ade20k/flatten_pvt_t_semantic_fpn.yaml": 128.3,
+    "imagenet/cswin_l.yaml": 33.1,
+    "imagenet/cswin_l_384.yaml": 101.9,
+  ]
+
   /// FLOPs in print are multiply-accumulates, counted a little differently everywhere: norms, softmax,
   /// activations. Within 2 % and half a unit of the last digit.
   @Test(arguments: files) func operationsAreThosePublished(file: String) throws {
     let (model, published) = try load(file)
     guard let text = try published?.value(at: "flops")?.string() else { return }
-    // The paper has 169 G, more than softmax attention takes there; see the file.
-    if file == "ade20k/flatten_pvt_t_semantic_fpn.yaml" { return }
     let size = try #require(try published?.value(at: "flops_size")?.string())
     let sides = size.split(separator: "x").compactMap { Int($0) }
     try #require(sides.count == 2 && text.hasSuffix("G"))
@@ -74,6 +84,9 @@ import Testing
     let unit = pow(10, -Double(decimals))
     let profile = try ModelProfile(of: model, size: PixelSize(height: sides[0], width: sides[1]))
     let counted = Double(profile.macs) / 1e9
+    if let other = Self.otherOperations[file] {
+      return #expect(abs(counted - other) < 0.5, "\(counted) G")
+    }
     #expect(abs(counted - giga) <= 0.02 * giga + unit / 2, "\(counted) G, published \(text)")
   }
 

@@ -44,6 +44,8 @@ package struct Golden {
 
   package struct Missing: Error, CustomStringConvertible {
     package let description: String
+
+    package init(description: String) { self.description = description }
   }
 
   /// An input as it is stored.

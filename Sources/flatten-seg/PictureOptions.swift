@@ -1,0 +1,36 @@
+import ArgumentParser
+import FlattenSeg
+
+/// Which pictures; shared by the commands that work on pictures.
+struct PictureOptions: ParsableArguments {
+  @Argument(
+    help: ArgumentHelp(
+      "Pictures (JPEG, PNG), folders, or - for standard input.",
+      valueName: "input"))
+  var inputs: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "A text file that names one picture a line, # begins a comment; - is standard input.",
+      valueName: "file"))
+  var list: [String] = []
+
+  @Flag(name: .shortAndLong, help: "Enter folders inside folders.")
+  var recursive = false
+
+  func validate() throws {
+    if inputs.isEmpty && list.isEmpty {
+      throw ValidationError("No picture is named. Give files, folders, --list FILE or -.")
+    }
+    if inputs.contains("-") && list.contains("-") {
+      throw ValidationError("Standard input holds either a picture or a list, not both.")
+    }
+  }
+
+  /// The pictures that are named, at least one; what cannot be used is reported.
+  func pictures() throws -> PictureList {
+    let pictures = PictureList(inputs, lists: list, isRecursive: recursive)
+    try pictures.requirePictures(inputs)
+    return pictures
+  }
+}
