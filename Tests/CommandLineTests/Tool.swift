@@ -121,6 +121,27 @@ final class Run {
     try body()
   }
 
+  /// How the process ended; `nil` where it has not.
+  ///
+  /// Foundation now and then misses the end of a process that begins just as another one's ends, and would
+  /// wait for ever; so the system is asked as well.
+  private func waitForEnd(timeout: Double) -> (status: Int32, isSignalled: Bool)? {
+    let deadline = ContinuousClock.now + .seconds(timeout)
+    while ContinuousClock.now < deadline {
+      if ended.wait(timeout: .now() + min(timeout, 1)) == .success {
+        return (process.terminationStatus, process.terminationReason == .uncaughtSignal)
+      }
+      var info = siginfo_t()
+      let id = id_t(process.processIdentifier)
+      if waitid(P_PID, id, &info, WEXITED | WNOHANG | WNOWAIT) == 0, info.si_signo == SIGCHLD,
+        ended.wait(timeout: .now() + 1) != .success
+      {
+        return (info._sifields._sigchld.si_status, info.si_code != CLD_EXITED)
+      }
+    }
+    return nil
+  }
+
   private static func file(_ url: URL) throws -> FileHandle {
     _ = FileManager.default.createFile(atPath: url.path, contents: nil)
     return try FileHandle(forWritingTo: url)
@@ -129,17 +150,17 @@ final class Run {
   var isRunning: Bool { process.isRunning }
 
   func finish(timeout: Double = 300) throws -> Tool.Outcome {
-    let isInTime = ended.wait(timeout: .now() + timeout) == .success
+    var ending = waitForEnd(timeout: timeout)
+    let isInTime = ending != nil
     if !isInTime {
       kill(process.processIdentifier, SIGKILL)
-      ended.wait()
+      ending = waitForEnd(timeout: 60)
     }
     defer { try? FileManager.default.removeItem(at: streams) }
     #expect(isInTime, "ended only after \(timeout) s: \(process.arguments ?? [])")
     let time = (ContinuousClock.now - start).components
     return Tool.Outcome(
-      status: process.terminationStatus,
-      isSignalled: process.terminationReason == .uncaughtSignal,
+      status: ending?.status ?? SIGKILL, isSignalled: ending?.isSignalled ?? true,
       output: try Data(contentsOf: streams.appending(path: "out")),
       errors: String(
         decoding: try Data(contentsOf: streams.appending(path: "err")), as: UTF8.self),
