@@ -167,8 +167,7 @@ package struct PyramidVisionTransformer: ClassifyingBackbone {
   private func embed(_ x: Tensor, _ stage: Stage, _ pass: ForwardPass) -> (Tensor, Grid) {
     let map = pass.handOut(
       stage.embedding(x, pass), as: IntermediateNames.patchEmbedding(stage.index))
-    let position = stage.position(map.grid, pass)
-    return (pass.add(map.asTokens, position, layer: stage.path), map.grid)
+    return (stage.position.added(to: map, layer: stage.path, pass), map.grid)
   }
 
   private func run(

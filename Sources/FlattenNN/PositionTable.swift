@@ -66,6 +66,17 @@ public final class PositionTable: Sendable {
     }
   }
 
+  /// The positions added to a map, once: what is resized for it is not kept.
+  ///
+  /// - Parameter x: `[B, H, W, C]`.
+  /// - Returns: `[B, N, C]`.
+  public func added(to x: Tensor, layer: String, _ pass: ForwardPass) -> Tensor {
+    if x.grid == table.grid || leadingRows != nil {
+      return pass.add(x.asTokens, self(x.grid, pass), layer: layer)
+    }
+    return pass.addResized(x, [table], alignCorners: false, layer: layer).asTokens
+  }
+
   /// The table for a grid: `[N, C]`, or `[leading + N, C]` where leading rows are kept.
   public func callAsFunction(_ grid: Grid, _ pass: ForwardPass) -> Tensor {
     if grid == table.grid, leadingRows == nil {

@@ -144,13 +144,15 @@ extension ForwardPass {
   ///
   /// - Parameters:
   ///   - base: `[B, H, W, C]`.
-  ///   - maps: of as many channels.
+  ///   - maps: of as many channels; of B items, or of one for all alike.
   package func addResized(
     _ base: Tensor, _ maps: [Tensor], alignCorners: Bool, layer: String
   ) -> Tensor {
     let (batch, height, width, channels) = base.mapShape(layer)
     precondition(
-      maps.allSatisfy { $0.shape.first == batch && $0.shape.last == channels },
+      maps.allSatisfy {
+        ($0.shape.first == batch || $0.shape.first == 1) && $0.shape.last == channels
+      },
       "\(layer): \(maps.map(\.shape)) do not add to \(base.shape)")
     if maps.isEmpty { return base }
     let resizes = maps.map {
@@ -214,7 +216,8 @@ private struct BilinearResize {
     _ row: Int, addedTo base: UnsafePointer<Float>?, into out: UnsafeMutablePointer<Float>
   ) {
     let length = source.shape[2] * source.shape[3]
-    let image = source.pointer + row / vertical.count * source.shape[1] * length
+    let item = source.shape[0] == 1 ? 0 : row / vertical.count
+    let image = source.pointer + item * source.shape[1] * length
     horizontal.write(
       row % vertical.count, of: vertical, channels: source.shape[3],
       rows: { image + $0 * length }, addedTo: base, into: out)

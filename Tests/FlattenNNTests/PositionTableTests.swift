@@ -73,6 +73,19 @@ import Testing
     #expect(failures.withLock { $0 } == 0)
   }
 
+  /// The sum is the table's rows added to each item, whether they are made on the way or not.
+  @Test(arguments: [(3, 5), (4, 9), (1, 1)]) func addedToAMap(grid: (Int, Int)) throws {
+    let table = try table(.noise([1, 15, 18], seed: 1), native: Grid(3, 5))
+    let x = Tensor.noise([2, grid.0, grid.1, 18], seed: 2)
+    let sum = table.added(to: x, layer: "pos", pass())
+    let rows = table(Grid(grid.0, grid.1), pass()).elements
+    #expect(sum.shape == [2, grid.0 * grid.1, 18])
+    let worst = sum.elements.indices.map { index in
+      abs(sum.elements[index] - (x.elements[index] + rows[index % rows.count]))
+    }.max()
+    #expect(try #require(worst) <= 1e-6)
+  }
+
   @Test func aDryRunKeepsNothing() throws {
     let table = try table(.noise([1, 15, 4], seed: 1), native: Grid(3, 5))
     let dry = ForwardPass(threads: ThreadPool(threads: 1), isDryRun: true)
