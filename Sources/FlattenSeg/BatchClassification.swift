@@ -30,6 +30,8 @@ public struct BatchClassification: Sendable {
   public let classifier: Classifier
   /// Larger pictures are refused.
   public var limits = DecodingLimits()
+  /// The picture that was begun before the model was there.
+  public var ahead: PictureAhead?
 
   /// Makes a batch.
   public init(_ classifier: Classifier) { self.classifier = classifier }
@@ -44,10 +46,10 @@ public struct BatchClassification: Sendable {
     _ sources: [PictureSource], shouldStop: @escaping @Sendable () -> Bool = { false },
     onOutcome: @escaping @Sendable (Outcome) -> Void
   ) {
-    let limits = limits
+    let (limits, ahead) = (limits, ahead)
     OverlappedPipeline.run(
       sources, shouldStop: shouldStop,
-      read: { try $0.decode(limits: limits) },
+      read: { try ahead?.take($0) ?? $0.decode(limits: limits) },
       compute: { _, decoded in
         let picture = decoded.value
         let start = ContinuousClock.now

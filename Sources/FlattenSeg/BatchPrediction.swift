@@ -45,6 +45,8 @@ public struct BatchPrediction: Sendable {
   public var outputs: PredictionOutputs
   /// Larger pictures are refused.
   public var limits = DecodingLimits()
+  /// The picture that was begun before the model was there.
+  public var ahead: PictureAhead?
 
   /// Makes a batch.
   public init(
@@ -77,16 +79,17 @@ public struct BatchPrediction: Sendable {
     onOutcome: @escaping @Sendable (Outcome) -> Void
   ) {
     let outputs = outputs
-    let limits = limits
+    let (limits, ahead) = (limits, ahead)
     OverlappedPipeline.run(
       sources, shouldStop: shouldStop,
-      read: { source in try Self.read(source, outputs, limits) },
+      read: { source in try Self.read(source, outputs, limits, ahead) },
       compute: { source, loaded in try compute(source, loaded) },
       write: { source, result in onOutcome(Self.finish(source, result, outputs)) })
   }
 
   private static func read(
-    _ source: PictureSource, _ outputs: PredictionOutputs, _ limits: DecodingLimits
+    _ source: PictureSource, _ outputs: PredictionOutputs, _ limits: DecodingLimits,
+    _ ahead: PictureAhead?
   ) throws -> Loaded {
     if let files = outputs.files(for: source) {
       if outputs.existing == .skip, FileIdentity(path: files.mask) != nil {
@@ -100,7 +103,7 @@ public struct BatchPrediction: Sendable {
           reason: "exists already; give --overwrite to replace it or --skip-existing to keep it")
       }
     }
-    return .picture(try source.decode(limits: limits))
+    return .picture(try ahead?.take(source) ?? source.decode(limits: limits))
   }
 
   private func compute(_ source: PictureSource, _ loaded: Loaded) throws -> Made {

@@ -34,9 +34,11 @@ struct ClassifyCommand: ParsableCommand {
 
   func run() throws {
     let pictures = try input.pictures()
+    let ahead = pictures.sources.first.flatMap { PictureAhead($0, limits: reporting.limits) }
     let classifier = try model.load()
     var batch = BatchClassification(classifier)
     batch.limits = reporting.limits
+    batch.ahead = ahead
     if reporting.verbose { Output.error(classifier.summary) }
 
     let tally = Mutex(BatchTally())

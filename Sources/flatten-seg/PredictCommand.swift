@@ -87,10 +87,12 @@ struct PredictCommand: ParsableCommand {
     outputs.hasProbabilities = probabilities
     try outputs.check(pictures.sources)
 
+    let ahead = pictures.sources.first.flatMap { PictureAhead($0, limits: reporting.limits) }
     let segmenter = try model.load()
     var batch = BatchPrediction(
       segmenter, options: try inference.options(for: segmenter), outputs: outputs)
     batch.limits = reporting.limits
+    batch.ahead = ahead
     if reporting.verbose { Output.error(segmenter.summary) }
 
     let tally = Mutex(BatchTally())
