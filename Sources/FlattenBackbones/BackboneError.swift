@@ -1,5 +1,6 @@
 import FlattenConfig
 import FlattenFiles
+import FlattenTensor
 
 /// Why a backbone could not be called or built, where no file is to blame.
 public enum BackboneError: Error, CustomStringConvertible, Sendable, Equatable {
@@ -12,7 +13,7 @@ public enum BackboneError: Error, CustomStringConvertible, Sendable, Equatable {
   /// The number of samples is not that of a picture of this size.
   case sampleCount(found: Int, width: Int, height: Int)
   /// A batch that is not `[B, H, W, channels]`.
-  case batchShape(found: [Int], channels: Int)
+  case batchShape(found: Shape, channels: Int)
   /// A picture has three channels, the model takes another number.
   case noPictures(channels: Int)
   /// A name that the model hands nothing out under, and those it has.

@@ -118,8 +118,10 @@ private struct CrossShapedAttention: TokenAttention {
       return attention(q, kv: kv, grid: grid, pass)
     case .softmax(let branches):
       let width = channels / branches.count
-      let stripes = branches.enumerated().map { index, branch in
-        branch(q, kv: kv, channels: index * width..<(index + 1) * width, grid: grid, pass)
+      var stripes: ShortList<(windows: Tensor, layout: WindowLayout)> = []
+      for (index, branch) in branches.enumerated() {
+        stripes.append(
+          branch(q, kv: kv, channels: index * width..<(index + 1) * width, grid: grid, pass))
       }
       return pass.joinWindows(stripes, layer: "\(path).joined").asTokens
     }
@@ -197,9 +199,9 @@ package struct CSwinTransformer: ClassifyingBackbone {
     intermediateNames = IntermediateNames.all(blocks: c.depths)
   }
 
-  package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> [Tensor] {
+  package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> ShortList<Tensor> {
     var map = stemNorm(stem(x, pass), pass)  // [B, H / 4, W / 4, C]
-    var outputs: [Tensor] = []
+    var outputs: ShortList<Tensor> = []
     for (index, stage) in stages.enumerated() {
       map = stage.merging?(map, pass) ?? map  // [B, H / 2, W / 2, 2C]
       pass.handOut(map, as: IntermediateNames.patchEmbedding(index))

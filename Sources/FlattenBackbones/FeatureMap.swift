@@ -74,6 +74,6 @@ public struct FeatureMap: Sendable {
   /// - Throws: `FileError` of kind `.unwritable`.
   public func writeNPY(to path: String) throws {
     let map = nchw()
-    try NumpyFile.write(map.elements, shape: map.shape, to: path)
+    try NumpyFile.write(map.elements, shape: Array(map.shape), to: path)
   }
 }

@@ -28,7 +28,7 @@ public struct Intermediate: Sendable {
     self.name = name
     let (batch, channels) = (tensor.shape[0], tensor.shape[tensor.shape.count - 1])
     let count = grid.height * grid.width
-    let shape = [batch, grid.height, grid.width, channels]
+    let shape: Shape = [batch, grid.height, grid.width, channels]
     let leading = tensor.count / (batch * channels) - count
     if leading == 0 {
       classToken = nil

@@ -137,8 +137,8 @@ package struct PyramidVisionTransformer: ClassifyingBackbone {
     return Grid(squareOf: shape[1]) == nil
   }
 
-  package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> [Tensor] {
-    var maps: [Tensor] = []
+  package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> ShortList<Tensor> {
+    var maps: ShortList<Tensor> = []
     for stage in stages {
       let (tokens, grid) = embed(maps.last ?? x, stage, pass)
       let map = run(consume tokens, grid, stage, pass).asMap(grid)
@@ -159,8 +159,10 @@ package struct PyramidVisionTransformer: ClassifyingBackbone {
       map = run(tokens, grid, stage, pass).asMap(grid)
     }
     let (tokens, grid) = embed(map, stages[3], pass)
-    let all = run(tokens.prependingToken(classToken.token), grid, stages[3], pass)
-    return classToken.norm(all.firstTokens, pass)
+    let all = run(
+      pass.joinTokens(classToken.token, tokens, layer: "cls_token"), grid, stages[3], pass)
+    let first = pass.tokens(all, 0..<1, layer: "pool")  // [B, 1, C]
+    return classToken.norm(first.reshaped(Shape(x.shape[0], pooledChannels)), pass)
   }
 
   /// A stage's tokens `[B, N, C]` with their positions added, and their grid.
@@ -176,34 +178,6 @@ package struct PyramidVisionTransformer: ClassifyingBackbone {
     var x = consume tokens
     for block in stage.blocks { x = block(x, grid: grid, pass) }
     return x
-  }
-}
-
-extension Tensor {
-  /// `[B, N, C]` with a token `[1, 1, C]` put before each item: `[B, N + 1, C]`.
-  fileprivate func prependingToken(_ token: Tensor) -> Tensor {
-    let (batch, tokens, channels) = (shape[0], shape[1], shape[2])
-    return Tensor([batch, tokens + 1, channels]) { out in
-      for item in 0..<batch {
-        let start = item * (tokens + 1) * channels
-        for index in 0..<channels { out[start + index] = token.pointer[index] }
-        for index in 0..<tokens * channels {
-          out[start + channels + index] = pointer[item * tokens * channels + index]
-        }
-      }
-    }
-  }
-
-  /// The first token of each item: `[B, N, C]` to `[B, C]`.
-  fileprivate var firstTokens: Tensor {
-    let (batch, tokens, channels) = (shape[0], shape[1], shape[2])
-    return Tensor([batch, channels]) { out in
-      for item in 0..<batch {
-        for index in 0..<channels {
-          out[item * channels + index] = pointer[item * tokens * channels + index]
-        }
-      }
-    }
   }
 }
 

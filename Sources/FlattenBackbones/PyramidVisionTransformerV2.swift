@@ -68,8 +68,8 @@ package struct PyramidVisionTransformerV2: ClassifyingBackbone {
     intermediateNames = IntermediateNames.all(blocks: c.depths)
   }
 
-  package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> [Tensor] {
-    var maps: [Tensor] = []
+  package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> ShortList<Tensor> {
+    var maps: ShortList<Tensor> = []
     for (index, stage) in stages.enumerated() {
       let map = pass.handOut(
         stage.embedding(maps.last ?? x, pass), as: IntermediateNames.patchEmbedding(index))

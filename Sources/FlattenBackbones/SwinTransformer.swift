@@ -83,7 +83,7 @@ package struct WindowedAttention: TokenAttention {
       (consume x).asMap(grid), layout, layer: "\(path).windows")
     let mixed = mixer(consume windows, layout, pass)  // [B*count, n, C]
     return pass.joinWindows(
-      [(mixed, layout)], residual: residual?.asMap(grid), layer: "\(path).joined"
+      ShortList(only: (mixed, layout)), residual: residual?.asMap(grid), layer: "\(path).joined"
     ).asTokens
   }
 }
@@ -218,10 +218,10 @@ package struct SwinTransformer: ClassifyingBackbone {
     intermediateNames = IntermediateNames.all(blocks: c.depths)
   }
 
-  package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> [Tensor] {
+  package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> ShortList<Tensor> {
     let picture = pass.padded(x, toMultipleOf: patchSize, layer: path("patch_embed.pad"))
     var map = embedding(picture, pass)  // [B, H / 4, W / 4, C]
-    var outputs: [Tensor] = []
+    var outputs: ShortList<Tensor> = []
     for (index, stage) in stages.enumerated() {
       pass.handOut(map, as: IntermediateNames.patchEmbedding(index))
       let grid = map.grid

@@ -201,10 +201,10 @@ package struct VisionTransformer: ClassifyingBackbone {
   }
 
   /// One map: the patches of the last block, normed.
-  package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> [Tensor] {
+  package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> ShortList<Tensor> {
     let (tokens, grid) = tokens(x, pass)
     let patches = pass.tokens(norm(tokens, pass), 1..<grid.count + 1, layer: path("patches"))
-    return [pass.handOut(patches.asMap(grid), as: IntermediateNames.stage(0))]
+    return ShortList(only: pass.handOut(patches.asMap(grid), as: IntermediateNames.stage(0)))
   }
 
   package var pooledChannels: Int { featureInfo[0].channels }
@@ -212,7 +212,7 @@ package struct VisionTransformer: ClassifyingBackbone {
   package func pooled(_ x: Tensor, _ pass: ForwardPass) -> Tensor {
     let (tokens, _) = tokens(x, pass)
     let classToken = pass.tokens(tokens, 0..<1, layer: path("pool"))  // [B, 1, C]
-    return norm(classToken.reshaped([x.shape[0], pooledChannels]), pass)
+    return norm(classToken.reshaped(Shape(x.shape[0], pooledChannels)), pass)
   }
 
   /// The tokens after the last block, `[B, 1 + N, C]`, and the grid of their patches.

@@ -5,10 +5,10 @@ extension Checkpoint {
   /// A view that repeats elements (stride 0) may take this many; a model's weights are none.
   private static let repeatedElementsLimit = 1 << 24
 
-  /// The tensor in single precision.
+  /// The tensor's elements in single precision, in one row: files may have more axes than tensors here.
   package func read(_ entry: TensorEntry) throws -> Tensor {
     try Self.naming(name) { try checkRepetition(entry) }
-    return try Tensor(entry.shape) { try read(entry, into: $0) }
+    return try Tensor([entry.elementCount]) { try read(entry, into: $0) }
   }
 
   /// Writes a tensor's elements, row-major and in single precision.

@@ -143,7 +143,7 @@ package final class Checkpoint: ParameterSource {
     try read(try known(name), into: buffer, on: threads)
   }
 
-  /// The tensor in single precision.
+  /// The tensor's elements in single precision, in one row.
   package func read(_ name: String) throws -> Tensor { try read(try known(name)) }
 
   private func known(_ name: String) throws -> TensorEntry {

@@ -213,7 +213,7 @@ package final class ParameterTree {
     if case .zeros = origin { return zeros(shape) }
     // Layers keep small ones as they are, which would keep all of the pool's memory.
     let isKept = shape.reduce(1, *) < Self.leastStaged
-    return try Tensor(shape, pool: isKept ? nil : packing.staging) {
+    return try Tensor(Shape(shape), pool: isKept ? nil : packing.staging) {
       try fill($0, name: name, shape: shape)
     }
   }
@@ -235,7 +235,8 @@ package final class ParameterTree {
 
   /// Zeros that all tensors of one size share: tensors are immutable once made.
   private func zeros(_ shape: [Int]) -> Tensor {
-    let count = shape.reduce(1, *)
+    let shape = Shape(shape)
+    let count = shape.elementCount
     if let known = zerosByCount[count] { return known.reshaped(shape) }
     let made = Tensor(zeros: shape)
     zerosByCount[count] = made

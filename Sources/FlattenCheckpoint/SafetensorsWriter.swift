@@ -69,7 +69,7 @@ package struct SafetensorsWriter {
       try write(
         tensors.map { name, shape in
           Part(name: name, shape: shape, type: precision.elementType) {
-            let tensor = try Tensor(shape) { try elements(name, shape, $0) }
+            let tensor = try Tensor([shape.reduce(1, *)]) { try elements(name, shape, $0) }
             try append(tensor, name: name, to: $0)
           }
         }, to: path)

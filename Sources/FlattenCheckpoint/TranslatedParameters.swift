@@ -112,6 +112,6 @@ package final class TranslatedParameters: ParameterSource {
   }
 
   private func stored(_ entry: Entry) throws -> Tensor {
-    try Tensor(entry.storedShape) { try source.read(entry.storedName, into: $0) }
+    try Tensor([entry.storedShape.reduce(1, *)]) { try source.read(entry.storedName, into: $0) }
   }
 }

@@ -31,15 +31,19 @@ package struct FeaturePyramidNetwork: Sendable {
   }
 
   /// Maps `[B, H, W, C]` of the backbone to as many maps of one width.
-  package func callAsFunction(_ maps: consuming [Tensor], _ pass: ForwardPass) -> [Tensor] {
+  package func callAsFunction(
+    _ maps: consuming ShortList<Tensor>, _ pass: ForwardPass
+  ) -> ShortList<Tensor> {
     var levels = merged(maps, pass)  // coarsest first
-    return outputs.map { $0(levels.removeLast(), pass) }
+    var made: ShortList<Tensor> = []
+    for output in outputs { made.append(output(levels.removeLast(), pass)) }
+    return made
   }
 
   /// The maps before the last convolutions, coarsest first. Each of the backbone's is let go once it is
   /// used: together with their successors they would be most of what a pass holds.
-  func merged(_ maps: consuming [Tensor], _ pass: ForwardPass) -> [Tensor] {
-    var levels: [Tensor] = []
+  func merged(_ maps: consuming ShortList<Tensor>, _ pass: ForwardPass) -> ShortList<Tensor> {
+    var levels: ShortList<Tensor> = []
     for lateral in laterals.reversed() {
       levels.append(lateral(maps.removeLast(), addingNearest: levels.last, pass))
     }

@@ -8,7 +8,7 @@ import FlattenTensor
 package protocol SegmentationHead: Sendable {
   /// - Parameter maps: `[B, H, W, C]` each, finest first. Each is let go once it is used.
   /// - Returns: logits `[B, H, W, classes]` on the finest grid.
-  func callAsFunction(_ maps: consuming [Tensor], _ pass: ForwardPass) -> Tensor
+  func callAsFunction(_ maps: consuming ShortList<Tensor>, _ pass: ForwardPass) -> Tensor
 }
 
 /// The `decode_head` section of a config: which head, and the numbers that all heads have.

@@ -42,7 +42,8 @@ package struct SemanticFPNHead: SegmentationHead {
     classifier = try c.classifier(from: tree)
   }
 
-  package func callAsFunction(_ levels: consuming [Tensor], _ pass: ForwardPass) -> Tensor {
+  package func callAsFunction(_ levels: consuming ShortList<Tensor>, _ pass: ForwardPass) -> Tensor
+  {
     levels.reverse()
     return mix(levels, pass) { level, map in entrances[level](map, pass) }
   }
@@ -51,10 +52,12 @@ package struct SemanticFPNHead: SegmentationHead {
   ///   - levels: coarsest first, so that each is let go once it is used.
   ///   - enter: a level, by its number from the finest, through its first convolution.
   func mix(
-    _ levels: consuming [Tensor], _ pass: ForwardPass, entering enter: (Int, Tensor) -> Tensor
+    _ levels: consuming ShortList<Tensor>, _ pass: ForwardPass,
+    entering enter: (Int, Tensor) -> Tensor
   ) -> Tensor {
     let finest = enter(0, levels.removeLast())
-    let coarser = (1..<entrances.count).map { level in
+    var coarser: ShortList<Tensor> = []
+    for level in 1..<entrances.count {
       let following = scaleHeads[level]
       var map = enter(level, levels.removeLast())
       for index in 0...following.count {
@@ -66,7 +69,7 @@ package struct SemanticFPNHead: SegmentationHead {
           map, height: doubled.height, width: doubled.width,
           alignCorners: alignCorners, layer: "\(path).scale_heads.\(level).upsample")
       }
-      return map
+      coarser.append(map)
     }
     let sum = pass.addResized(
       finest, coarser, alignCorners: alignCorners, layer: "\(path).sum")

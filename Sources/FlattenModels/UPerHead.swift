@@ -44,20 +44,21 @@ package struct UPerHead: SegmentationHead {
     path = tree.path
   }
 
-  package func callAsFunction(_ maps: consuming [Tensor], _ pass: ForwardPass) -> Tensor {
-    var levels = [context(maps.removeLast(), pass)]  // [B, h, w, D]; coarsest first
+  package func callAsFunction(_ maps: consuming ShortList<Tensor>, _ pass: ForwardPass) -> Tensor {
+    var coarser = context(maps.removeLast(), pass)  // [B, h, w, D]
+    var levels = ShortList(only: coarser)  // coarsest first
     for level in laterals.indices.reversed() {
       let lateral = laterals[level](maps.removeLast(), pass)
-      levels.append(
-        pass.addResized(
-          lateral, levels.suffix(1), alignCorners: alignCorners,
-          layer: "\(path).lateral_convs.\(level).sum"))
+      coarser = pass.addResized(
+        lateral, ShortList(only: coarser), alignCorners: alignCorners,
+        layer: "\(path).lateral_convs.\(level).sum")
+      levels.append(coarser)
     }
     levels.reverse()
     for level in outputs.indices { levels[level] = outputs[level](levels[level], pass) }
     let all = pass.concatenatedResized(  // [B, H, W, L D]
       levels, alignCorners: alignCorners, layer: "\(path).fpn_bottleneck.input")
-    levels.removeAll()
+    _ = consume levels
     return classifier(fusion(all, pass), pass)  // [B, H, W, classes]
   }
 }
@@ -87,13 +88,14 @@ struct PyramidPooling: Sendable {
 
   /// `[B, h, w, C]` to `[B, h, w, D]`.
   func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> Tensor {
-    let pooled = scales.indices.map { index in
-      modules[index](  // [B, scale, scale, D]
-        pass.adaptiveAveragePool(
-          x, size: scales[index], layer: "\(path).psp_modules.\(index).0"), pass)
+    var maps = ShortList(only: x)
+    for (index, scale) in scales.enumerated() {
+      let pooled = pass.adaptiveAveragePool(
+        x, size: scale, layer: "\(path).psp_modules.\(index).0")
+      maps.append(modules[index](pooled, pass))  // [B, scale, scale, D]
     }
     let all = pass.concatenatedResized(  // [B, h, w, C + 4 D]
-      [x] + pooled, alignCorners: alignCorners, layer: "\(path).bottleneck.input")
+      maps, alignCorners: alignCorners, layer: "\(path).bottleneck.input")
     return mix(all, pass)
   }
 }

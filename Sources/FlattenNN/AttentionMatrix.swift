@@ -23,7 +23,7 @@ package struct AttentionMatrix: Sendable {
   private let keys: [Float]
   /// Of each key for each token's values, where values are resized.
   private let resize: LinearTable?
-  private let parts: [UInt8]?
+  private let parts: [Int]
   /// Channels of the head.
   package let width: Int
   /// Rows.
@@ -58,7 +58,7 @@ package struct AttentionMatrix: Sendable {
     resize =
       record.reduction == .none
       ? nil : LinearTable(from: keyCount, to: tokens, alignCorners: false)
-    parts = record.layout.parts(window: window)
+    parts = (0..<record.layout.tokens).map { record.layout.part(window: window, token: $0) }
   }
 
   /// Whether convolutions of the values are added.
@@ -108,7 +108,7 @@ package struct AttentionMatrix: Sendable {
         }
       }
     }
-    if let parts {
+    if record.layout.holdsParts(window: window) {
       for key in scores.indices where parts[key] != parts[row] { scores[key] -= Self.partPenalty }
     }
   }

@@ -67,11 +67,13 @@ package struct StripeAttention: Sendable {
     let layout = layout(grid)
     let all = q.shape[2]
     let isAll = channels == 0..<all
-    let values = channels.lowerBound + all..<channels.upperBound + all
+    var keysAndValues = ShortList(only: channels)
+    keysAndValues.append(channels.lowerBound + all..<channels.upperBound + all)
     let stripesQ = pass.windows(
-      q.asMap(grid), layout, channels: isAll ? nil : [channels], layer: "\(path).stripes_q")
+      q.asMap(grid), layout, channels: isAll ? nil : ShortList(only: channels),
+      layer: "\(path).stripes_q")
     let stripesKV = pass.windows(
-      kv.asMap(grid), layout, channels: isAll ? nil : [channels, values],
+      kv.asMap(grid), layout, channels: isAll ? nil : keysAndValues,
       layer: "\(path).stripes_kv")
     pass.report(
       AttentionRecord(
@@ -108,7 +110,7 @@ package struct FocusedStripeAttention: Sendable {
     _ q: Tensor, kv: Tensor, grid: Grid, _ pass: ForwardPass
   ) -> Tensor {
     let whole = WindowLayout(wholeOf: grid.height, grid.width)
-    let mixed = mixing(q, kv: kv, whole, encodings: [encoding.parameters], pass)
+    let mixed = mixing(q, kv: kv, whole, encoding: encoding.parameters, pass)
     return encoding(kv.asMap(grid), offset: channels, residual: mixed, pass).asTokens
   }
 }

@@ -96,12 +96,12 @@ package struct FocusedMixing: Sendable {
   ///   - kv: `[B, n, 2C]`, keys first.
   ///   - layout: the windows that the N tokens are, the class token not counted.
   ///   - reduction: how the n tokens came of the N.
-  ///   - encodings: convolutions of v that the caller adds to the result, for whoever looks at the
+  ///   - encoding: a convolution of v that the caller adds to the result, for whoever looks at the
   ///     attention's matrix.
   /// - Returns: `[B, N, C]`.
   package func callAsFunction(
     _ q: Tensor, kv: Tensor, _ layout: WindowLayout, reduction: KeyReduction = .none,
-    encodings: [DepthwiseWeight] = [], _ pass: ForwardPass
+    encoding: DepthwiseWeight? = nil, _ pass: ForwardPass
   ) -> Tensor {
     let c = configuration
     let grid = layout.window
@@ -118,7 +118,7 @@ package struct FocusedMixing: Sendable {
     pass.report(
       AttentionRecord(
         layer: path, .linear, queries: focusedQ, keys: focusedK, heads: c.heads, layout: layout,
-        reduction: reduction, depthwise: [depthwise.parameters] + encodings))
+        reduction: reduction, depthwise: [depthwise.parameters] + (encoding.map { [$0] } ?? [])))
     let mixed = pass.linearAttention(
       focusedQ, focusedK, kv: kv, heads: c.heads, layer: "\(path).attention")  // [B, N, C]
 

@@ -34,11 +34,11 @@ extension WindowLayout {
 extension Tensor {
   /// `[B, N, C]` as `[B, H, W, C]`; the same memory.
   public func asMap(_ grid: Grid) -> Tensor {
-    reshaped([shape[0], grid.height, grid.width, shape[2]])
+    reshaped(Shape(shape[0], grid.height, grid.width, shape[2]))
   }
 
   /// `[B, H, W, C]` as `[B, N, C]`; the same memory.
-  public var asTokens: Tensor { reshaped([shape[0], shape[1] * shape[2], shape[3]]) }
+  public var asTokens: Tensor { reshaped(Shape(shape[0], shape[1] * shape[2], shape[3])) }
 
   /// The grid of a map `[B, H, W, C]`.
   public var grid: Grid { Grid(shape[1], shape[2]) }

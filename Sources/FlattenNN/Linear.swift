@@ -65,8 +65,10 @@ public struct QueryKeyValue: Sendable {
 extension Tensor {
   /// Some rows of the first axis, copied.
   fileprivate func rows(_ range: Range<Int>) -> Tensor {
-    let size = shape.dropFirst().reduce(1, *)
-    return Tensor([range.count] + shape.dropFirst()) { out in
+    var selected = shape
+    selected[0] = range.count
+    let size = count / shape[0]
+    return Tensor(selected) { out in
       for index in out.indices { out[index] = pointer[range.lowerBound * size + index] }
     }
   }

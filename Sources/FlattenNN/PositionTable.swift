@@ -74,13 +74,13 @@ public final class PositionTable: Sendable {
     if x.grid == table.grid || leadingRows != nil {
       return pass.add(x.asTokens, self(x.grid, pass), layer: layer)
     }
-    return pass.addResized(x, [table], alignCorners: false, layer: layer).asTokens
+    return pass.addResized(x, ShortList(only: table), alignCorners: false, layer: layer).asTokens
   }
 
   /// The table for a grid: `[N, C]`, or `[leading + N, C]` where leading rows are kept.
   public func callAsFunction(_ grid: Grid, _ pass: ForwardPass) -> Tensor {
     if grid == table.grid, leadingRows == nil {
-      return table.reshaped([grid.count, table.shape[3]])
+      return table.reshaped(Shape(grid.count, table.shape[3]))
     }
     if let known = resized.withLock({ $0[grid] }) { return known }
     // Beside the pass, as it is no operator of the model; and not in its memory, which is for what comes
@@ -90,7 +90,7 @@ public final class PositionTable: Sendable {
       table, height: grid.height, width: grid.width, alignCorners: false, layer: ""
     ).asTokens
     if let leadingRows { rows = tables.joinTokens(leadingRows, rows, layer: "") }
-    let made = rows.reshaped([rows.shape[1], rows.shape[2]])
+    let made = rows.reshaped(Shape(rows.shape[1], rows.shape[2]))
     if pass.isDryRun { return made }
     resized.withLock { known in
       if known.count >= Self.kept { known.removeAll() }

@@ -38,7 +38,7 @@ package final class RelativePositionBias: Sendable {
     let (side, heads) = (table.shape[0], table.shape[2])
     precondition(
       2 * max(window.height, window.width) - 1 <= side, "a bias of \(side) offsets for \(window)")
-    let shape = [heads, window.count, window.count]
+    let shape: Shape = [heads, window.count, window.count]
     if pass.isDryRun { return Tensor(uninitialized: shape) }
     if let known = expanded.withLock({ $0[window] }) { return known }
     let made = Tensor(shape) { out in

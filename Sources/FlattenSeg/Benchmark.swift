@@ -90,7 +90,8 @@ public struct Benchmark: Sendable {
     let layers = runs[0].records.indices.map { index in
       let record = runs[0].records[index]
       return Layer(
-        name: record.layer, kind: record.kind.rawValue, shape: record.shape, macs: record.macs,
+        name: record.layer, kind: record.kind.rawValue, shape: Array(record.shape),
+        macs: record.macs,
         bytes: record.bytes, seconds: median(runs.map { $0.records[index].seconds }))
     }
     return Benchmark(

@@ -60,7 +60,7 @@ public struct ModelProfile: Sendable {
     layers = records.map { record in
       let isFirst = counted.insert(record.layer).inserted
       return Layer(
-        name: record.layer, kind: record.kind.rawValue, shape: record.shape,
+        name: record.layer, kind: record.kind.rawValue, shape: Array(record.shape),
         parameters: isFirst ? owners[record.layer] ?? 0 : 0, macs: record.macs)
     }
     parameters = tree.parameterCount

@@ -11,16 +11,16 @@ extension ForwardPass {
   ///   - position: `[N, C]`, added to x first.
   /// - Returns: `[B, N, C]`.
   public func focus(
-    _ x: Tensor, position: Tensor? = nil, _ map: FocusMap, layer: String
+    _ x: Tensor, position: Tensor? = nil, _ map: FocusMap, layer: @autoclosure () -> String
   ) -> Tensor {
-    let (batch, tokens, stride) = x.tokenShape(layer)
+    let (batch, tokens, stride) = x.tokenShape(layer())
     let channels = map.inverseScale.count
     precondition(
-      position.map { $0.shape == [tokens, channels] } ?? true,
-      "\(layer): position is \(position?.shape ?? []), keys [\(tokens), \(channels)]")
+      position.map { $0.shape == Shape(tokens, channels) } ?? true,
+      "\(layer()): position is \(position?.shape ?? []), keys [\(tokens), \(channels)]")
     let kernels = kernels
     let reading = batch * tokens * channels + (position?.count ?? 0)
-    return output([batch, tokens, channels], .focus, layer: layer, reading: reading) { y in
+    return output(Shape(batch, tokens, channels), .focus, layer: layer(), reading: reading) { y in
       for item in 0..<batch {
         chunks(tokens, of: 128) { rows in
           let row = item * tokens + rows.lowerBound
@@ -40,18 +40,20 @@ extension ForwardPass {
   ///   - q: `[B, N, C]`.
   ///   - kv: `[B, n, 2C]`, keys first.
   /// - Returns: `[B, N, C]`.
-  public func softmaxAttention(_ q: Tensor, kv: Tensor, heads: Int, layer: String) -> Tensor {
-    let (batch, queries, channels) = q.tokenShape(layer)
+  public func softmaxAttention(
+    _ q: Tensor, kv: Tensor, heads: Int, layer: @autoclosure () -> String
+  ) -> Tensor {
+    let (batch, queries, channels) = q.tokenShape(layer())
     let keys = kv.shape[1]
     let width = channels / heads
     precondition(
-      kv.shape == [batch, keys, 2 * channels] && width * heads == channels,
-      "\(layer): q \(q.shape), kv \(kv.shape), \(heads) heads")
+      kv.shape == Shape(batch, keys, 2 * channels) && width * heads == channels,
+      "\(layer()): q \(q.shape), kv \(kv.shape), \(heads) heads")
     let kernels = kernels
     let scale = 1 / Float(width).squareRoot()
     let macs = 2 * batch * queries * keys * channels
     let reading = q.count + kv.count
-    return output(q.shape, .softmaxAttention, layer: layer, macs: macs, reading: reading) { y in
+    return output(q.shape, .softmaxAttention, layer: layer(), macs: macs, reading: reading) { y in
       let keyCount = Engine.packedCount(depth: width, columns: keys)
       let valueCount = Engine.packedCount(depth: keys, columns: width)
       let packedCount = keyCount + valueCount
@@ -93,8 +95,8 @@ extension ForwardPass {
 
 extension Tensor {
   /// The extents of a token sequence `[B, N, C]`.
-  func tokenShape(_ layer: String) -> (batch: Int, tokens: Int, channels: Int) {
-    precondition(shape.count == 3, "\(layer): tokens [B, N, C] are wanted, not \(shape)")
+  func tokenShape(_ layer: @autoclosure () -> String) -> (batch: Int, tokens: Int, channels: Int) {
+    precondition(shape.count == 3, "\(layer()): tokens [B, N, C] are wanted, not \(shape)")
     return (shape[0], shape[1], shape[2])
   }
 }

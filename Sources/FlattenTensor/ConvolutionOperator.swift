@@ -43,24 +43,23 @@ extension ForwardPass {
   /// - Returns: `[B, H', W', outputs]`.
   package func convolution(
     _ x: Tensor, _ weight: PackedConvolution, bias: Tensor?, activation: Activation = .none,
-    addingNearest coarse: Tensor? = nil, layer: String
+    addingNearest coarse: Tensor? = nil, layer: @autoclosure () -> String
   ) -> Tensor {
-    let (batch, height, width, channels) = x.mapShape(layer)
+    let (batch, height, width, channels) = x.mapShape(layer())
     let geometry = weight.geometry
     precondition(
-      weight.inputs == channels, "\(layer): x is \(x.shape), the weight takes \(weight.inputs)")
-    let shape = [
-      batch, geometry.outputSize(height), geometry.outputSize(width), weight.outputs,
-    ]
-    let macs = shape.reduce(1, *) * geometry.kernel * geometry.kernel * channels
+      weight.inputs == channels, "\(layer()): x is \(x.shape), the weight takes \(weight.inputs)")
+    let shape = Shape(
+      batch, geometry.outputSize(height), geometry.outputSize(width), weight.outputs)
+    let macs = shape.elementCount * geometry.kernel * geometry.kernel * channels
     let reading = x.count + weight.count + (coarse?.count ?? 0)
     precondition(
       coarse.map { $0.shape.first == batch && $0.shape.last == weight.outputs } ?? true,
-      "\(layer): \(coarse?.shape ?? []) does not add to \(shape)")
-    return output(shape, .convolution, layer: layer, macs: macs, reading: reading) { y in
+      "\(layer()): \(coarse?.shape ?? []) does not add to \(shape)")
+    return output(shape, .convolution, layer: layer(), macs: macs, reading: reading) { y in
       switch weight.method {
       case .winograd(let weight):
-        precondition(coarse == nil, "\(layer): only 1x1 windows add a coarser map")
+        precondition(coarse == nil, "\(layer()): only 1x1 windows add a coarser map")
         winograd(x, weight, bias: bias, activation: activation, into: y)
       case .gathered(let weight) where geometry == ConvolutionGeometry(kernel: 1):
         if let coarse {
@@ -73,7 +72,7 @@ extension ForwardPass {
           activation: activation, residual: nil,
           into: RowBlock(y, rows: pixels, columns: weight.outputs))
       case .gathered(let weight):
-        precondition(coarse == nil, "\(layer): only 1x1 windows add a coarser map")
+        precondition(coarse == nil, "\(layer()): only 1x1 windows add a coarser map")
         gathered(
           x, weight, bias: bias, geometry, activation: activation, outHeight: shape[1],
           outWidth: shape[2], into: y)
@@ -88,8 +87,8 @@ extension ForwardPass {
     addingNearest coarse: Tensor, into y: UnsafeMutablePointer<Float>
   ) {
     let (height, width, outputs) = (x.shape[1], x.shape[2], weight.outputs)
-    let rows = nearestTable(from: coarse.shape[1], to: height)
-    let columns = nearestTable(from: coarse.shape[2], to: width)
+    let rows = NearestPositions(from: coarse.shape[1], to: height)
+    let columns = NearestPositions(from: coarse.shape[2], to: width)
     chunks(x.shape[0] * height * width, of: 8 * Engine.rows) { [self] range in
       withScratch(range.count * outputs) { residual in
         for (index, pixel) in range.enumerated() {
@@ -183,21 +182,21 @@ extension ForwardPass {
   /// - Returns: `[B, H, W, C]`.
   package func depthwiseConvolution(
     _ x: Tensor, offset: Int = 0, _ weight: Tensor, bias: Tensor?, kernel: Int,
-    activation: Activation = .none, residual: Tensor? = nil, layer: String
+    activation: Activation = .none, residual: Tensor? = nil, layer: @autoclosure () -> String
   ) -> Tensor {
-    let (batch, height, width, stride) = x.mapShape(layer)
+    let (batch, height, width, stride) = x.mapShape(layer())
     let channels = weight.shape[1]
-    let shape = [batch, height, width, channels]
+    let shape = Shape(batch, height, width, channels)
     precondition(
       weight.shape[0] == kernel * kernel && kernel % 2 == 1 && offset + channels <= stride,
-      "\(layer): weight \(weight.shape) for kernel \(kernel) on \(x.shape)")
+      "\(layer()): weight \(weight.shape) for kernel \(kernel) on \(x.shape)")
     precondition(
-      residual.map { $0.count == shape.reduce(1, *) } ?? true,
-      "\(layer): residual is \(residual?.shape ?? []), output \(shape)")
+      residual.map { $0.count == shape.elementCount } ?? true,
+      "\(layer()): residual is \(residual?.shape ?? []), output \(shape)")
     let kernels = kernels
-    let macs = shape.reduce(1, *) * kernel * kernel
-    let reading = shape.reduce(1, *) + weight.count + (residual?.count ?? 0)
-    return output(shape, .depthwiseConvolution, layer: layer, macs: macs, reading: reading) { y in
+    let macs = shape.elementCount * kernel * kernel
+    let reading = shape.elementCount + weight.count + (residual?.count ?? 0)
+    return output(shape, .depthwiseConvolution, layer: layer(), macs: macs, reading: reading) { y in
       let rowLength = width * channels
       threads.run(batch * height) { task in
         let image = x.pointer + task / height * height * width * stride + offset
@@ -212,8 +211,10 @@ extension ForwardPass {
 
 extension Tensor {
   /// The extents of a feature map `[B, H, W, C]`.
-  func mapShape(_ layer: String) -> (batch: Int, height: Int, width: Int, channels: Int) {
-    precondition(shape.count == 4, "\(layer): a map [B, H, W, C] is wanted, not \(shape)")
+  func mapShape(_ layer: @autoclosure () -> String) -> (
+    batch: Int, height: Int, width: Int, channels: Int
+  ) {
+    precondition(shape.count == 4, "\(layer()): a map [B, H, W, C] is wanted, not \(shape)")
     return (shape[0], shape[1], shape[2], shape[3])
   }
 }

@@ -183,14 +183,15 @@ extension ForwardPass {
   /// - Parameter x: `[B, H, W, inputs]`.
   /// - Returns: `[B, H, W, outputs]`.
   package func convolutionPair(
-    _ x: Tensor, _ pair: PackedConvolutionPair, activation: Activation, layer: String
+    _ x: Tensor, _ pair: PackedConvolutionPair, activation: Activation,
+    layer: @autoclosure () -> String
   ) -> Tensor {
-    let (batch, height, width, channels) = x.mapShape(layer)
+    let (batch, height, width, channels) = x.mapShape(layer())
     precondition(
-      channels == pair.inputs, "\(layer): x is \(x.shape), the weight takes \(pair.inputs)")
+      channels == pair.inputs, "\(layer()): x is \(x.shape), the weight takes \(pair.inputs)")
     let weights = 9 * pair.middle * (channels + pair.outputs)
     return output(
-      [batch, height, width, pair.outputs], .convolution, layer: layer,
+      Shape(batch, height, width, pair.outputs), .convolution, layer: layer(),
       macs: batch * height * width * weights, reading: x.count + weights
     ) { y in
       let terms = BorderTerms.Layout(pair, height: height, width: width)
@@ -239,7 +240,7 @@ extension ForwardPass {
             epilogue: fk_epilogue(
               bias: border.bias.pointer, activation: FK_NONE, residual: nil, ldr: 0),
             into: terms + item * layout.count
-              + (layout.starts[task / pieces % pair.borders.count] + first) * pair.outputs,
+              + layout.start(task / pieces % pair.borders.count) + first * pair.outputs,
             stride: pair.outputs)
         }
       }
@@ -254,25 +255,21 @@ struct BorderTerms {
     let height: Int
     let width: Int
     let outputs: Int
-    let steps: [(row: Int, column: Int)]
-    /// In pixels.
-    let starts: [Int]
-    /// Floats for one map.
-    let count: Int
+    let borders: [PackedConvolutionPair.Border]
 
     init(_ pair: PackedConvolutionPair, height: Int, width: Int) {
       self.height = height
       self.width = width
       outputs = pair.outputs
-      steps = pair.borders.map(\.step)
-      var starts: [Int] = []
-      var pixels = 0
-      for border in pair.borders {
-        starts.append(pixels)
-        pixels += border.length(height: height, width: width)
-      }
-      self.starts = starts
-      count = pixels * outputs
+      borders = pair.borders
+    }
+
+    /// Floats for one map.
+    var count: Int { start(borders.count) }
+
+    /// Floats before those of a direction.
+    func start(_ index: Int) -> Int {
+      borders[..<index].reduce(0) { $0 + $1.length(height: height, width: width) } * outputs
     }
   }
 
@@ -292,12 +289,14 @@ struct BorderTerms {
       let line = y + (row - area.rows.lowerBound) * layout.width * layout.outputs
       for column in area.columns {
         let pixel = line + (column - area.columns.lowerBound) * layout.outputs
-        for (index, step) in layout.steps.enumerated()
-        where leaves(row, step.row, layout.height) && leaves(column, step.column, layout.width) {
+        for (index, border) in layout.borders.enumerated() {
+          let step = border.step
+          guard leaves(row, step.row, layout.height) && leaves(column, step.column, layout.width)
+          else { continue }
           let place = step.row == 0 ? row : step.column == 0 ? column : 0
           let term = memory + area.item * layout.count
           kernels.add_scaled(
-            pixel, term + (layout.starts[index] + place) * layout.outputs + channels.lowerBound, 1,
+            pixel, term + layout.start(index) + place * layout.outputs + channels.lowerBound, 1,
             channels.count)
         }
       }

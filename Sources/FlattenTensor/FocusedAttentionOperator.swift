@@ -66,6 +66,14 @@ package enum AttentionSource {
     }
   }
 
+  /// Elements of the values that the attention has to make.
+  var madeValueCount: Int {
+    switch self {
+    case .projected: 0
+    case .tokens(let x, _, _): x.count
+    }
+  }
+
   /// Elements that are read.
   var count: Int {
     switch self {
@@ -108,35 +116,32 @@ extension ForwardPass {
   package func focusedLinearAttention(
     _ source: AttentionSource, _ parameters: FocusedAttentionParameters,
     grid: (height: Int, width: Int), output projection: Projection? = nil, residual: Tensor? = nil,
-    layer: String
+    layer: @autoclosure () -> String
   ) -> Tensor {
     let (p, batch) = (parameters, source.batch)
     let (tokens, channels) = (grid.height * grid.width, p.position.shape[1])
-    let shape = [batch, tokens, channels]
+    let shape = Shape(batch, tokens, channels)
     precondition(
-      p.position.shape == [tokens, channels] && channels % p.heads == 0
+      p.position.shape == Shape(tokens, channels) && channels % p.heads == 0
         && (residual == nil || projection != nil && residual?.shape == shape),
-      "\(layer): position \(p.position.shape), grid \(grid), residual \(residual?.shape ?? [])")
+      "\(layer()): position \(p.position.shape), grid \(grid), residual \(residual?.shape ?? [])")
     let window = p.depthwise.kernel * p.depthwise.kernel
     var macs = batch * tokens * channels * (2 * channels / p.heads + window)
     if case .tokens = source { macs += 3 * batch * tokens * channels * channels }
     if projection != nil { macs += batch * tokens * channels * channels }
     let reading = source.count + p.position.count + (residual?.count ?? 0)
-    return output(shape, .linearAttention, layer: layer, macs: macs, reading: reading) { y in
+    return output(shape, .linearAttention, layer: layer(), macs: macs, reading: reading) { y in
       let state = LinearAttentionState(batch: batch, heads: p.heads, width: channels / p.heads)
-      let valueCount: Int
       switch source {
       case .projected(let q, let kv):
-        precondition(q.shape == shape && kv.shape == [batch, tokens, 2 * channels])
-        valueCount = 0
+        precondition(q.shape == shape && kv.shape == Shape(batch, tokens, 2 * channels))
       case .tokens(let x, let query, let keyValue):
         precondition(
           x.shape == shape && query.weight.outputs == channels
             && keyValue.weight.outputs == 2 * channels)
-        valueCount = x.count
       }
       withScratch(state.count) { states in
-        withScratch(valueCount) { memory in
+        withScratch(source.madeValueCount) { memory in
           let sweep = AttentionSweep(
             source: source, parameters: p, tokens: tokens, channels: channels,
             madeValues: memory)
@@ -215,18 +220,18 @@ extension ForwardPass {
   ///   - kv: `[B, n, 2C]`, of which the last C channels are the values.
   /// - Returns: `[B, N, C]`.
   public func linearAttention(
-    _ q: Tensor, _ k: Tensor, kv: Tensor, heads: Int, layer: String
+    _ q: Tensor, _ k: Tensor, kv: Tensor, heads: Int, layer: @autoclosure () -> String
   ) -> Tensor {
-    let (batch, queries, channels) = q.tokenShape(layer)
+    let (batch, queries, channels) = q.tokenShape(layer())
     let keys = k.shape[1]
     let width = channels / heads
     precondition(
-      k.shape == [batch, keys, channels] && kv.shape == [batch, keys, 2 * channels]
+      k.shape == Shape(batch, keys, channels) && kv.shape == Shape(batch, keys, 2 * channels)
         && width * heads == channels,
-      "\(layer): q \(q.shape), k \(k.shape), kv \(kv.shape), \(heads) heads")
+      "\(layer()): q \(q.shape), k \(k.shape), kv \(kv.shape), \(heads) heads")
     let macs = batch * heads * width * width * (keys + queries)
     let reading = q.count + 2 * k.count
-    return output(q.shape, .linearAttention, layer: layer, macs: macs, reading: reading) { y in
+    return output(q.shape, .linearAttention, layer: layer(), macs: macs, reading: reading) { y in
       let state = LinearAttentionState(batch: batch, heads: heads, width: width)
       withScratch(state.count) { states in
         makeStates(k, kv: kv, state, into: states)
@@ -423,13 +428,21 @@ private struct KeyPieces {
     cached = min(Self.cachedKeys, keys)
   }
 
-  private static let cachedKeys = 256
+  fileprivate static let cachedKeys = 256
 
   /// The parts of a piece that are summed on their own.
-  func ranges(_ piece: Int) -> some Sequence<Range<Int>> {
-    let end = min((piece + 1) * size, keys)
-    return stride(from: piece * size, to: end, by: Self.cachedKeys).lazy.map {
-      $0..<min($0 + Self.cachedKeys, end)
+  func ranges(_ piece: Int) -> Ranges {
+    Ranges(first: piece * size, end: min((piece + 1) * size, keys))
+  }
+
+  struct Ranges: Sequence, IteratorProtocol {
+    private(set) var first: Int
+    let end: Int
+
+    mutating func next() -> Range<Int>? {
+      if first >= end { return nil }
+      defer { first += KeyPieces.cachedKeys }
+      return first..<Swift.min(first + KeyPieces.cachedKeys, end)
     }
   }
 }

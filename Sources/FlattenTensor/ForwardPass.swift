@@ -20,7 +20,7 @@ package struct OperatorRecord: Sendable {
   package let layer: String
   package let kind: OperatorKind
   /// Shape of the output.
-  package let shape: [Int]
+  package let shape: Shape
   /// Multiply-accumulate operations; 0 where an operator has none worth counting.
   package let macs: Int
   /// Bytes of the inputs, the weights and the output, each counted once.
@@ -37,6 +37,9 @@ package struct OperatorRecord: Sendable {
 /// Its methods are the operators. Each writes a new tensor, divides the work among the threads, and
 /// gives the same bits whatever their number; `layer` is what records of costs call it. Shapes that do
 /// not fit end the program: they are mistakes of whoever wrote the model.
+///
+/// A second pass of one size takes nothing from the heap: tensors, the objects behind them and all that
+/// operators need on the way come from ``memory``.
 public final class ForwardPass {
   package let threads: ThreadPool
   /// Where outputs come from; `nil` takes each from the system, for what is kept.
@@ -71,11 +74,12 @@ public final class ForwardPass {
   /// Makes an operator's output and has `body` write it; skipped in a dry run.
   ///
   /// - Parameters:
-  ///   - layer: path of the layer in the checkpoint.
+  ///   - layer: path of the layer in the checkpoint; not made unless somebody looks.
   ///   - macs: multiply-accumulate operations.
   ///   - reading: elements of the inputs and weights.
   package func output(
-    _ shape: [Int], _ kind: OperatorKind, layer: String, macs: Int = 0, reading: Int,
+    _ shape: Shape, _ kind: OperatorKind, layer: @autoclosure () -> String, macs: Int = 0,
+    reading: Int,
     _ body: (UnsafeMutablePointer<Float>) -> Void
   ) -> Tensor {
     let result = Tensor(uninitialized: shape, pool: memory)
@@ -89,15 +93,14 @@ public final class ForwardPass {
     }
     onOperator?(
       OperatorRecord(
-        layer: layer, kind: kind, shape: shape, macs: macs,
+        layer: layer(), kind: kind, shape: shape, macs: macs,
         bytes: (reading + result.count) * MemoryLayout<Float>.stride, seconds: seconds))
-    if !isDryRun { onOutput?(layer, result) }
+    if !isDryRun { onOutput?(layer(), result) }
     return result
   }
 
   /// Lends memory for one piece of an operator's work; what it holds at first is anything.
   func withScratch(_ count: Int, _ body: (UnsafeMutablePointer<Float>) -> Void) {
-    // Not a tensor: pieces are many, and an object for each is an allocation of its own.
     let bytes = count * MemoryLayout<Float>.stride
     let block = memory?.take(bytes: bytes) ?? MemoryBlock(bytes: bytes)
     body(block.address.assumingMemoryBound(to: Float.self))

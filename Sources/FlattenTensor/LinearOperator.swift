@@ -28,18 +28,18 @@ extension ForwardPass {
   /// - Returns: `[..., outputs]`.
   package func linear(
     _ x: Tensor, _ weight: PackedMatrix, bias: Tensor?, activation: Activation = .none,
-    residual: Tensor? = nil, layer: String
+    residual: Tensor? = nil, layer: @autoclosure () -> String
   ) -> Tensor {
     precondition(
-      x.shape.last == weight.inputs, "\(layer): x is \(x.shape), weight takes \(weight.inputs)")
-    let rows = x.shape.dropLast().reduce(1, *)
-    let shape = Array(x.shape.dropLast()) + [weight.outputs]
+      x.shape.last == weight.inputs, "\(layer()): x is \(x.shape), weight takes \(weight.inputs)")
+    let shape = x.shape.replacingLast(with: weight.outputs)
+    let rows = shape.elementCount / weight.outputs
     precondition(
       residual.map { $0.shape == shape } ?? true,
-      "\(layer): residual is \(residual?.shape ?? []), output \(shape)")
+      "\(layer()): residual is \(residual?.shape ?? []), output \(shape)")
     let macs = rows * weight.inputs * weight.outputs
     let reading = x.count + weight.inputs * weight.outputs + (residual?.count ?? 0)
-    return output(shape, .linear, layer: layer, macs: macs, reading: reading) { y in
+    return output(shape, .linear, layer: layer(), macs: macs, reading: reading) { y in
       multiply(
         RowBlock(x.pointer, rows: rows, columns: weight.inputs), weight, bias: bias,
         activation: activation, residual: residual,
@@ -58,17 +58,18 @@ extension ForwardPass {
   ///   - residual: shape of x.
   package func mlp(
     _ x: Tensor, expand: (weight: PackedMatrix, bias: Tensor?),
-    contract: (weight: PackedMatrix, bias: Tensor?), residual: Tensor?, layer: String
+    contract: (weight: PackedMatrix, bias: Tensor?), residual: Tensor?,
+    layer: @autoclosure () -> String
   ) -> Tensor {
     let (channels, hidden) = (expand.weight.inputs, expand.weight.outputs)
     precondition(
       x.shape.last == channels && contract.weight.inputs == hidden
         && contract.weight.outputs == channels && residual.map { $0.count == x.count } ?? true,
-      "\(layer): x is \(x.shape), \(channels) to \(hidden), back to \(contract.weight.outputs)")
+      "\(layer()): x is \(x.shape), \(channels) to \(hidden), back to \(contract.weight.outputs)")
     let rows = x.count / channels
     let macs = 2 * rows * channels * hidden
     let reading = x.count + 2 * channels * hidden + (residual?.count ?? 0)
-    return output(x.shape, .linear, layer: layer, macs: macs, reading: reading) { y in
+    return output(x.shape, .linear, layer: layer(), macs: macs, reading: reading) { y in
       let x = RowBlock(x.pointer, rows: rows, columns: channels)
       let y = RowBlock(y, rows: rows, columns: channels)
       if rows < Self.fusedRows {

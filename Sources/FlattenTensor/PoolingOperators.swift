@@ -3,12 +3,15 @@ extension ForwardPass {
   /// multiple.
   ///
   /// - Parameter x: `[B, H, W, C]`.
-  public func adaptiveAveragePool(_ x: Tensor, size: Int, layer: String) -> Tensor {
-    let (batch, height, width, channels) = x.mapShape(layer)
+  public func adaptiveAveragePool(_ x: Tensor, size: Int, layer: @autoclosure () -> String)
+    -> Tensor
+  {
+    let (batch, height, width, channels) = x.mapShape(layer())
     func cell(_ index: Int, _ extent: Int) -> Range<Int> {
       index * extent / size..<((index + 1) * extent + size - 1) / size
     }
-    return output([batch, size, size, channels], .pooling, layer: layer, reading: x.count) { y in
+    return output(Shape(batch, size, size, channels), .pooling, layer: layer(), reading: x.count) {
+      y in
       threads.run(batch * size * size) { task in
         let image = x.pointer + task / (size * size) * height * width * channels
         let rows = cell(task / size % size, height)
@@ -28,11 +31,14 @@ extension ForwardPass {
   }
 
   /// Maximum over each window; the padding never wins.
-  package func maxPool(_ x: Tensor, _ geometry: ConvolutionGeometry, layer: String) -> Tensor {
-    let (batch, height, width, channels) = x.mapShape(layer)
+  package func maxPool(
+    _ x: Tensor, _ geometry: ConvolutionGeometry, layer: @autoclosure () -> String
+  ) -> Tensor {
+    let (batch, height, width, channels) = x.mapShape(layer())
     let (outHeight, outWidth) = (geometry.outputSize(height), geometry.outputSize(width))
-    return output([batch, outHeight, outWidth, channels], .pooling, layer: layer, reading: x.count)
-    { y in
+    return output(
+      Shape(batch, outHeight, outWidth, channels), .pooling, layer: layer(), reading: x.count
+    ) { y in
       threads.run(batch * outHeight) { task in
         let image = x.pointer + task / outHeight * height * width * channels
         for column in 0..<outWidth {
@@ -58,10 +64,10 @@ extension ForwardPass {
   }
 
   /// The mean over all tokens: `[B, N, C]` to `[B, C]`.
-  package func meanOverTokens(_ x: Tensor, layer: String) -> Tensor {
-    let (batch, tokens, channels) = x.tokenShape(layer)
+  package func meanOverTokens(_ x: Tensor, layer: @autoclosure () -> String) -> Tensor {
+    let (batch, tokens, channels) = x.tokenShape(layer())
     let kernels = kernels
-    return output([batch, channels], .pooling, layer: layer, reading: x.count) { y in
+    return output(Shape(batch, channels), .pooling, layer: layer(), reading: x.count) { y in
       for item in 0..<batch {
         let out = y + item * channels
         kernels.column_sums(

@@ -3,15 +3,23 @@ import FlattenKernels
 /// Source positions and weights of a linear resize along one axis, as PyTorch computes them in single
 /// precision.
 package struct LinearTable: Sendable {
-  /// The two source indices of each output index, and their weights.
-  package let first: [Int32]
-  package let second: [Int32]
-  package let firstWeight: [Float]
-  package let secondWeight: [Float]
+  /// Output indices.
+  package let count: Int
+  /// Four rows of ``count`` numbers, the first two of them integers.
+  private let memory: Tensor
 
-  package var count: Int { first.count }
+  /// The two source indices of each output index, and their weights. Valid while the table lives.
+  package var first: UnsafePointer<Int32> { indices(0) }
+  package var second: UnsafePointer<Int32> { indices(1) }
+  package var firstWeight: UnsafePointer<Float> { memory.pointer + 2 * count }
+  package var secondWeight: UnsafePointer<Float> { memory.pointer + 3 * count }
 
-  package init(from input: Int, to output: Int, alignCorners: Bool) {
+  private func indices(_ row: Int) -> UnsafePointer<Int32> {
+    UnsafeRawPointer(memory.pointer + row * count).assumingMemoryBound(to: Int32.self)
+  }
+
+  /// - Parameter pool: where the memory comes from; `nil` takes it from the system.
+  package init(from input: Int, to output: Int, alignCorners: Bool, pool: BufferPool? = nil) {
     precondition(input >= 1 && output >= 1, "cannot resize \(input) to \(output)")
     let scale: Float
     if alignCorners {
@@ -19,21 +27,21 @@ package struct LinearTable: Sendable {
     } else {
       scale = Float(input) / Float(output)
     }
-    var first: [Int32] = []
-    var second: [Int32] = []
-    var weight: [Float] = []
+    count = output
+    memory = Tensor(uninitialized: Shape(4, output), pool: pool)
+    let weights = memory.mutablePointer + 2 * output
+    let indices = UnsafeMutableRawPointer(memory.mutablePointer).bindMemory(
+      to: Int32.self, capacity: 2 * output)
     for index in 0..<output {
       let position =
         alignCorners ? scale * Float(index) : max(0, scale * (Float(index) + 0.5) - 0.5)
       let low = min(Int(position), input - 1)
-      first.append(Int32(low))
-      second.append(Int32(min(low + 1, input - 1)))
-      weight.append(min(position - Float(low), 1))
+      indices[index] = Int32(low)
+      indices[output + index] = Int32(min(low + 1, input - 1))
+      let weight = min(position - Float(low), 1)
+      weights[index] = 1 - weight
+      weights[output + index] = weight
     }
-    self.first = first
-    self.second = second
-    firstWeight = weight.map { 1 - $0 }
-    secondWeight = weight
   }
 
   /// Writes one output row of a bilinear resize whose vertical position is `row` of `vertical`.
@@ -75,7 +83,7 @@ package struct BilinearRows {
     self.sourceWidth = sourceWidth
     self.channels = channels
     kept = Tensor(
-      uninitialized: [(2 * horizontal.count + sourceWidth) * channels], pool: pool)
+      uninitialized: Shape((2 * horizontal.count + sourceWidth) * channels), pool: pool)
   }
 
   /// Writes one row of the result.
@@ -115,9 +123,16 @@ package struct BilinearRows {
 
 /// The source index of each output index of a nearest resize, as PyTorch computes it: the product of
 /// index and ratio is rounded to single precision.
-package func nearestTable(from input: Int, to output: Int) -> [Int] {
-  let scale = Float(input) / Float(output)
-  return (0..<output).map { min(Int(Float($0) * scale), input - 1) }
+struct NearestPositions {
+  private let scale: Float
+  private let last: Int
+
+  init(from input: Int, to output: Int) {
+    scale = Float(input) / Float(output)
+    last = input - 1
+  }
+
+  subscript(index: Int) -> Int { min(Int(Float(index) * scale), last) }
 }
 
 extension ForwardPass {
@@ -126,13 +141,14 @@ extension ForwardPass {
   /// - Parameters:
   ///   - x: `[B, H, W, C]`.
   public func resizeBilinear(
-    _ x: Tensor, height: Int, width: Int, alignCorners: Bool, layer: String
+    _ x: Tensor, height: Int, width: Int, alignCorners: Bool, layer: @autoclosure () -> String
   ) -> Tensor {
-    let (batch, _, _, channels) = x.mapShape(layer)
-    let shape = [batch, height, width, channels]
+    let (batch, _, _, channels) = x.mapShape(layer())
+    let shape = Shape(batch, height, width, channels)
     if shape == x.shape { return x }
-    let resize = BilinearResize(x, height: height, width: width, alignCorners: alignCorners)
-    return output(shape, .resize, layer: layer, reading: x.count) { y in
+    let resize = BilinearResize(
+      x, height: height, width: width, alignCorners: alignCorners, pool: memory)
+    return output(shape, .resize, layer: layer(), reading: x.count) { y in
       let length = width * channels
       threads.run(batch * height) { task in
         resize.write(task, addedTo: nil, into: y + task * length)
@@ -146,20 +162,20 @@ extension ForwardPass {
   ///   - base: `[B, H, W, C]`.
   ///   - maps: of as many channels; of B items, or of one for all alike.
   package func addResized(
-    _ base: Tensor, _ maps: [Tensor], alignCorners: Bool, layer: String
+    _ base: Tensor, _ maps: ShortList<Tensor>, alignCorners: Bool, layer: @autoclosure () -> String
   ) -> Tensor {
-    let (batch, height, width, channels) = base.mapShape(layer)
+    let (batch, height, width, channels) = base.mapShape(layer())
     precondition(
       maps.allSatisfy {
         ($0.shape.first == batch || $0.shape.first == 1) && $0.shape.last == channels
       },
-      "\(layer): \(maps.map(\.shape)) do not add to \(base.shape)")
+      "\(layer()): \(maps.map(\.shape)) do not add to \(base.shape)")
     if maps.isEmpty { return base }
     let resizes = maps.map {
-      BilinearResize($0, height: height, width: width, alignCorners: alignCorners)
+      BilinearResize($0, height: height, width: width, alignCorners: alignCorners, pool: memory)
     }
     let reading = base.count + maps.reduce(0) { $0 + $1.count }
-    return output(base.shape, .resize, layer: layer, reading: reading) { y in
+    return output(base.shape, .resize, layer: layer(), reading: reading) { y in
       let length = width * channels
       threads.run(batch * height) { task in
         let out = y + task * length
@@ -178,13 +194,13 @@ extension ForwardPass {
   ///   - x: `[B, n, stride]`, of which `channels` are read from `offset` on.
   /// - Returns: `[B, tokens, channels.count]`.
   package func resizeTokens(
-    _ x: Tensor, channels: Range<Int>, to tokens: Int, layer: String
+    _ x: Tensor, channels: Range<Int>, to tokens: Int, layer: @autoclosure () -> String
   ) -> Tensor {
-    let (batch, sourceTokens, stride) = x.tokenShape(layer)
-    let table = LinearTable(from: sourceTokens, to: tokens, alignCorners: false)
+    let (batch, sourceTokens, stride) = x.tokenShape(layer())
+    let table = LinearTable(from: sourceTokens, to: tokens, alignCorners: false, pool: memory)
     let count = channels.count
     let reading = batch * sourceTokens * count
-    return output([batch, tokens, count], .resize, layer: layer, reading: reading) { y in
+    return output(Shape(batch, tokens, count), .resize, layer: layer(), reading: reading) { y in
       chunks(batch * tokens, of: 256) { rows in
         for row in rows {
           let source = x.pointer + row / tokens * sourceTokens * stride + channels.lowerBound
@@ -200,15 +216,17 @@ extension ForwardPass {
 }
 
 /// A bilinear resize of a map, row by row.
-private struct BilinearResize {
+struct BilinearResize {
   let source: Tensor
   let vertical: LinearTable
   let horizontal: LinearTable
 
-  init(_ source: Tensor, height: Int, width: Int, alignCorners: Bool) {
+  init(_ source: Tensor, height: Int, width: Int, alignCorners: Bool, pool: BufferPool?) {
     self.source = source
-    vertical = LinearTable(from: source.shape[1], to: height, alignCorners: alignCorners)
-    horizontal = LinearTable(from: source.shape[2], to: width, alignCorners: alignCorners)
+    vertical = LinearTable(
+      from: source.shape[1], to: height, alignCorners: alignCorners, pool: pool)
+    horizontal = LinearTable(
+      from: source.shape[2], to: width, alignCorners: alignCorners, pool: pool)
   }
 
   /// Row `row` of the batch's rows of outputs.

@@ -13,13 +13,13 @@ extension ForwardPass {
   ///     at once, in any order.
   /// - Returns: `[..., channels]`.
   public func mapRows(
-    _ x: Tensor, channels: Int, layer: String,
+    _ x: Tensor, channels: Int, layer: @autoclosure () -> String,
     _ body: @Sendable (_ row: Span<Float>, _ out: inout MutableSpan<Float>) -> Void
   ) -> Tensor {
     let columns = x.shape.last ?? 1
     let rows = x.count / max(columns, 1)
-    let shape = x.shape.dropLast() + [channels]
-    return output(Array(shape), .elementwise, layer: layer, reading: x.count) { y in
+    let shape = x.shape.replacingLast(with: channels)
+    return output(shape, .elementwise, layer: layer(), reading: x.count) { y in
       chunks(rows, of: 64) { range in
         for row in range {
           let source = UnsafeBufferPointer(start: x.pointer + row * columns, count: columns)

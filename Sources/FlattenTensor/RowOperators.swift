@@ -17,12 +17,12 @@ extension ForwardPass {
   ///   - gamma: `[C]`.
   ///   - beta: `[C]`.
   public func layerNorm(
-    _ x: Tensor, gamma: Tensor, beta: Tensor, epsilon: Float, layer: String
+    _ x: Tensor, gamma: Tensor, beta: Tensor, epsilon: Float, layer: @autoclosure () -> String
   ) -> Tensor {
     let channels = gamma.count
-    precondition(x.shape.last == channels, "\(layer): x is \(x.shape), gamma \(gamma.shape)")
+    precondition(x.shape.last == channels, "\(layer()): x is \(x.shape), gamma \(gamma.shape)")
     let kernels = kernels
-    return output(x.shape, .layerNorm, layer: layer, reading: x.count) { y in
+    return output(x.shape, .layerNorm, layer: layer(), reading: x.count) { y in
       chunks(x.count / channels, of: 128) { rows in
         let offset = rows.lowerBound * channels
         kernels.layer_norm(
@@ -33,9 +33,9 @@ extension ForwardPass {
   }
 
   /// The exact GELU of every element.
-  public func gelu(_ x: Tensor, layer: String) -> Tensor {
+  public func gelu(_ x: Tensor, layer: @autoclosure () -> String) -> Tensor {
     let kernels = kernels
-    return output(x.shape, .elementwise, layer: layer, reading: x.count) { y in
+    return output(x.shape, .elementwise, layer: layer(), reading: x.count) { y in
       chunks(x.count, of: 1 << 15) { range in
         let out = y + range.lowerBound
         out.update(from: x.pointer + range.lowerBound, count: range.count)
@@ -45,11 +45,11 @@ extension ForwardPass {
   }
 
   /// `x + y`, where y has x's shape or is one item of its batch: `[B, N, C]` and `[N, C]`.
-  public func add(_ x: Tensor, _ y: Tensor, layer: String) -> Tensor {
+  public func add(_ x: Tensor, _ y: Tensor, layer: @autoclosure () -> String) -> Tensor {
     precondition(
-      y.count > 0 && x.count % y.count == 0 && x.shape.suffix(2) == y.shape.suffix(2),
-      "\(layer): \(x.shape) and \(y.shape) do not add")
-    return output(x.shape, .elementwise, layer: layer, reading: x.count + y.count) { out in
+      y.count > 0 && x.count % y.count == 0 && x.shape.endsLike(y.shape),
+      "\(layer()): \(x.shape) and \(y.shape) do not add")
+    return output(x.shape, .elementwise, layer: layer(), reading: x.count + y.count) { out in
       let kernels = kernels
       chunks(x.count / y.count * 8, of: 1) { pieces in
         let item = pieces.lowerBound / 8 * y.count
@@ -64,10 +64,10 @@ extension ForwardPass {
   }
 
   /// Softmax over the last axis.
-  public func softmax(_ x: Tensor, layer: String = "") -> Tensor {
+  public func softmax(_ x: Tensor, layer: @autoclosure () -> String = "") -> Tensor {
     let columns = x.shape.last ?? 1
     let kernels = kernels
-    return output(x.shape, .softmaxAttention, layer: layer, reading: x.count) { y in
+    return output(x.shape, .softmaxAttention, layer: layer(), reading: x.count) { y in
       y.update(from: x.pointer, count: x.count)
       chunks(x.count / max(columns, 1), of: 256) { rows in
         kernels.softmax(y + rows.lowerBound * columns, columns, rows.count, columns, 1)
@@ -100,7 +100,7 @@ extension Tensor {
   /// The 2-norm of each row of the last axis, squares added in single precision: `[..., 1]`.
   package func rowNorms() -> Tensor {
     let columns = shape.last ?? 1
-    return Tensor(shape.dropLast() + [1]) { out in
+    return Tensor(shape.replacingLast(with: 1)) { out in
       for row in out.indices {
         var sum: Float = 0
         for column in 0..<columns {

@@ -8,7 +8,7 @@ import Synchronization
 /// write a new one. Copies share storage.
 public struct Tensor: Sendable {
   /// The extent of each axis; an empty list is a scalar.
-  public let shape: [Int]
+  public let shape: Shape
   package let storage: TensorStorage
 
   /// Makes a tensor whose elements `fill` writes; it must write all of them.
@@ -18,36 +18,36 @@ public struct Tensor: Sendable {
   ///   - pool: where the memory comes from and returns to; `nil` takes it from the system.
   ///   - fill: receives the uninitialised elements, row-major.
   package init(
-    _ shape: [Int], pool: BufferPool? = nil,
+    _ shape: Shape, pool: BufferPool? = nil,
     fill: (UnsafeMutableBufferPointer<Float>) throws -> Void
   ) rethrows {
-    self.shape = shape
-    storage = TensorStorage(count: shape.reduce(1, *), pool: pool)
+    self.init(uninitialized: shape, pool: pool)
     try fill(storage.buffer)
   }
 
   /// Makes a tensor whose elements are not yet written; an operator's output before it runs.
-  package init(uninitialized shape: [Int], pool: BufferPool? = nil) {
+  package init(uninitialized shape: Shape, pool: BufferPool? = nil) {
     self.shape = shape
-    storage = TensorStorage(count: shape.reduce(1, *), pool: pool)
+    let count = shape.elementCount
+    storage = pool?.storage(count: count) ?? TensorStorage(count: count)
   }
 
   /// Makes a tensor from its elements in row-major order.
   ///
   /// - Precondition: `elements.count` is the product of `shape`.
-  public init(_ shape: [Int], _ elements: [Float]) {
-    let count = shape.reduce(1, *)
+  public init(_ shape: Shape, _ elements: [Float]) {
+    let count = shape.elementCount
     precondition(
       elements.count == count, "\(elements.count) elements for shape \(shape), wanted \(count)")
     self.init(shape) { _ = $0.initialize(from: elements) }
   }
 
   /// Makes a tensor of zeros.
-  package init(zeros shape: [Int]) {
+  package init(zeros shape: Shape) {
     self.init(shape) { $0.initialize(repeating: 0) }
   }
 
-  private init(shape: [Int], sharing storage: TensorStorage) {
+  private init(shape: Shape, sharing storage: TensorStorage) {
     self.shape = shape
     self.storage = storage
   }
@@ -71,14 +71,14 @@ public struct Tensor: Sendable {
   }
 
   /// The same elements under another shape of equal count; shares memory.
-  public func reshaped(_ shape: [Int]) -> Tensor {
+  public func reshaped(_ shape: Shape) -> Tensor {
     precondition(
-      shape.reduce(1, *) == count, "cannot see \(self.shape) as \(shape): element counts differ")
+      shape.elementCount == count, "cannot see \(self.shape) as \(shape): element counts differ")
     return Tensor(shape: shape, sharing: storage)
   }
 
   /// The first element's address, for kernels. Valid while the tensor lives.
-  package var pointer: UnsafePointer<Float> { UnsafePointer(storage.pointer) }
+  package var pointer: UnsafePointer<Float> { UnsafePointer(mutablePointer) }
 
   /// The first element's address, for the operator that is making this tensor.
   package var mutablePointer: UnsafeMutablePointer<Float> { storage.pointer }

@@ -6,30 +6,52 @@
   import Darwin
 #endif
 
-/// The memory behind a tensor: 64-byte aligned, given back to its pool when the last tensor goes.
+/// The memory behind a tensor: 64-byte aligned, of its own or lent by a pool.
 ///
 /// Unchecked: the contents are written by one operator before the tensor is handed on and only read
-/// after that.
+/// after that. What is lent changes only while the pool alone has the object, under the pool's lock.
 package final class TensorStorage: @unchecked Sendable {
-  package let buffer: UnsafeMutableBufferPointer<Float>
-  private let block: MemoryBlock
-  private let pool: BufferPool?
+  package private(set) var pointer: UnsafeMutablePointer<Float>
+  package private(set) var count: Int
+  /// `nil` while nobody needs the object.
+  private var block: MemoryBlock?
+  /// What the block is a part of, kept for as long as it is in use; `nil` where it is our own.
+  private var slab: Slab?
 
-  init(count: Int, pool: BufferPool?) {
-    let bytes = count * MemoryLayout<Float>.stride
-    block = pool?.take(bytes: bytes) ?? MemoryBlock(bytes: bytes)
-    buffer = UnsafeMutableBufferPointer(
-      start: block.address.assumingMemoryBound(to: Float.self), count: count)
-    self.pool = pool
+  /// Takes memory from the system.
+  init(count: Int) {
+    let block = MemoryBlock(bytes: Self.bytes(count))
+    (pointer, self.count) = (block.floats, count)
+    self.block = block
+  }
+
+  fileprivate init(_ block: MemoryBlock, of slab: Slab, count: Int) {
+    (pointer, self.count) = (block.floats, count)
+    (self.block, self.slab) = (block, slab)
   }
 
   deinit {
-    if let pool { pool.put(block) } else { block.free() }
+    if slab == nil { block?.free() }
   }
 
-  package var pointer: UnsafeMutablePointer<Float> {
-    block.address.assumingMemoryBound(to: Float.self)
+  package var buffer: UnsafeMutableBufferPointer<Float> {
+    UnsafeMutableBufferPointer(start: pointer, count: count)
   }
+
+  /// Holds other memory, after the last has been let go.
+  fileprivate func hold(_ block: MemoryBlock, of slab: Slab, count: Int) {
+    (pointer, self.count) = (block.floats, count)
+    (self.block, self.slab) = (block, slab)
+  }
+
+  /// Gives back what was lent.
+  fileprivate func letGo() -> (block: MemoryBlock, slab: Slab)? {
+    guard let block, let slab else { return nil }
+    (self.block, self.slab) = (nil, nil)
+    return (block, slab)
+  }
+
+  fileprivate static func bytes(_ count: Int) -> Int { count * MemoryLayout<Float>.stride }
 }
 
 /// An aligned piece of memory, of its own or of a pool's slab.
@@ -63,6 +85,8 @@ struct MemoryBlock: @unchecked Sendable {
   static func size(for bytes: Int) -> Int { max(bytes, 1).rounded(up: alignment) }
 
   func free() { address.deallocate() }
+
+  var floats: UnsafeMutablePointer<Float> { address.assumingMemoryBound(to: Float.self) }
 }
 
 /// Memory kept between operators, so that a repeated forward pass of one size allocates nothing.
@@ -70,79 +94,132 @@ struct MemoryBlock: @unchecked Sendable {
 /// Blocks are cut from a few large slabs and merged with their free neighbours when they come back, so
 /// what is kept stays close to what was once in use together, whatever sizes come and go. A slab that
 /// was never written to costs address space only. Safe to use from several threads.
+///
+/// The objects behind tensors are used again as well. The pool refers to each that it has lent; one that
+/// nobody else refers to any more is free, which is found out when the next is asked for.
 package final class BufferPool: Sendable {
-  private let slabs = Locked<[Slab]>([])
+  private let state = Locked(PoolState())
 
   /// Slabs are at least this large: small models need one.
   private static let leastSlab = 8 << 20
 
   package init() {}
 
-  deinit {
-    // Every tensor of the pool holds it, so nothing is in use now.
-    slabs.withLock { slabs in slabs.forEach { $0.memory.free() } }
-  }
-
   /// Bytes that lie ready for reuse.
   var idleBytes: Int {
-    slabs.withLock { slabs in slabs.reduce(0) { $0 + $1.gaps.reduce(0) { $0 + $1.count } } }
+    state.withLock { state in
+      state.collect()
+      return state.slabs.reduce(0) { $0 + $1.gaps.reduce(0) { $0 + $1.count } }
+    }
   }
 
   /// Bytes of all slabs.
-  package var heldBytes: Int {
-    slabs.withLock { slabs in slabs.reduce(0) { $0 + $1.memory.bytes } }
-  }
+  package var heldBytes: Int { state.withLock { $0.heldBytes } }
 
   /// Frees every slab of which nothing is in use.
-  package func trim() {
-    slabs.withLock { trim(&$0) }
-  }
-
-  private func trim(_ slabs: inout [Slab]) {
-    for slab in slabs where slab.isUnused { slab.memory.free() }
-    slabs.removeAll { $0.isUnused }
-  }
+  package func trim() { state.withLock { $0.trim() } }
 
   /// Sees to it that one slab has so many bytes, so that what is in use together lies together: gaps
   /// at the ends of many small slabs would fit nothing. Costs address space until it is written to.
   package func reserve(bytes: Int) {
-    slabs.withLock { slabs in
-      if slabs.contains(where: { $0.memory.bytes >= bytes }) { return }
-      trim(&slabs)
-      slabs.append(Slab(bytes: max(bytes, Self.leastSlab)))
+    state.withLock { state in
+      if state.slabs.contains(where: { $0.memory.bytes >= bytes }) { return }
+      state.trim()
+      state.slabs.append(Slab(bytes: max(bytes, Self.leastSlab)))
     }
   }
 
-  /// The smallest gap that is large enough, or the beginning of a new slab.
-  func take(bytes: Int) -> MemoryBlock {
-    let size = MemoryBlock.size(for: bytes)
-    return slabs.withLock { slabs in
-      var best: (slab: Int, gap: Int, count: Int)?
-      for (slabIndex, slab) in slabs.enumerated() {
-        for (gapIndex, gap) in slab.gaps.enumerated()
-        where gap.count >= size && gap.count < best?.count ?? .max {
-          best = (slabIndex, gapIndex, gap.count)
-        }
+  /// Memory for a tensor of `count` elements, until nobody refers to it.
+  func storage(count: Int) -> TensorStorage {
+    state.withLock { state in
+      state.collect()
+      let (block, slab) = state.take(bytes: TensorStorage.bytes(count), least: Self.leastSlab)
+      let storage: TensorStorage
+      if let spare = state.spare.popLast() {
+        spare.hold(block, of: slab, count: count)
+        storage = spare
+      } else {
+        storage = TensorStorage(block, of: slab, count: count)
       }
-      if best == nil {
-        // Doubling keeps the number of slabs, and what is lost at their ends, small.
-        let held = slabs.reduce(0) { $0 + $1.memory.bytes }
-        slabs.append(Slab(bytes: max(size, held, Self.leastSlab)))
-      }
-      return slabs[best?.slab ?? slabs.count - 1].cut(size, from: best?.gap ?? 0)
+      state.lent.append(storage)
+      return storage
     }
+  }
+
+  /// Memory until it is put back, which must be while the pool lives.
+  func take(bytes: Int) -> MemoryBlock {
+    state.withLock { $0.take(bytes: bytes, least: Self.leastSlab).block }
   }
 
   func put(_ block: MemoryBlock) {
-    slabs.withLock { slabs in
-      guard let index = slabs.firstIndex(where: { $0.contains(block) }) else { return block.free() }
-      slabs[index].merge(block)
+    state.withLock { state in
+      state.slabs.first { $0.contains(block) }?.merge(block)
     }
   }
 }
 
-/// A large piece of memory and the parts of it that are not in use.
-private struct Slab {
+/// What a pool has; its lock is held.
+private struct PoolState {
+  var slabs: [Slab] = []
+  /// What tensors have, or had.
+  var lent: [TensorStorage] = []
+  /// Objects without memory.
+  var spare: [TensorStorage] = []
+
+  var heldBytes: Int { slabs.reduce(0) { $0 + $1.memory.bytes } }
+
+  /// Takes back what only the pool refers to.
+  ///
+  /// The last release by another thread happened before, as seen here: the runtime orders it before a
+  /// check that finds one reference.
+  mutating func collect() {
+    var index = 0
+    while index < lent.count {
+      guard isKnownUniquelyReferenced(&lent[index]) else {
+        index += 1
+        continue
+      }
+      lent.swapAt(index, lent.count - 1)
+      let storage = lent.removeLast()
+      if let (block, slab) = storage.letGo() { slab.merge(block) }
+      spare.append(storage)
+    }
+  }
+
+  mutating func trim() {
+    collect()
+    slabs.removeAll { $0.isUnused }
+  }
+
+  /// The smallest gap that is large enough, or the beginning of a new slab.
+  mutating func take(bytes: Int, least: Int) -> (block: MemoryBlock, slab: Slab) {
+    let size = MemoryBlock.size(for: bytes)
+    if let found = gap(size) { return found }
+    collect()
+    if let found = gap(size) { return found }
+    // Doubling keeps the number of slabs, and what is lost at their ends, small.
+    let slab = Slab(bytes: max(size, heldBytes, least))
+    slabs.append(slab)
+    return (slab.cut(size, from: 0), slab)
+  }
+
+  private func gap(_ size: Int) -> (block: MemoryBlock, slab: Slab)? {
+    var best: (slab: Slab, gap: Int, count: Int)?
+    for slab in slabs {
+      for (index, gap) in slab.gaps.enumerated()
+      where gap.count >= size && gap.count < best?.count ?? .max {
+        best = (slab, index, gap.count)
+      }
+    }
+    return best.map { ($0.slab.cut(size, from: $0.gap), $0.slab) }
+  }
+}
+
+/// A large piece of memory and the parts of it that are not in use. It lives as long as its pool or
+/// anything that lies in it.
+///
+/// Unchecked: the gaps change under the pool's lock.
+private final class Slab: @unchecked Sendable {
   let memory: MemoryBlock
   /// Offsets, in ascending order, no two of them adjacent.
   private(set) var gaps: [Range<Int>]
@@ -152,6 +229,8 @@ private struct Slab {
     gaps = [0..<memory.bytes]
   }
 
+  deinit { memory.free() }
+
   var isUnused: Bool { gaps == [0..<memory.bytes] }
 
   func contains(_ block: MemoryBlock) -> Bool {
@@ -159,7 +238,7 @@ private struct Slab {
   }
 
   /// Takes the beginning of a gap.
-  mutating func cut(_ size: Int, from index: Int) -> MemoryBlock {
+  func cut(_ size: Int, from index: Int) -> MemoryBlock {
     let gap = gaps[index]
     if gap.count == size {
       gaps.remove(at: index)
@@ -170,7 +249,7 @@ private struct Slab {
   }
 
   /// Makes a block a gap again, one with the gaps beside it.
-  mutating func merge(_ block: MemoryBlock) {
+  func merge(_ block: MemoryBlock) {
     let start = block.address - memory.address
     var range = start..<start + block.bytes
     var index = gaps.firstIndex { $0.lowerBound > start } ?? gaps.count

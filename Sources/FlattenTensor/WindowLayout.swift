@@ -84,18 +84,19 @@ package struct WindowLayout: Sendable, Equatable {
     return (column + left - shift + columns) % columns
   }
 
-  /// For each cell of a window, which part of the map it comes from, where rolling has brought parts
-  /// together that are not neighbours; `nil` where the window holds one part only.
-  ///
-  /// Only the windows of the last row and the last column hold several.
-  package func parts(window: Int) -> [UInt8]? {
-    let isLastRow = window / columns == rows - 1
-    let isLastColumn = window % columns == columns - 1
-    guard shift > 0, isLastRow || isLastColumn else { return nil }
-    return (0..<tokens).map { token in
-      let isBelow = isLastRow && token / windowWidth >= windowHeight - shift
-      let isRight = isLastColumn && token % windowWidth >= windowWidth - shift
-      return (isBelow ? 2 : 0) + (isRight ? 1 : 0)
-    }
+  /// Whether rolling has brought parts of the map together in a window that are not neighbours: in the
+  /// last row and the last column.
+  package func holdsParts(window: Int) -> Bool {
+    shift > 0 && (isInLastRow(window) || isInLastColumn(window))
   }
+
+  /// Which of the parts a cell of such a window comes from.
+  package func part(window: Int, token: Int) -> Int {
+    let isBelow = isInLastRow(window) && token / windowWidth >= windowHeight - shift
+    let isRight = isInLastColumn(window) && token % windowWidth >= windowWidth - shift
+    return (isBelow ? 2 : 0) + (isRight ? 1 : 0)
+  }
+
+  private func isInLastRow(_ window: Int) -> Bool { window / columns == rows - 1 }
+  private func isInLastColumn(_ window: Int) -> Bool { window % columns == columns - 1 }
 }

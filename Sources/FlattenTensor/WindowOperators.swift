@@ -9,19 +9,20 @@ extension ForwardPass {
   ///   - channels: the channels to take, side by side in the result; `nil` takes all.
   /// - Returns: `[B * count, tokens, C]`; cells of the padding are zero.
   package func windows(
-    _ x: Tensor, _ layout: WindowLayout, channels: [Range<Int>]? = nil, layer: String
+    _ x: Tensor, _ layout: WindowLayout, channels: ShortList<Range<Int>>? = nil,
+    layer: @autoclosure () -> String
   ) -> Tensor {
-    let (batch, height, width, stride) = x.mapShape(layer)
+    let (batch, height, width, stride) = x.mapShape(layer())
     let taken = channels ?? [0..<stride]
     let count = taken.reduce(0) { $0 + $1.count }
     precondition(
       height == layout.height && width == layout.width
         && taken.allSatisfy { $0.lowerBound >= 0 && $0.upperBound <= stride },
-      "\(layer): channels \(taken) of \(x.shape), windows of \(layout.height)x\(layout.width)")
-    let shape = [batch * layout.count, layout.tokens, count]
+      "\(layer()): channels \(taken) of \(x.shape), windows of \(layout.height)x\(layout.width)")
+    let shape = Shape(batch * layout.count, layout.tokens, count)
     if channels == nil && layout.isWhole { return x.reshaped(shape) }
     let reading = batch * height * width * count
-    return output(shape, .elementwise, layer: layer, reading: reading) { y in
+    return output(shape, .elementwise, layer: layer(), reading: reading) { y in
       // A task copies some rows of windows; each row's cells lie side by side in the result.
       chunks(batch * layout.count * layout.windowHeight, of: 16) { lines in
         for line in lines {
@@ -56,25 +57,26 @@ extension ForwardPass {
   ///   - residual: `[B, H, W, sum of C]`, added.
   /// - Returns: `[B, H, W, sum of C]`.
   package func joinWindows(
-    _ parts: [(windows: Tensor, layout: WindowLayout)], residual: Tensor? = nil, layer: String
+    _ parts: ShortList<(windows: Tensor, layout: WindowLayout)>, residual: Tensor? = nil,
+    layer: @autoclosure () -> String
   ) -> Tensor {
     let (height, width) = (parts[0].layout.height, parts[0].layout.width)
     let batch = parts[0].windows.shape[0] / parts[0].layout.count
     let channels = parts.reduce(0) { $0 + $1.windows.shape[2] }
-    let shape = [batch, height, width, channels]
+    let shape = Shape(batch, height, width, channels)
     precondition(
       parts.allSatisfy { windows, layout in
-        windows.tokenShape(layer).batch == batch * layout.count
+        windows.tokenShape(layer()).batch == batch * layout.count
           && windows.shape[1] == layout.tokens && layout.height == height && layout.width == width
       } && residual.map { $0.shape == shape } ?? true,
-      "\(layer): windows \(parts.map(\.windows.shape)) of \(height)x\(width), "
+      "\(layer()): windows \(parts.map(\.windows.shape)) of \(height)x\(width), "
         + "residual \(residual?.shape ?? [])")
     if parts.count == 1, parts[0].layout.isWhole, residual == nil {
       return parts[0].windows.reshaped(shape)
     }
     let kernels = kernels
-    let reading = shape.reduce(1, *) * (residual == nil ? 1 : 2)
-    return output(shape, .elementwise, layer: layer, reading: reading) { y in
+    let reading = shape.elementCount * (residual == nil ? 1 : 2)
+    return output(shape, .elementwise, layer: layer(), reading: reading) { y in
       threads.run(batch * height) { task in
         let (item, row) = (task / height, task % height)
         let line = y + task * width * channels
@@ -116,20 +118,20 @@ extension ForwardPass {
   ///   - bias: `[heads, tokens, tokens]`, of each query (rows) for each key.
   /// - Returns: `[B * count, tokens, C]`.
   package func windowAttention(
-    _ q: Tensor, kv: Tensor, bias: Tensor, _ layout: WindowLayout, layer: String
+    _ q: Tensor, kv: Tensor, bias: Tensor, _ layout: WindowLayout, layer: @autoclosure () -> String
   ) -> Tensor {
-    let (windows, tokens, channels) = q.tokenShape(layer)
+    let (windows, tokens, channels) = q.tokenShape(layer())
     let heads = bias.shape[0]
     let width = channels / heads
     precondition(
       tokens == layout.tokens && windows % layout.count == 0
-        && kv.shape == [windows, tokens, 2 * channels] && bias.shape == [heads, tokens, tokens]
+        && kv.shape == Shape(windows, tokens, 2 * channels)
+        && bias.shape == Shape(heads, tokens, tokens)
         && width * heads == channels,
-      "\(layer): q \(q.shape), kv \(kv.shape), bias \(bias.shape), \(layout.count) windows")
+      "\(layer()): q \(q.shape), kv \(kv.shape), bias \(bias.shape), \(layout.count) windows")
     let macs = 2 * windows * tokens * tokens * channels
     let reading = q.count + kv.count + bias.count
-    let parts = (0..<layout.count).map { layout.parts(window: $0) }
-    return output(q.shape, .softmaxAttention, layer: layer, macs: macs, reading: reading) { y in
+    return output(q.shape, .softmaxAttention, layer: layer(), macs: macs, reading: reading) { y in
       // Rows of scores are as long as whole panels; what no key stands for gets no weight.
       let stride = Engine.usesKernels ? tokens.rounded(up: Engine.panel) : tokens
       withScratch(heads * tokens * stride) { fullBias in
@@ -146,7 +148,7 @@ extension ForwardPass {
             attend(
               q, kv, window: task / heads, head: task % heads, heads: heads,
               bias: fullBias + task % heads * tokens * stride, stride: stride,
-              parts: parts[task / heads % layout.count], into: y)
+              layout, into: y)
           }
         }
       }
@@ -159,7 +161,7 @@ extension ForwardPass {
   ///   - bias: the head's, divided by the scale of the scores, rows `stride` apart.
   private func attend(
     _ q: Tensor, _ kv: Tensor, window: Int, head: Int, heads: Int, bias: UnsafePointer<Float>,
-    stride: Int, parts: [UInt8]?, into y: UnsafeMutablePointer<Float>
+    stride: Int, _ layout: WindowLayout, into y: UnsafeMutablePointer<Float>
   ) {
     let (tokens, channels) = (q.shape[1], q.shape[2])
     let width = channels / heads
@@ -168,7 +170,7 @@ extension ForwardPass {
     let source = kv.pointer + window * tokens * 2 * channels + head * width
     let keyCount = Engine.packedCount(depth: width, columns: tokens)
     let valueCount = Engine.packedCount(depth: tokens, columns: width)
-    withScratch(keyCount + valueCount + tokens * stride) { keys in
+    withScratch(keyCount + valueCount + tokens * stride + tokens) { keys in
       let values = keys + keyCount
       let scores = values + valueCount
       Engine.pack(
@@ -182,7 +184,11 @@ extension ForwardPass {
         packed: keys, columns: 0..<stride, of: stride,
         epilogue: fk_epilogue(bias: nil, activation: FK_NONE, residual: bias, ldr: stride),
         into: scores, stride: stride)
-      if let parts {
+      if layout.holdsParts(window: window % layout.count) {
+        let parts = scores + tokens * stride
+        for token in 0..<tokens {
+          parts[token] = Float(layout.part(window: window % layout.count, token: token))
+        }
         for query in 0..<tokens {
           for key in 0..<tokens where parts[query] != parts[key] {
             scores[query * stride + key] -= Self.partPenalty * root
@@ -201,11 +207,11 @@ extension ForwardPass {
   ///
   /// - Parameter x: `[B, H, W, C]`.
   /// - Returns: `[B, ceil(H / 2), ceil(W / 2), 4C]`.
-  package func mergePatches(_ x: Tensor, layer: String) -> Tensor {
-    let (batch, height, width, channels) = x.mapShape(layer)
+  package func mergePatches(_ x: Tensor, layer: @autoclosure () -> String) -> Tensor {
+    let (batch, height, width, channels) = x.mapShape(layer())
     let (outHeight, outWidth) = ((height + 1) / 2, (width + 1) / 2)
-    let shape = [batch, outHeight, outWidth, 4 * channels]
-    return output(shape, .elementwise, layer: layer, reading: x.count) { y in
+    let shape = Shape(batch, outHeight, outWidth, 4 * channels)
+    return output(shape, .elementwise, layer: layer(), reading: x.count) { y in
       threads.run(batch * outHeight) { task in
         let image = x.pointer + task / outHeight * height * width * channels
         var out = y + task * outWidth * 4 * channels
@@ -228,11 +234,13 @@ extension ForwardPass {
   /// A map with zeros at the bottom and the right, so that both sides are multiples of `step`.
   ///
   /// - Parameter x: `[B, H, W, C]`.
-  package func padded(_ x: Tensor, toMultipleOf step: Int, layer: String) -> Tensor {
-    let (batch, height, width, channels) = x.mapShape(layer)
-    let shape = [batch, height.rounded(up: step), width.rounded(up: step), channels]
+  package func padded(_ x: Tensor, toMultipleOf step: Int, layer: @autoclosure () -> String)
+    -> Tensor
+  {
+    let (batch, height, width, channels) = x.mapShape(layer())
+    let shape = Shape(batch, height.rounded(up: step), width.rounded(up: step), channels)
     if shape == x.shape { return x }
-    return output(shape, .elementwise, layer: layer, reading: x.count) { y in
+    return output(shape, .elementwise, layer: layer(), reading: x.count) { y in
       threads.run(batch * shape[1]) { task in
         let line = y + task * shape[2] * channels
         let row = task % shape[1]

@@ -69,7 +69,7 @@ extension CommandLineTests {
         let file = folder.path("stride\(map.stride).npy")
         #expect(line == "\(file) \(map.channels) \(map.height) \(map.width) \(largest)")
         let bytes = [UInt8](try folder.read("stride\(map.stride).npy"))
-        let header = NumpyFile.header(shape: nchw.shape)
+        let header = NumpyFile.header(shape: Array(nchw.shape))
         #expect(bytes.starts(with: header) && bytes.count == header.count + 4 * nchw.count)
         let values = nchw.elements.indices.map { index in
           let start = header.count + 4 * index

@@ -261,7 +261,7 @@ import Testing
 
   @Test func wrongShapesAreRefused() throws {
     let backbone = try untrained("pvt")
-    for shape in [[64, 64, 3], [1, 64, 64, 4], [0, 64, 64, 3], [1, 3, 64, 64]] {
+    for shape: Shape in [[64, 64, 3], [1, 64, 64, 4], [0, 64, 64, 3], [1, 3, 64, 64]] {
       #expect(throws: BackboneError.batchShape(found: shape, channels: 3)) {
         try backbone(Tensor(zeros: shape))
       }

@@ -106,7 +106,7 @@ import Testing
     #expect(maps.count == stages.count)
     for (index, (map, stage)) in zip(maps, stages).enumerated() {
       let got = map.channelsFirst()
-      guard got.shape == stage["shape"].ints else {
+      guard got.shape == Shape(stage["shape"].ints) else {
         Issue.record("stage \(index + 1) is \(got.shape), expected \(stage["shape"].ints)")
         continue
       }

@@ -38,7 +38,7 @@ import Testing
   ) throws -> (shape: [Int], elements: [Float])? {
     let file = TranslatedParameters(Source([(name, shape)]), below: scope, translate)
     guard let entry = file.parameterShapes.first(where: { $0.name == ours }) else { return nil }
-    let tensor = try Tensor(entry.shape) { try file.read(ours, into: $0) }
+    let tensor = try Tensor(Shape(entry.shape)) { try file.read(ours, into: $0) }
     return (entry.shape, tensor.elements)
   }
 

@@ -1,9 +1,10 @@
+import FlattenTensor
 import TestSupport
 import Testing
 
 /// Holds bytes against a golden tensor, with the tolerance that the case states (0 for pictures).
 func expectEqual(
-  _ got: [UInt8], shape: [Int], to name: String, of fixture: FixtureCase,
+  _ got: [UInt8], shape: Shape, to name: String, of fixture: FixtureCase,
   sourceLocation: SourceLocation = #_sourceLocation
 ) throws {
   let expected = try #require(

@@ -38,7 +38,7 @@ private let preprocessCases = Fixtures.cases(kinds: ["classify_preprocess"])
     let source = try raster("image", fixture)
     let result = source.resized(width: size[1], height: size[0], by: method)
     let shape = [result.height, result.width] + (source.channels > 1 ? [source.channels] : [])
-    try expectEqual(result.samples, shape: shape, to: "resized", of: fixture)
+    try expectEqual(result.samples, shape: Shape(shape), to: "resized", of: fixture)
     if method == .nearest, source.channels == 1 {
       let map = LabelMap(
         width: source.width, height: source.height, ids: source.samples.map(UInt16.init))

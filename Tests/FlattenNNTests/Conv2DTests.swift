@@ -9,10 +9,10 @@ import Testing
   /// Convolution by its definition: x `[B, H, W, I]`, w `[O, I, k, k]`.
   private func convolved(
     _ x: Tensor, _ weight: Tensor, _ g: ConvolutionGeometry, _ finish: (Double, Int) -> Double
-  ) -> (values: [Double], shape: [Int]) {
+  ) -> (values: [Double], shape: Shape) {
     let (batch, height, width, inputs) = (x.shape[0], x.shape[1], x.shape[2], x.shape[3])
     let (xs, ws) = (x.elements, weight.elements)
-    let shape = [batch, g.outputSize(height), g.outputSize(width), weight.shape[0]]
+    let shape: Shape = [batch, g.outputSize(height), g.outputSize(width), weight.shape[0]]
     var values: [Double] = []
     for b in 0..<shape[0] {
       for row in 0..<shape[1] {

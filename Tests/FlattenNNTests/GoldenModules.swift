@@ -61,7 +61,7 @@ extension Golden {
         height: 2 * side, width: 2 * side, windowHeight: side, windowWidth: side, shift: side / 2)
       let mask = try input("mask")
       for window in 0..<4 {
-        let parts = layout.parts(window: window) ?? Array(repeating: 0, count: side * side)
+        let parts = (0..<side * side).map { layout.part(window: window, token: $0) }
         for query in 0..<side * side {
           for key in 0..<side * side {
             let penalty = mask.elements[(window * side * side + query) * side * side + key]
@@ -111,8 +111,8 @@ extension Golden {
   /// q, k or v of these cases.
   private func part(_ index: Int) throws -> Tensor {
     let qkv = try input("qkv")
-    let shape = Array(qkv.shape.dropFirst())
-    let size = shape.reduce(1, *)
+    let shape = Shape(qkv.shape.dropFirst())
+    let size = shape.elementCount
     return Tensor(shape, Array(qkv.elements[index * size..<(index + 1) * size]))
   }
 
@@ -134,6 +134,6 @@ extension Tensor {
       values += left[row * own..<row * own + own]
       values += right[row * others..<row * others + others]
     }
-    return Tensor(shape.dropLast() + [own + others], values)
+    return Tensor(shape.replacingLast(with: own + others), values)
   }
 }

@@ -17,7 +17,7 @@ final class Parameters: ParameterSource {
   }
 
   var parameterShapes: [(name: String, shape: [Int], isFloatingPoint: Bool)] {
-    tensors.map { ($0.name, claimedShape ?? $0.tensor.shape, true) }
+    tensors.map { ($0.name, claimedShape ?? Array($0.tensor.shape), true) }
   }
 
   func read(_ name: String, into buffer: UnsafeMutableBufferPointer<Float>) throws {
@@ -33,7 +33,7 @@ final class Parameters: ParameterSource {
 
 extension Tensor {
   /// Numbers without a pattern, between -1 and 1 before the offset, the same for the same seed.
-  static func noise(_ shape: [Int], seed: Int, offset: Float = 0) -> Tensor {
+  static func noise(_ shape: Shape, seed: Int, offset: Float = 0) -> Tensor {
     var state = UInt64(seed) &* 0x9e37_79b9_7f4a_7c15 &+ 1
     let values = (0..<shape.reduce(1, *)).map { _ -> Float in
       state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
@@ -43,7 +43,7 @@ extension Tensor {
   }
 
   /// What differs from the definition by more than a few roundings of the largest element, or `nil`.
-  func mismatch(_ expected: [Double], _ shape: [Int]) -> String? {
+  func mismatch(_ expected: [Double], _ shape: Shape) -> String? {
     Comparison.mismatch(
       elements, shape: self.shape, expected: expected, expectedShape: shape,
       atol: 3e-6 * max(expected.map(abs).max() ?? 0, 1e-3))

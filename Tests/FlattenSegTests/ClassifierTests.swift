@@ -37,7 +37,7 @@ import Testing
     let x = input.afterwards.normalised(
       input.prepared(picture), minimum: 1, pool: BufferPool())
     let got = x.channelsFirst()
-    #expect(golden.mismatch("x", got.reshaped(Array(got.shape.dropFirst()))) == nil)
+    #expect(golden.mismatch("x", got.reshaped(Shape(got.shape.dropFirst()))) == nil)
     #expect(input.nominalSize == PixelSize(height: side, width: side))
   }
 

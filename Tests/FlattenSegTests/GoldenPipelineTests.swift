@@ -47,7 +47,7 @@ import Testing
     if !tta.isNull { try checkAugmentation(golden, segmenter, picture) }
 
     // Fused and in one piece agree: the labels are the best class of the scores that were handed out.
-    let best = logits.tensor.reshaped([1] + logits.tensor.shape).channelsLast().argmax()
+    let best = logits.tensor.reshaped(Shape([1] + logits.tensor.shape)).channelsLast().argmax()
     #expect(best == result.labels.ids)
   }
 
@@ -115,7 +115,7 @@ import Testing
 /// Puts bands of scores together: `[classes, height, width]`.
 final class ScoreCollector: Sendable {
   private let values: Mutex<[Float]>
-  private let shape: [Int]
+  private let shape: Shape
 
   init(classes: Int, height: Int, width: Int) {
     shape = [1, height, width, classes]
@@ -133,7 +133,7 @@ final class ScoreCollector: Sendable {
 
   var tensor: Tensor {
     let map = Tensor(shape, values.withLock { $0 }).channelsFirst()
-    return map.reshaped(Array(map.shape.dropFirst()))
+    return map.reshaped(Shape(map.shape.dropFirst()))
   }
 }
 

@@ -111,7 +111,7 @@ import Testing
     func item(_ x: Tensor, _ index: Int) -> Tensor {
       let count = x.count / 2
       return Tensor(
-        [1] + x.shape.dropFirst(), Array(x.elements[index * count..<(index + 1) * count]))
+        Shape([1] + x.shape.dropFirst()), Array(x.elements[index * count..<(index + 1) * count]))
     }
     let pass = pass()
     let linear = pass.linearAttention(q, k, kv: kv, heads: c.heads, layer: "")

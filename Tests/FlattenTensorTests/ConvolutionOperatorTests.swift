@@ -4,12 +4,12 @@ import Testing
 
 @Suite struct ConvolutionOperatorTests {
   struct Case: Sendable, CustomTestStringConvertible {
-    let shape: [Int]
+    let shape: Shape
     let outputs: Int
     let geometry: ConvolutionGeometry
 
     init(
-      _ shape: [Int], _ outputs: Int, kernel: Int, stride: Int = 1, padding: Int = 0,
+      _ shape: Shape, _ outputs: Int, kernel: Int, stride: Int = 1, padding: Int = 0,
       dilation: Int = 1
     ) {
       self.shape = shape
@@ -67,7 +67,7 @@ import Testing
       }
       return count
     }
-    let shape = [c.shape[0], size(c.shape[1]), size(c.shape[2]), c.outputs]
+    let shape: Shape = [c.shape[0], size(c.shape[1]), size(c.shape[2]), c.outputs]
     for hasBias in [false, true] {
       let wanted = Naive.map(shape) { b, row, column, output in
         var sum = hasBias ? Double(bias.elements[output]) : 0

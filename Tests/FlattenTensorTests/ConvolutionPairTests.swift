@@ -43,7 +43,7 @@ struct ConvolutionPairTests {
       let w = weight.elements.map(Double.init)
       let factors = scale?.elements ?? [Float](repeating: 1, count: outputs)
       let constants = bias?.elements ?? [Float](repeating: 0, count: outputs)
-      let shape = [x.shape[0], x.shape[1], x.shape[2], outputs]
+      let shape: Shape = [x.shape[0], x.shape[1], x.shape[2], outputs]
       let values = Naive.map(shape) { b, row, column, output in
         var sum = 0.0
         for tap in 0..<9 {
@@ -60,23 +60,23 @@ struct ConvolutionPairTests {
   }
 
   /// Sides that are and are not multiples of a tile, and maps that are nothing but border.
-  static let shapes = [
+  static let shapes: [Shape] = [
     [1, 8, 12, 32], [2, 7, 13, 34], [1, 1, 1, 32], [1, 1, 6, 32], [2, 5, 1, 32], [1, 2, 2, 32],
     [1, 2, 9, 32], [1, 4, 4, 32], [1, 67, 3, 32],
   ]
 
   @Test(arguments: shapes, [Activation.none, .relu])
-  func agreesWithTheDefinition(shape: [Int], activation: Activation) {
+  func agreesWithTheDefinition(shape: Shape, activation: Activation) {
     let x = Tensor.noise(shape, seed: 9)
     for (hasBias, hasScale) in [(false, false), (true, true)] {
       let pair = Pair(shape[3], 33, 35, hasBias: hasBias, hasScale: hasScale)
       let y = pass().convolutionPair(x, pair.packed(), activation: activation, layer: "pair")
       let wanted = pair.wanted(x, activation)
-      #expect(y.mismatch(wanted, Array(shape.dropLast()) + [35], tolerance: 1e-5) == nil)
+      #expect(y.mismatch(wanted, shape.replacingLast(with: 35), tolerance: 1e-5) == nil)
     }
   }
 
-  @Test(arguments: shapes) func bfloat16IsClose(shape: [Int]) {
+  @Test(arguments: shapes) func bfloat16IsClose(shape: Shape) {
     let x = Tensor.noise(shape, seed: 9)
     let pair = Pair(shape[3], 32, 35, hasBias: true, hasScale: true)
     let y = pass().convolutionPair(x, pair.packed(.bfloat16), activation: .none, layer: "pair")
@@ -84,7 +84,7 @@ struct ConvolutionPairTests {
     // border, most of the one window is taken away again, and what it lost stays.
     let tolerance = min(shape[1], shape[2]) < 4 ? 0.2 : 0.05
     #expect(
-      y.mismatch(pair.wanted(x, .none), Array(shape.dropLast()) + [35], tolerance: tolerance) == nil
+      y.mismatch(pair.wanted(x, .none), shape.replacingLast(with: 35), tolerance: tolerance) == nil
     )
   }
 

@@ -69,7 +69,7 @@ import Testing
       got = try resized { pass.enlargedNearest($0, height: $1, width: $2) }
     case "resize_linear_1d":
       let x = try golden.input()
-      let tokens = x.reshaped(x.shape + [1]).channelsLast()  // [B, n, 1, C]
+      let tokens = x.reshaped(Shape(x.shape + [1])).channelsLast()  // [B, n, 1, C]
       let size = try #require(p["size"].int)
       let y = pass.resizeTokens(
         tokens.reshaped([x.shape[0], x.shape[2], x.shape[1]]), channels: 0..<x.shape[1], to: size,

@@ -6,10 +6,10 @@ import TestSupport
 enum Naive {
   /// A tensor's elements with their coordinates, in double precision.
   struct Array4 {
-    let shape: [Int]
+    let shape: Shape
     let values: [Double]
 
-    init(shape: [Int], values: [Double]) {
+    init(shape: Shape, values: [Double]) {
       self.shape = shape
       self.values = values
     }
@@ -50,7 +50,7 @@ enum Naive {
 
   /// Builds a map's elements from a function of its coordinates.
   static func map(
-    _ shape: [Int], _ value: (_ b: Int, _ y: Int, _ x: Int, _ c: Int) -> Double
+    _ shape: Shape, _ value: (_ b: Int, _ y: Int, _ x: Int, _ c: Int) -> Double
   ) -> [Double] {
     var result: [Double] = []
     for b in 0..<shape[0] {
@@ -66,12 +66,12 @@ enum Naive {
 
 extension Tensor {
   /// Noise, the same for the same seed and shape.
-  static func noise(_ shape: [Int], seed: Int, scale: Float = 1, offset: Float = 0) -> Tensor {
+  static func noise(_ shape: Shape, seed: Int, scale: Float = 1, offset: Float = 0) -> Tensor {
     Tensor(shape, Noise.floats(shape.reduce(1, *), seed: seed, scale: scale).map { $0 + offset })
   }
 
   /// What differs from the definition by more than `tolerance` of its largest element, or `nil`.
-  func mismatch(_ expected: [Double], _ shape: [Int], tolerance: Double = 2e-6) -> String? {
+  func mismatch(_ expected: [Double], _ shape: Shape, tolerance: Double = 2e-6) -> String? {
     let largest = expected.map(abs).max() ?? 0
     return Comparison.mismatch(
       elements, shape: self.shape, expected: expected, expectedShape: shape,

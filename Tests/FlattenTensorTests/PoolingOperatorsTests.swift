@@ -33,7 +33,7 @@ import Testing
   func maximumAgrees(geometry: ConvolutionGeometry) {
     let map = Tensor.noise([2, 7, 10, 3], seed: 1, offset: -2)  // negative: padding must not win
     let x = Naive.Array4(map)
-    let shape = [2, geometry.outputSize(7), geometry.outputSize(10), 3]
+    let shape: Shape = [2, geometry.outputSize(7), geometry.outputSize(10), 3]
     let wanted = Naive.map(shape) { b, row, column, c in
       var largest = -Double.infinity
       for i in 0..<geometry.kernel {

@@ -138,17 +138,38 @@ import Testing
     #expect(tensor.elements.allSatisfy { $0.isFinite })
   }
 
-  @Test func aPoolGoesWithItsLastTensor() {
+  /// A pool does not stay for a tensor of it, but the memory does.
+  @Test func aTensorOutlivesItsPool() {
     weak var pool: BufferPool?
+    weak var storage: TensorStorage?
     var tensor: Tensor?
     do {
       let made = BufferPool()
       pool = made
-      tensor = Tensor([10], pool: made) { $0.initialize(repeating: 1) }
+      tensor = Tensor([3 << 20], pool: made) { $0.initialize(repeating: 1) }
+      storage = tensor?.storage
+      _ = Tensor([3 << 20], pool: made) { $0.initialize(repeating: 2) }
     }
-    #expect(pool != nil && tensor?.elements[9] == 1)
+    #expect(pool == nil && storage != nil)
+    #expect(tensor?.elements.allSatisfy { $0 == 1 } == true)
     tensor = nil
-    #expect(pool == nil)
+    #expect(storage == nil)
+  }
+
+  /// The objects behind tensors are used again, never while anybody refers to one.
+  @Test func objectsAreUsedAgain() {
+    let pool = BufferPool()
+    func object(_ tensor: Tensor) -> ObjectIdentifier { ObjectIdentifier(tensor.storage) }
+    let kept = Tensor([7], pool: pool) { $0.initialize(repeating: 5) }
+    let first = object(Tensor(uninitialized: [100], pool: pool))
+    #expect(first != object(kept))
+    #expect(object(Tensor(uninitialized: [9000], pool: pool)) == first)
+    let view = Tensor([6], pool: pool) { $0.initialize(repeating: 6) }.reshaped([2, 3])
+    let (third, fourth) = (
+      Tensor(uninitialized: [6], pool: pool), Tensor(uninitialized: [6], pool: pool)
+    )
+    #expect(Set([kept, view, third, fourth].map(object)).count == 4)
+    #expect(kept.elements == [5, 5, 5, 5, 5, 5, 5] && view.elements == [6, 6, 6, 6, 6, 6])
   }
 
   @Test func severalThreadsShareAPool() {

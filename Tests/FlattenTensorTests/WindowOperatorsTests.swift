@@ -50,7 +50,7 @@ import Testing
           }
         }
       }
-      let got = pass().windows(x, layout, channels: channels, layer: "")
+      let got = pass().windows(x, layout, channels: channels.map { ShortList($0) }, layer: "")
       #expect(got.shape == [2 * layout.count, layout.tokens, taken.count])
       #expect(got.elements.map(Double.init) == wanted)
     }
@@ -84,7 +84,8 @@ import Testing
     let height = layout.rows * layout.windowHeight
     let width = layout.columns * layout.windowWidth
     for window in 0..<layout.count {
-      let parts = layout.parts(window: window) ?? Array(repeating: 0, count: layout.tokens)
+      let parts = (0..<layout.tokens).map { layout.part(window: window, token: $0) }
+      #expect(layout.holdsParts(window: window) || Set(parts).count == 1)
       for a in 0..<layout.tokens {
         for b in 0..<layout.tokens {
           // Neighbours before rolling: no wrap between them in either direction.
@@ -110,7 +111,7 @@ import Testing
     let biases = bias.elements.map(Double.init)
     var wanted = [Double](repeating: 0, count: q.count)
     for window in 0..<windows {
-      let parts = layout.parts(window: window % layout.count)
+      let parts = (0..<tokens).map { layout.part(window: window % layout.count, token: $0) }
       for head in 0..<heads {
         for query in 0..<tokens {
           let scores = (0..<tokens).map { key -> Double in
@@ -118,7 +119,7 @@ import Testing
               $0 + qs[(window * tokens + query) * channels + head * width + $1]
                 * kvs[(window * tokens + key) * 2 * channels + head * width + $1]
             }
-            let isOther = parts.map { $0[query] != $0[key] } ?? false
+            let isOther = parts[query] != parts[key]
             return dot / 2 + biases[(head * tokens + query) * tokens + key] - (isOther ? 100 : 0)
           }
           let largest = scores.max() ?? 0
@@ -144,7 +145,7 @@ import Testing
   ) {
     let x = Tensor.noise([2, height, width, 3], seed: 1)
     let map = Naive.Array4(x)
-    let shape = [2, (height + 1) / 2, (width + 1) / 2, 12]
+    let shape: Shape = [2, (height + 1) / 2, (width + 1) / 2, 12]
     let wanted = Naive.map(shape) { b, y, x, c in
       // (0, 0), (1, 0), (0, 1), (1, 1): rows first.
       map.padded(b, 2 * y + c / 3 % 2, 2 * x + c / 6, c % 3)
@@ -158,7 +159,7 @@ import Testing
   ) {
     let x = Tensor.noise([2, height, width, 3], seed: 1)
     let map = Naive.Array4(x)
-    let shape = [2, height.rounded(up: step), width.rounded(up: step), 3]
+    let shape: Shape = [2, height.rounded(up: step), width.rounded(up: step), 3]
     let wanted = Naive.map(shape) { map.padded($0, $1, $2, $3) }
     let got = pass().padded(x, toMultipleOf: step, layer: "")
     #expect(got.shape == shape && got.elements.map(Double.init) == wanted)

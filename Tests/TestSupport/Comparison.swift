@@ -1,3 +1,5 @@
+import FlattenTensor
+
 /// Element-by-element comparison, written as "passes only if close" so that NaN fails.
 package enum Comparison {
   /// What is wrong with `got`, or `nil` where every element is within `atol + rtol * |expected|`.
@@ -5,7 +7,7 @@ package enum Comparison {
   /// - Parameters:
   ///   - finiteOnly: skip elements whose expected value is NaN or infinite.
   package static func mismatch(
-    _ got: [Float], shape: [Int], expected: [Double], expectedShape: [Int],
+    _ got: [Float], shape: Shape, expected: [Double], expectedShape: Shape,
     atol: Double, rtol: Double = 0, finiteOnly: Bool = false
   ) -> String? {
     guard shape == expectedShape else { return "shape \(shape), expected \(expectedShape)" }
@@ -47,7 +49,7 @@ package enum Comparison {
   }
 
   /// The coordinates of a row-major index.
-  static func position(_ index: Int, in shape: [Int]) -> [Int] {
+  static func position(_ index: Int, in shape: Shape) -> [Int] {
     var rest = index
     var coordinates: [Int] = []
     for extent in shape.reversed() {

@@ -1,9 +1,10 @@
+import FlattenTensor
 import Foundation
 
 /// A tensor of a golden file, read here by a few lines of our own so that the reader under test is
 /// not its own judge.
 package struct FixtureTensor: Sendable {
-  package let shape: [Int]
+  package let shape: Shape
   /// safetensors name of the element type: `F32`, `U8`, ...
   package let type: String
   package let bytes: Data
@@ -25,7 +26,7 @@ package struct FixtureTensor: Sendable {
         throw Problem(description: "\(file.path): bad entry '\(name)'")
       }
       tensors[name] = FixtureTensor(
-        shape: entry["shape"].ints, type: type,
+        shape: Shape(entry["shape"].ints), type: type,
         bytes: Data(data[(8 + length + range[0])..<(8 + length + range[1])]))
     }
     return tensors

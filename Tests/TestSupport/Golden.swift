@@ -134,7 +134,7 @@ package final class FixtureParameters: ParameterSource {
   package var parameterShapes: [(name: String, shape: [Int], isFloatingPoint: Bool)] {
     if let checkpoint { return checkpoint.parameterShapes }
     return tensors.sorted { $0.key < $1.key }.map {
-      ($0.key, $0.value.shape, $0.value.type.contains("F"))
+      ($0.key, Array($0.value.shape), $0.value.type.contains("F"))
     }
   }
 

@@ -1,10 +1,11 @@
+import FlattenTensor
 import TestSupport
 import Testing
 
 /// The judge's own tests: what it must refuse, and what it must let pass.
 @Suite struct ComparisonTests {
   private func mismatch(
-    _ got: [Float], _ expected: [Double], shape: [Int]? = nil, expectedShape: [Int]? = nil,
+    _ got: [Float], _ expected: [Double], shape: Shape? = nil, expectedShape: Shape? = nil,
     atol: Double = 1e-3, rtol: Double = 0, finiteOnly: Bool = false
   ) -> String? {
     Comparison.mismatch(

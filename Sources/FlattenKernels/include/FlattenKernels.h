@@ -179,6 +179,15 @@ const struct fk_table *fk_active(void);
 // one table must not meet another: only for a program that compares sets and keeps its models apart.
 const struct fk_table *fk_select(const char *isa);
 
+// A closure of one index that Swift has lent, in two words. Good on any thread until the call that it was
+// lent to returns.
+struct fk_closure {
+  const void *code;
+  const void *captured;
+};
+
+void fk_call(struct fk_closure closure, ptrdiff_t index);
+
 // What a thread does between two looks at a place where another one is about to write.
 static inline void fk_pause(void) {
 #if defined(__x86_64__)

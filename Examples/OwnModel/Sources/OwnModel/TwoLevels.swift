@@ -33,8 +33,8 @@ struct TwoLevels: PyramidBackbone {
     }
   }
 
-  func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> [Tensor] {
-    var maps: [Tensor] = []
+  func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> ShortList<Tensor> {
+    var maps: ShortList<Tensor> = []
     for stage in blocks.indices {
       let map = embeddings[stage](maps.last ?? x, pass)  // [B, H / 4, W / 4, 32], then 8 and 64
       pass.handOut(map, as: IntermediateNames.patchEmbedding(stage))
