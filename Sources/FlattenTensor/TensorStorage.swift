@@ -166,6 +166,14 @@ private struct PoolState {
   /// Objects without memory.
   var spare: [TensorStorage] = []
 
+  /// Room for more than a pass has at once, so that how threads happen to meet never makes a list grow.
+  static let room = 256
+
+  init() {
+    lent.reserveCapacity(Self.room)
+    spare.reserveCapacity(Self.room)
+  }
+
   var heldBytes: Int { slabs.reduce(0) { $0 + $1.memory.bytes } }
 
   /// Takes back what only the pool refers to.
@@ -226,7 +234,9 @@ private final class Slab: @unchecked Sendable {
 
   init(bytes: Int) {
     memory = MemoryBlock(bytes: bytes)
-    gaps = [0..<memory.bytes]
+    gaps = []
+    gaps.reserveCapacity(PoolState.room)
+    gaps.append(0..<memory.bytes)
   }
 
   deinit { memory.free() }

@@ -94,7 +94,7 @@ import Testing
     for threads in [1, 2, 3] {
       let pool = ThreadPool(threads: threads)
       let pass = ForwardPass(threads: pool)
-      for _ in 0..<3 { run(input, pass) }
+      run(input, pass)
       onEachThread(pool) { ac_begin() }
       run(input, pass)
       #expect(blocks(pool) == 0, "\(threads) threads")
