@@ -8,9 +8,8 @@
 typedef SWIFT void piece(ptrdiff_t index, CAPTURED captured);
 typedef SWIFT void borrower(const void *code, const void *captured, CAPTURED own);
 
-// Declared where it is called, in FlattenTensor: a closure is two arguments here.
-SWIFT void fk_lend(piece *code, const void *captured, borrower *use, const void *own);
-
+// Declared where it is called, in FlattenTensor: each closure is two arguments here, and stays good until
+// this returns.
 SWIFT void fk_lend(piece *code, const void *captured, borrower *use, const void *own) {
   use((const void *)code, captured, own);
 }

@@ -39,7 +39,7 @@ package struct OperatorRecord: Sendable {
 /// not fit end the program: they are mistakes of whoever wrote the model.
 ///
 /// A second pass of one size takes nothing from the heap: tensors, the objects behind them and all that
-/// operators need on the way come from ``memory``.
+/// operators need on the way come from memory that the first has left.
 public final class ForwardPass {
   package let threads: ThreadPool
   /// Where outputs come from; `nil` takes each from the system, for what is kept.
