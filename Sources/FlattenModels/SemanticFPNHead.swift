@@ -42,8 +42,9 @@ package struct SemanticFPNHead: SegmentationHead {
     classifier = try c.classifier(from: tree)
   }
 
-  package func callAsFunction(_ levels: consuming ShortList<Tensor>, _ pass: ForwardPass) -> Tensor
-  {
+  package func callAsFunction(
+    _ levels: consuming ShortList<Tensor>, _ pass: ForwardPass
+  ) -> Tensor {
     levels.reverse()
     return mix(levels, pass) { level, map in entrances[level](map, pass) }
   }

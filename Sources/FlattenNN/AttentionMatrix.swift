@@ -108,9 +108,7 @@ package struct AttentionMatrix: Sendable {
         }
       }
     }
-    if record.layout.holdsParts(window: window) {
-      for key in scores.indices where parts[key] != parts[row] { scores[key] -= Self.partPenalty }
-    }
+    for key in scores.indices where parts[key] != parts[row] { scores[key] -= Self.partPenalty }
   }
 
   /// What the convolutions add to that for one channel of the head: `[n]`, zeros where there are none.

@@ -3,15 +3,15 @@ extension ForwardPass {
   /// multiple.
   ///
   /// - Parameter x: `[B, H, W, C]`.
-  public func adaptiveAveragePool(_ x: Tensor, size: Int, layer: @autoclosure () -> String)
-    -> Tensor
-  {
+  public func adaptiveAveragePool(
+    _ x: Tensor, size: Int, layer: @autoclosure () -> String
+  ) -> Tensor {
     let (batch, height, width, channels) = x.mapShape(layer())
     func cell(_ index: Int, _ extent: Int) -> Range<Int> {
       index * extent / size..<((index + 1) * extent + size - 1) / size
     }
-    return output(Shape(batch, size, size, channels), .pooling, layer: layer(), reading: x.count) {
-      y in
+    let shape = Shape(batch, size, size, channels)
+    return output(shape, .pooling, layer: layer(), reading: x.count) { y in
       threads.run(batch * size * size) { task in
         let image = x.pointer + task / (size * size) * height * width * channels
         let rows = cell(task / size % size, height)

@@ -47,7 +47,7 @@ extension ForwardPass {
   /// `x + y`, where y has x's shape or is one item of its batch: `[B, N, C]` and `[N, C]`.
   public func add(_ x: Tensor, _ y: Tensor, layer: @autoclosure () -> String) -> Tensor {
     precondition(
-      y.count > 0 && x.count % y.count == 0 && x.shape.endsLike(y.shape),
+      y.count > 0 && x.count % y.count == 0 && (x.shape == y.shape || x.shape.endsLike(y.shape)),
       "\(layer()): \(x.shape) and \(y.shape) do not add")
     return output(x.shape, .elementwise, layer: layer(), reading: x.count + y.count) { out in
       let kernels = kernels

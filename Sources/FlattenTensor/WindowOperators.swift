@@ -234,9 +234,9 @@ extension ForwardPass {
   /// A map with zeros at the bottom and the right, so that both sides are multiples of `step`.
   ///
   /// - Parameter x: `[B, H, W, C]`.
-  package func padded(_ x: Tensor, toMultipleOf step: Int, layer: @autoclosure () -> String)
-    -> Tensor
-  {
+  package func padded(
+    _ x: Tensor, toMultipleOf step: Int, layer: @autoclosure () -> String
+  ) -> Tensor {
     let (batch, height, width, channels) = x.mapShape(layer())
     let shape = Shape(batch, height.rounded(up: step), width.rounded(up: step), channels)
     if shape == x.shape { return x }

@@ -41,6 +41,8 @@ import Testing
     #expect(pass().add(x, one, layer: "add").elements == wantedOne)
     let wantedAll = zip(x.elements, all.elements).map { $0 + $1 }
     #expect(pass().add(x, all, layer: "add").elements == wantedAll)
+    let (flat, other) = (x.reshaped([x.count]), all.reshaped([x.count]))
+    #expect(pass().add(flat, other, layer: "add").elements == wantedAll)
   }
 
   @Test(arguments: [1, 5, 300]) func softmaxAndItsLogarithmAgree(rows: Int) {
