@@ -108,7 +108,10 @@ package struct AttentionMatrix: Sendable {
         }
       }
     }
-    for key in scores.indices where parts[key] != parts[row] { scores[key] -= Self.partPenalty }
+    // Elsewhere there may be other tokens than the window's, such as a class token.
+    if record.layout.holdsParts(window: window) {
+      for key in scores.indices where parts[key] != parts[row] { scores[key] -= Self.partPenalty }
+    }
   }
 
   /// What the convolutions add to that for one channel of the head: `[n]`, zeros where there are none.
