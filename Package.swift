@@ -15,9 +15,14 @@ let package = Package(
       name: "FlattenBackbones",
       targets: [
         "FlattenBackbones", "FlattenNN", "FlattenCheckpoint", "FlattenTensor", "FlattenImage",
+        "FlattenRegions",
       ]),
     .library(
-      name: "FlattenSeg", targets: ["FlattenSeg", "FlattenData", "FlattenMetrics", "FlattenImage"]),
+      name: "FlattenVision",
+      targets: [
+        "FlattenVision", "FlattenInspection", "FlattenBackbones", "FlattenData", "FlattenMetrics",
+        "FlattenImage", "FlattenRegions",
+      ]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -37,65 +42,129 @@ let package = Package(
     .target(name: "FlattenCodecs", dependencies: ["CLibJPEG", "CLibPNG"]),
     .target(name: "FlattenDefaults"),
 
-    // The rooms, from the cellar up.
+    // The rooms, from the cellar up. Each names all that it imports; Tools/test checks it.
     .target(name: "FlattenFiles"),
-    .target(name: "FlattenTensor", dependencies: ["FlattenKernels"]),
+    .target(name: "FlattenRegions"),
+    .target(name: "FlattenTensor", dependencies: ["FlattenKernels", "FlattenRegions"]),
     .target(name: "FlattenCheckpoint", dependencies: ["FlattenTensor", "FlattenFiles"]),
     .target(name: "FlattenNN", dependencies: ["FlattenTensor", "FlattenCheckpoint"]),
     .target(name: "FlattenConfig", dependencies: ["FlattenFiles", yams]),
     .target(
-      name: "FlattenImage", dependencies: ["FlattenTensor", "FlattenFiles", "FlattenCodecs"]),
+      name: "FlattenImage",
+      dependencies: ["FlattenTensor", "FlattenRegions", "FlattenFiles", "FlattenCodecs"]),
     .target(
-      name: "FlattenBackbones", dependencies: ["FlattenNN", "FlattenConfig", "FlattenImage"]),
-    .target(name: "FlattenModels", dependencies: ["FlattenBackbones"]),
-    .target(
-      name: "FlattenData", dependencies: ["FlattenImage", "FlattenConfig", "FlattenDefaults"]),
-    .target(name: "FlattenMetrics", dependencies: ["FlattenTensor", "FlattenFiles"]),
-    .target(
-      name: "FlattenSeg",
+      name: "FlattenBackbones",
       dependencies: [
-        "FlattenModels", "FlattenData", "FlattenMetrics", "FlattenImage", "FlattenDefaults",
-        logging,
+        "FlattenNN", "FlattenCheckpoint", "FlattenTensor", "FlattenConfig", "FlattenImage",
+        "FlattenFiles",
+      ]),
+    .target(
+      name: "FlattenModels",
+      dependencies: [
+        "FlattenBackbones", "FlattenNN", "FlattenCheckpoint", "FlattenTensor", "FlattenConfig",
+      ]),
+    .target(
+      name: "FlattenInspection",
+      dependencies: [
+        "FlattenModels", "FlattenCheckpoint", "FlattenTensor", "FlattenRegions", "FlattenFiles",
+      ]),
+    .target(
+      name: "FlattenData",
+      dependencies: [
+        "FlattenImage", "FlattenRegions", "FlattenConfig", "FlattenFiles", "FlattenDefaults",
+      ]),
+    .target(name: "FlattenMetrics", dependencies: ["FlattenRegions", "FlattenFiles"]),
+    .target(
+      name: "FlattenVision",
+      dependencies: [
+        "FlattenInspection", "FlattenModels", "FlattenBackbones", "FlattenCheckpoint",
+        "FlattenTensor", "FlattenConfig", "FlattenData", "FlattenMetrics", "FlattenImage",
+        "FlattenRegions", "FlattenFiles", "FlattenDefaults", logging,
       ]),
     .executableTarget(
       name: "flatten-seg",
       dependencies: [
-        "FlattenSeg", "FlattenData", "FlattenMetrics", "FlattenImage", "FlattenCheckpoint",
-        "FlattenTensor", "FlattenFiles", argumentParser, logging,
+        "FlattenVision", "FlattenInspection", "FlattenBackbones", "FlattenData", "FlattenMetrics",
+        "FlattenImage", "FlattenConfig", "FlattenCheckpoint", "FlattenTensor", "FlattenRegions",
+        "FlattenFiles",
+        argumentParser, logging,
       ]),
 
     // Tests.
     .target(
-      name: "TestSupport", dependencies: ["FlattenCheckpoint"], path: "Tests/TestSupport"),
+      name: "TestSupport", dependencies: ["FlattenCheckpoint", "FlattenTensor"],
+      path: "Tests/TestSupport"),
     .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
     // What the example of a model of one's own consists of, for tests of its numbers.
     .target(
-      name: "OwnModelParts", dependencies: ["FlattenBackbones"],
+      name: "OwnModelParts",
+      dependencies: [
+        "FlattenBackbones", "FlattenNN", "FlattenCheckpoint", "FlattenTensor", "FlattenImage",
+      ],
       path: "Examples/OwnModel/Sources/OwnModel", exclude: ["main.swift"]),
     .testTarget(name: "FlattenFilesTests", dependencies: ["FlattenFiles", "TestSupport"]),
+    .testTarget(name: "FlattenRegionsTests", dependencies: ["FlattenRegions"]),
     .testTarget(
       name: "FlattenTensorTests",
-      dependencies: ["FlattenTensor", "FlattenKernels", "TestSupport", "COpenBLAS"]),
-    .testTarget(name: "TestSupportTests", dependencies: ["TestSupport"]),
+      dependencies: [
+        "FlattenTensor", "FlattenRegions", "FlattenKernels", "TestSupport", "COpenBLAS",
+      ]),
+    .testTarget(name: "TestSupportTests", dependencies: ["TestSupport", "FlattenTensor"]),
     .testTarget(
-      name: "FlattenCheckpointTests", dependencies: ["FlattenCheckpoint", "TestSupport"]),
-    .testTarget(name: "FlattenNNTests", dependencies: ["FlattenNN", "TestSupport"]),
-    .testTarget(name: "FlattenConfigTests", dependencies: ["FlattenConfig", "TestSupport"]),
+      name: "FlattenCheckpointTests",
+      dependencies: ["FlattenCheckpoint", "FlattenTensor", "FlattenFiles", "TestSupport"]),
+    // Attentions made here are written down as matrices, which is FlattenInspection's, and compared.
+    .testTarget(
+      name: "FlattenNNTests",
+      dependencies: [
+        "FlattenNN", "FlattenInspection", "FlattenCheckpoint", "FlattenTensor", "TestSupport",
+      ]),
+    .testTarget(
+      name: "FlattenConfigTests", dependencies: ["FlattenConfig", "FlattenFiles", "TestSupport"]),
+    .testTarget(
+      name: "FlattenImageTests",
+      dependencies: [
+        "FlattenImage", "FlattenTensor", "FlattenRegions", "FlattenFiles", "FlattenCodecs",
+        "TestSupport",
+      ]),
     .testTarget(
       name: "FlattenBackbonesTests",
-      dependencies: ["FlattenBackbones", "OwnModelParts", "TestSupport"]),
+      dependencies: [
+        "FlattenBackbones", "FlattenInspection", "FlattenImage", "FlattenConfig", "FlattenNN",
+        "FlattenCheckpoint",
+        "FlattenTensor", "FlattenFiles", "OwnModelParts", "TestSupport",
+      ]),
     .testTarget(
       name: "FlattenModelsTests",
-      dependencies: ["FlattenModels", "TestSupport", "AllocationCounter"]),
-    .testTarget(name: "FlattenImageTests", dependencies: ["FlattenImage", "TestSupport"]),
+      dependencies: [
+        "FlattenModels", "FlattenBackbones", "FlattenConfig", "FlattenCheckpoint", "FlattenTensor",
+        "AllocationCounter", "TestSupport",
+      ]),
     .testTarget(
-      name: "FlattenDataTests", dependencies: ["FlattenData", "FlattenMetrics", "TestSupport"]),
-    .testTarget(name: "FlattenMetricsTests", dependencies: ["FlattenMetrics", "TestSupport"]),
-    .testTarget(name: "FlattenSegTests", dependencies: ["FlattenSeg", "TestSupport"]),
+      name: "FlattenInspectionTests",
+      dependencies: ["FlattenInspection", "FlattenTensor", "TestSupport"]),
+    .testTarget(
+      name: "FlattenDataTests",
+      dependencies: [
+        "FlattenData", "FlattenMetrics", "FlattenImage", "FlattenConfig", "FlattenTensor",
+        "FlattenRegions", "FlattenFiles", "TestSupport",
+      ]),
+    .testTarget(
+      name: "FlattenMetricsTests",
+      dependencies: ["FlattenMetrics", "FlattenTensor", "FlattenRegions", "TestSupport"]),
+    .testTarget(
+      name: "FlattenVisionTests",
+      dependencies: [
+        "FlattenVision", "FlattenData", "FlattenInspection", "FlattenModels", "FlattenBackbones",
+        "FlattenImage", "FlattenConfig", "FlattenCheckpoint", "FlattenTensor", "FlattenRegions",
+        "FlattenFiles", "OwnModelParts", "TestSupport",
+      ]),
     .testTarget(
       name: "CommandLineTests",
-      dependencies: ["FlattenSeg", "FlattenBackbones", "flatten-seg", "TestSupport"],
-      exclude: ["Texts"]),
+      dependencies: [
+        "FlattenVision", "FlattenBackbones", "FlattenImage", "FlattenTensor", "flatten-seg",
+        "FlattenRegions", "FlattenFiles", "TestSupport",
+      ], exclude: ["Texts"]),
   ],
   cLanguageStandard: .c2x
 )

@@ -8,6 +8,9 @@ let package = Package(
   targets: [
     .executableTarget(
       name: "OwnModel",
-      dependencies: [.product(name: "FlattenBackbones", package: "flatten-seg")])
+      dependencies: [
+        .product(name: "FlattenBackbones", package: "flatten-seg"),
+        .product(name: "FlattenVision", package: "flatten-seg"),
+      ])
   ]
 )

@@ -8,6 +8,6 @@ let package = Package(
   targets: [
     .executableTarget(
       name: "SegmentPicture",
-      dependencies: [.product(name: "FlattenSeg", package: "flatten-seg")])
+      dependencies: [.product(name: "FlattenVision", package: "flatten-seg")])
   ]
 )

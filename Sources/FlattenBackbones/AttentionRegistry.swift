@@ -20,11 +20,14 @@ public struct AttentionSite: Sendable {
   public let qkvBias: Bool
   /// The epsilon of norms inside an attention.
   public let normEpsilon: Float
+  /// The attention's own options in the config.
+  public let options: AttentionOptions
 
   /// Makes a site: models do, and tests of an attention by itself.
   public init(
     stage: Int = 0, block: Int = 0, channels: Int, heads: Int, nativeGrid: Grid,
-    classTokens: Int = 0, qkvBias: Bool = true, normEpsilon: Float = 1e-5
+    classTokens: Int = 0, qkvBias: Bool = true, normEpsilon: Float = 1e-5,
+    options: AttentionOptions = AttentionOptions()
   ) {
     self.stage = stage
     self.block = block
@@ -34,93 +37,101 @@ public struct AttentionSite: Sendable {
     self.classTokens = classTokens
     self.qkvBias = qkvBias
     self.normEpsilon = normEpsilon
+    self.options = options
   }
 }
 
-/// Attention modules of your own, each under a letter of a config's `attn_type`.
+/// Attention modules by name: those that a config may ask for.
 ///
-///     let attentions = try AttentionRegistry(["R": { site, scope in
+///     let attentions = try AttentionRegistry(["relu": { site, scope in
 ///       try ReLUAttention(site, from: scope)
 ///     }])
 ///     let backbone = try Backbone.load(
 ///       config: "model.yaml", weights: "model.pth", attentions: attentions)
 ///
-/// With `attn_type: RRLL` the blocks of the first two stages have the registered attention. It reads its
-/// parameters from the scope, `attn` below the block, and always sees all tokens of the stage's map: in
-/// Swin and CSwin as well, where it takes the place of windows and stripes. `L` (focused linear) and `S`
-/// (softmax) are built in and cannot be replaced. The types of published softmax models, such as `pvt`,
-/// have no `attn_type`; take `flatten_pvt`.
+/// With `attention: [relu, {type: relu, slope: 0.1}, focused, softmax]` the blocks of the first two stages
+/// have the registered attention, those of the second with an option of its own. It reads its parameters
+/// from the scope, `attn` below the block, and always sees all tokens of the stage's map: in Swin and CSwin
+/// as well, where it takes the place of windows and stripes.
+///
+/// `focused` and `softmax` are every family's own and cannot be replaced. `attn_type: RRLS` is short for a
+/// list: `L` stands for `focused`, `S` for `softmax`, and any other letter for an attention of that name.
+/// The types of published softmax models, such as `pvt`, have neither key; take `flatten_pvt`.
 public struct AttentionRegistry: Sendable {
   /// Makes the attention of one block.
   public typealias Factory =
     @Sendable (_ site: AttentionSite, _ scope: ParameterScope) throws -> any TokenAttention
 
-  private var registered: [Character: RegisteredAttention] = [:]
+  private struct Entry: Sendable {
+    let make: Factory
+    /// The scope's place below the block.
+    let scope: String
+  }
 
-  /// Nothing but what is built in.
+  private var entries: [String: Entry] = [:]
+
+  /// No attentions but those of each family.
   public init() {}
 
   /// Registers several modules.
   ///
-  /// - Throws: ``BackboneError/reservedLetter(_:)``.
-  public init(_ factories: [Character: Factory]) throws {
-    for (letter, factory) in factories { try register(letter, factory) }
+  /// - Throws: ``BackboneError/reservedAttention(_:)``.
+  public init(_ factories: [String: Factory]) throws {
+    for (name, factory) in factories { try register(name, factory) }
   }
 
-  /// Registers a module, or replaces the one under that letter.
+  /// Registers a module, or replaces the one of that name.
   ///
   /// - Parameters:
-  ///   - letter: of the alphabet, A to Z or a to z, but for L and S.
+  ///   - name: a letter, perhaps followed by letters, digits, `_` and `-`; not a family's own.
   ///   - factory: makes the attention of one block; called for each.
-  /// - Throws: ``BackboneError/reservedLetter(_:)``.
-  public mutating func register(_ letter: Character, _ factory: @escaping Factory) throws {
-    guard letter.isASCII, letter.isLetter, AttentionKind(builtIn: letter) == nil else {
-      throw BackboneError.reservedLetter(letter)
+  /// - Throws: ``BackboneError/reservedAttention(_:)``.
+  public mutating func register(_ name: String, _ factory: @escaping Factory) throws {
+    let isWord =
+      name.first.map { $0.isASCII && $0.isLetter } == true
+      && name.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "_-".contains($0)) }
+    guard isWord, AttentionChoice.letters[name] == nil,
+      !AttentionChoice.builtIn.contains(AttentionChoice(name))
+    else { throw BackboneError.reservedAttention(name) }
+    entries[name] = Entry(make: factory, scope: "attn")
+  }
+
+  /// The registered names, in alphabetical order.
+  public var names: [String] { entries.keys.sorted() }
+
+  /// The same with a family's own attentions.
+  ///
+  /// - Parameters:
+  ///   - own: by name.
+  ///   - scope: their parameters' place below the block.
+  func adding(_ own: [AttentionChoice: Factory], scope: String = "attn") -> AttentionRegistry {
+    var all = self
+    for (choice, factory) in own { all.entries[choice.name] = Entry(make: factory, scope: scope) }
+    return all
+  }
+
+  /// Makes the attention of a block.
+  ///
+  /// - Parameter block: the block's place.
+  func make(
+    _ choice: AttentionChoice, _ site: AttentionSite, from block: ParameterScope
+  ) throws -> any TokenAttention {
+    guard let entry = entries[choice.name] else {
+      preconditionFailure("the config was read with an attention '\(choice.name)'")
     }
-    registered[letter] = RegisteredAttention(letter: letter, make: factory)
+    let attention = try entry.make(
+      site, entry.scope.isEmpty ? block : block.scope(entry.scope))
+    try site.options.finish()
+    return attention
   }
 
-  /// The registered letters, in alphabetical order.
-  public var letters: [Character] { registered.keys.sorted() }
-
-  /// What a letter stands for; `nil` where it is unknown.
-  func kind(_ letter: Character) -> AttentionKind? {
-    AttentionKind(builtIn: letter) ?? registered[letter].map(AttentionKind.registered)
+  /// Whether a config may ask for that name.
+  func contains(_ name: String) -> Bool {
+    entries[name] != nil || AttentionChoice.builtIn.contains(AttentionChoice(name))
   }
 
-  /// The known letters in words.
+  /// The names that a config may ask for, in words.
   var known: String {
-    letters.isEmpty
-      ? "L and S" : "L, S and the registered \(letters.map(String.init).joined(separator: ", "))"
-  }
-}
-
-/// A module and its letter.
-package struct RegisteredAttention: Sendable {
-  let letter: Character
-  let make: AttentionRegistry.Factory
-}
-
-/// Which attention a stage uses; one letter of upstream's `attn_type`.
-package enum AttentionKind: Sendable, Equatable {
-  case linear
-  case softmax
-  case registered(RegisteredAttention)
-
-  /// The kind of a built-in letter.
-  package init?(builtIn letter: Character) {
-    switch letter {
-    case "L": self = .linear
-    case "S": self = .softmax
-    default: return nil
-    }
-  }
-
-  package static func == (a: AttentionKind, b: AttentionKind) -> Bool {
-    switch (a, b) {
-    case (.linear, .linear), (.softmax, .softmax): true
-    case (.registered(let a), .registered(let b)): a.letter == b.letter
-    default: false
-    }
+    (AttentionChoice.builtIn.map(\.name) + names).joined(separator: ", ")
   }
 }

@@ -88,23 +88,27 @@ extension Backbone {
     for name in names where !intermediateNames.contains(name) {
       throw BackboneError.unknownIntermediate(name, known: intermediateNames)
     }
-    let pass = ForwardPass(threads: threads, memory: memory)
+    // Asking for intermediates is looking inside: each step is computed by itself.
+    let pass = ForwardPass(
+      threads: threads, memory: memory, purpose: names.isEmpty ? purpose : .inspection)
     var failure: (any Error)?
+    let wanted = Set(names)
     let maps = withoutActuallyEscaping(hook) { hook in
-      if !names.isEmpty {
-        pass.tap = IntermediateTap(Set(names)) { name, tensor, grid in
-          guard failure == nil else { return }
-          let stride =
-            IntermediateNames.stageIndex(of: name).map { featureInfo[$0].stride }
-            ?? input.shape[1] / max(grid.height, 1)
-          do {
-            try hook(Intermediate(name: name, tensor, grid: grid, stride: stride))
-          } catch {
-            failure = error
-          }
+      pass.observer = { observation in
+        guard failure == nil, case .intermediate(let name, let tensor, let grid) = observation,
+          wanted.contains(name)
+        else { return }
+        let stride =
+          IntermediateNames.stageIndex(of: name).map { featureInfo[$0].stride }
+          ?? input.shape[1] / max(grid.height, 1)
+        do {
+          try hook(Intermediate(name: name, tensor, grid: grid, stride: stride))
+        } catch {
+          failure = error
         }
       }
-      defer { pass.tap = nil }
+      if names.isEmpty { pass.observer = nil }
+      defer { pass.observer = nil }
       return model(input, pass)
     }
     if let failure { throw failure }

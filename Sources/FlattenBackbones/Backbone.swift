@@ -31,6 +31,11 @@ public struct Backbone: Sendable {
   public let warnings: [String]
   /// Elements of all parameters.
   public let parameterCount: Int
+  /// What the model was loaded for.
+  public let purpose: Purpose
+  /// The parameters as the checkpoint has them, under the official names; none where the backbone is not
+  /// loaded for ``Purpose/training``.
+  public let parameters: ModelParameters
   let model: any PyramidBackbone
   let threads: ThreadPool
   let memory = BufferPool()
@@ -57,53 +62,60 @@ public struct Backbone: Sendable {
   /// - Parameters:
   ///   - config: path of a YAML config.
   ///   - weights: path of a `.pth` or `.safetensors` file.
-  ///   - attentions: what letters of `attn_type` other than L and S stand for.
+  ///   - attentions: those that the config may ask for beside `focused` and `softmax`.
   ///   - threads: threads that compute; `nil` takes all available processors.
   ///   - precision: how weights and the left sides of products are stored; `.automatic` takes the faster
   ///     one on this CPU.
+  ///   - purpose: what the model is loaded for.
   ///   - skipsUnknownObjects: whether objects of unknown classes beside the weights are left out
   ///     instead of refused; for files whose origin you trust.
   /// - Throws: `FileError`, `ConfigError` or `ParameterError`, which name the file, the key, what was
   ///   found and what was expected, or ``BackboneError``.
   public static func load(
     config: String, weights: String, attentions: AttentionRegistry = AttentionRegistry(),
-    threads: Int? = nil, precision: Precision = .float32, skipsUnknownObjects: Bool = false
+    threads: Int? = nil, precision: Precision = .float32, purpose: Purpose = .inference,
+    skipsUnknownObjects: Bool = false
   ) throws -> Backbone {
     let file = try BackboneFile(path: config, attentions: attentions)
     let checkpoint = try Checkpoint.open(
       path: weights, options: Checkpoint.Options(skipUnknownObjects: skipsUnknownObjects))
     return try Backbone(
-      file, Weights(checkpoint, of: file.backbone), threads: threads, precision: precision)
+      file, Weights(checkpoint, of: file.backbone), threads: threads, precision: precision,
+      purpose: purpose)
   }
 
   /// Makes the model of a config with random weights: for trying it, and for measuring.
   ///
   /// - Parameters:
   ///   - config: path of a YAML config.
-  ///   - attentions: what letters of `attn_type` other than L and S stand for.
+  ///   - attentions: those that the config may ask for beside `focused` and `softmax`.
   ///   - seed: the same seed gives the same weights.
   ///   - threads: threads that compute; `nil` takes all available processors.
   ///   - precision: how weights and the left sides of products are stored.
+  ///   - purpose: what the model is loaded for.
   /// - Throws: `FileError`, `ConfigError` or ``BackboneError``.
   public static func untrained(
     config: String, attentions: AttentionRegistry = AttentionRegistry(), seed: UInt64 = 0,
-    threads: Int? = nil, precision: Precision = .float32
+    threads: Int? = nil, precision: Precision = .float32, purpose: Purpose = .inference
   ) throws -> Backbone {
     let file = try BackboneFile(path: config, attentions: attentions)
-    return try Backbone(file, Weights(seed: seed), threads: threads, precision: precision)
+    return try Backbone(
+      file, Weights(seed: seed), threads: threads, precision: precision, purpose: purpose)
   }
 
-  init(_ file: BackboneFile, _ weights: Weights, threads: Int?, precision: Precision) throws {
+  init(
+    _ file: BackboneFile, _ weights: Weights, threads: Int?, precision: Precision, purpose: Purpose
+  ) throws {
     try self.init(
       file.name, weights, normalisation: file.normalisation,
       inputChannels: file.backbone.inputChannels, ignoring: file.backbone.ignoredKeys,
-      threads: threads, precision: precision
+      threads: threads, precision: precision, purpose: purpose
     ) { try file.backbone.make(for: file.purpose, from: $0) }
   }
 
   init(
     _ name: String, _ weights: Weights, normalisation: Normalisation, inputChannels: Int,
-    ignoring: [IgnoredKeys], threads: Int?, precision: Precision,
+    ignoring: [IgnoredKeys], threads: Int?, precision: Precision, purpose: Purpose,
     _ build: (ParameterScope) throws -> any PyramidBackbone
   ) throws {
     let count = max(1, threads ?? ThreadPool.availableProcessors)
@@ -112,13 +124,15 @@ public struct Backbone: Sendable {
       throw BackboneError.noMemory(threads: count, bytes: bytes)
     }
     let pool = ThreadPool(threads: count)
-    let tree = weights.tree(Packing(threads: pool, precision))
+    let tree = weights.tree(LoadingContext(threads: pool, precision, purpose: purpose))
     model = try build(weights.scope(of: tree))
     try tree.finish(ignoring: weights.ignoring(ignoring)) { _ in weights.likeness }
     self.name = name
     self.normalisation = normalisation
     self.inputChannels = inputChannels
     self.precision = precision
+    self.purpose = purpose
+    parameters = tree.parameters
     self.threads = pool
     parameterCount = tree.parameterCount
     warnings = weights.warnings
@@ -138,17 +152,19 @@ extension Backbone {
   ///     that is left over is an error.
   ///   - threads: threads that compute; `nil` takes all available processors.
   ///   - precision: how weights and the left sides of products are stored.
+  ///   - purpose: what the model is loaded for.
   ///   - build: makes the model; layers read their parameters from the scope.
   /// - Throws: `FileError`, `ParameterError` or ``BackboneError``, and what `build` throws.
   public static func build(
     _ name: String, weights: String?, normalisation: Normalisation = .imageNet,
     inputChannels: Int = 3, ignoring: [String] = [], threads: Int? = nil,
-    precision: Precision = .float32, _ build: (ParameterScope) throws -> any PyramidBackbone
+    precision: Precision = .float32, purpose: Purpose = .inference,
+    _ build: (ParameterScope) throws -> any PyramidBackbone
   ) throws -> Backbone {
     try Backbone(
       name, weights.map { Weights(try Checkpoint.open(path: $0)) } ?? Weights(seed: 0),
       normalisation: normalisation, inputChannels: inputChannels,
       ignoring: ignoring.map { IgnoredKeys(pattern: $0, reason: "said so by the caller") },
-      threads: threads, precision: precision, build)
+      threads: threads, precision: precision, purpose: purpose, build)
   }
 }

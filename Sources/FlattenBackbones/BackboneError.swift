@@ -18,8 +18,8 @@ public enum BackboneError: Error, CustomStringConvertible, Sendable, Equatable {
   case noPictures(channels: Int)
   /// A name that the model hands nothing out under, and those it has.
   case unknownIntermediate(String, known: [String])
-  /// A letter under which no attention can be registered.
-  case reservedLetter(Character)
+  /// A name under which no attention can be registered.
+  case reservedAttention(String)
 
   /// One sentence: what is wrong and what to do.
   public var description: String {
@@ -49,9 +49,10 @@ public enum BackboneError: Error, CustomStringConvertible, Sendable, Equatable {
         : "There are \(known.count) from '\(known[0])' to '\(known[known.count - 1])'; "
           + "'intermediateNames' lists them."
       return "the model has no intermediate '\(printable(name))'. \(near)\(range)"
-    case .reservedLetter(let letter):
-      return "no attention can be registered under '\(letter)': take a letter from A to Z or a to "
-        + "z other than L and S, which are built in."
+    case .reservedAttention(let name):
+      return
+        "no attention can be registered as '\(printable(name))': take a letter, perhaps followed by "
+        + "letters, digits, '_' and '-', and not L, S, focused or softmax, which every family has."
     }
   }
 }

@@ -27,39 +27,61 @@ import FlattenTensor
 extension TransformerBlock {
   /// A block of CSwin.
   package init(
-    cswin c: CSwinConfiguration, stage: Int, _ index: Int, from tree: ParameterScope
+    cswin c: CSwinConfiguration, at site: AttentionSite, from tree: ParameterScope
   ) throws {
-    let channels = c.channels(stage)
+    let hidden = Int(Double(site.channels) * c.common.mlpRatio)
     try self.init(
-      channels, normEpsilon: c.normEpsilon,
-      name: IntermediateNames.block(stage: stage, index), from: tree,
-      attention: { try c.makeAttention(stage: stage, index, from: $0) },
-      mlp: {
-        try MLP(channels, hidden: Int(Double(channels) * c.mlpRatio), from: $0.scope("mlp"))
-      })
+      site.channels, normEpsilon: c.common.normEpsilon,
+      name: IntermediateNames.block(stage: site.stage, site.block), from: tree,
+      attention: { try c.attentions.make(c.attention[site.stage], site, from: $0) },
+      mlp: { try MLP(site.channels, hidden: hidden, from: $0.scope("mlp")) })
   }
 }
 
 extension CSwinConfiguration {
-  /// The attention of a block; one that is registered sees the whole map.
-  fileprivate func makeAttention(
-    stage: Int, _ block: Int, from tree: ParameterScope
-  ) throws -> any TokenAttention {
-    guard case .registered(let registered) = attention[stage] else {
-      return try CrossShapedAttention(self, stage: stage, from: tree)
-    }
+  /// Where a block's attention stands.
+  package func site(stage: Int, block: Int) -> AttentionSite {
     let side = nativeSide(stage)
-    return try registered.make(
-      AttentionSite(
-        stage: stage, block: block, channels: channels(stage), heads: heads[stage],
-        nativeGrid: Grid(side, side), classTokens: 0, qkvBias: qkvBias, normEpsilon: normEpsilon),
-      tree.scope("attn"))
+    return AttentionSite(
+      stage: stage, block: block, channels: channels(stage), heads: heads[stage],
+      nativeGrid: Grid(side, side), qkvBias: common.qkvBias, normEpsilon: common.normEpsilon,
+      options: attention[stage].options)
+  }
+
+  /// CSwin's attentions, whose layers stand beside those of their block, and those that are registered.
+  var attentions: AttentionRegistry {
+    common.attentions.adding(
+      [
+        .focused: { site, scope in
+          try CrossShapedAttention(site, from: scope) { tree in
+            .linear(
+              try FocusedStripeAttention(
+                FocusedMixing.Configuration(
+                  channels: site.channels, heads: site.heads, nativeGrid: site.nativeGrid,
+                  focusingFactor: common.focusingFactor, kernel: common.kernel),
+                from: tree.scope(0)))
+          }
+        },
+        .softmax: { site, scope in
+          let (split, branches) = (splitSizes[site.stage], branches(site.stage))
+          let stripes: [StripeAttention.Stripes] =
+            branches == 1 ? [.whole] : [.columns(split), .rows(split)]
+          return try CrossShapedAttention(site, from: scope) { tree in
+            .softmax(
+              try stripes.enumerated().map { branch, stripes in
+                try StripeAttention(
+                  stripes, channels: site.channels / branches, heads: site.heads / branches,
+                  from: tree.scope(branch))
+              })
+          }
+        },
+      ], scope: "")
   }
 }
 
 /// Cross-shaped or whole attention.
 private struct CrossShapedAttention: TokenAttention {
-  private enum Mixing: Sendable {
+  enum Mixing: Sendable {
     case linear(FocusedStripeAttention)
     /// One branch, or two with half of the channels each.
     case softmax([StripeAttention])
@@ -71,36 +93,17 @@ private struct CrossShapedAttention: TokenAttention {
   private let channels: Int
   private let path: String
 
-  /// - Parameter tree: the block's place: its attention has no scope of its own.
-  init(_ c: CSwinConfiguration, stage: Int, from tree: ParameterScope) throws {
-    channels = c.channels(stage)
-    queryKeyValue = try QueryKeyValue(channels, bias: c.qkvBias, from: tree.scope("qkv"))
-    mixing = try Self.mixing(c, stage: stage, from: tree.scope("attns"))
+  /// - Parameters:
+  ///   - tree: the block's place: its attention has no scope of its own.
+  ///   - mixing: makes the branches from the place of their list.
+  init(
+    _ site: AttentionSite, from tree: ParameterScope, mixing: (ParameterScope) throws -> Mixing
+  ) throws {
+    channels = site.channels
+    queryKeyValue = try QueryKeyValue(channels, bias: site.qkvBias, from: tree.scope("qkv"))
+    self.mixing = try mixing(tree.scope("attns"))
     projection = try Linear(in: channels, out: channels, bias: true, from: tree.scope("proj"))
     path = tree.path
-  }
-
-  private static func mixing(
-    _ c: CSwinConfiguration, stage: Int, from tree: ParameterScope
-  ) throws -> Mixing {
-    let side = c.nativeSide(stage)
-    if c.attention[stage] == .linear {
-      return .linear(
-        try FocusedStripeAttention(
-          FocusedMixing.Configuration(
-            channels: c.channels(stage), heads: c.heads[stage], nativeGrid: Grid(side, side),
-            focusingFactor: c.focusingFactor, kernel: c.kernel),
-          from: tree.scope(0)))
-    }
-    let split = c.splitSizes[stage]
-    let stripes: [StripeAttention.Stripes] =
-      c.branches(stage) == 1 ? [.whole] : [.columns(split), .rows(split)]
-    return .softmax(
-      try stripes.enumerated().map { branch, stripes in
-        try StripeAttention(
-          stripes, channels: c.channels(stage) / c.branches(stage),
-          heads: c.heads[stage] / c.branches(stage), from: tree.scope(branch))
-      })
   }
 
   /// `[B, N, C]` to the same shape.
@@ -118,10 +121,8 @@ private struct CrossShapedAttention: TokenAttention {
       return attention(q, kv: kv, grid: grid, pass)
     case .softmax(let branches):
       let width = channels / branches.count
-      var stripes: ShortList<(windows: Tensor, layout: WindowLayout)> = []
-      for (index, branch) in branches.enumerated() {
-        stripes.append(
-          branch(q, kv: kv, channels: index * width..<(index + 1) * width, grid: grid, pass))
+      let stripes = branches.enumerated().map { index, branch in
+        branch(q, kv: kv, channels: index * width..<(index + 1) * width, grid: grid, pass)
       }
       return pass.joinWindows(stripes, layer: "\(path).joined").asTokens
     }
@@ -152,7 +153,7 @@ package struct MergeBlock: Sendable {
 package struct CSwinTransformer: ClassifyingBackbone {
   private struct Stage: Sendable {
     let merging: MergeBlock?
-    let blocks: [TransformerBlock]
+    let blocks: TransformerStage
     let outputNorm: LayerNorm?
   }
 
@@ -171,9 +172,10 @@ package struct CSwinTransformer: ClassifyingBackbone {
     path = ParameterPath(tree)
     let embedding = tree.scope("stage1_conv_embed")
     stem = try Conv2D(
-      in: c.inputChannels, out: c.embedDim, ConvolutionGeometry(kernel: 7, stride: 4, padding: 2),
+      in: c.common.inputChannels, out: c.embedDim,
+      ConvolutionGeometry(kernel: 7, stride: 4, padding: 2),
       from: embedding.scope(0))
-    stemNorm = try LayerNorm(c.embedDim, epsilon: c.normEpsilon, from: embedding.scope(2))
+    stemNorm = try LayerNorm(c.embedDim, epsilon: c.common.normEpsilon, from: embedding.scope(2))
     let hasOutputNorms = tree.hasOutputNorms(
       c.depths.indices.map { "norm\($0 + 1)" }, wanted: c.hasOutputNorms, for: purpose)
     stages = try c.depths.indices.map { stage in
@@ -181,34 +183,34 @@ package struct CSwinTransformer: ClassifyingBackbone {
         merging: stage == 0
           ? nil
           : try MergeBlock(
-            in: c.channels(stage - 1), out: c.channels(stage), normEpsilon: c.normEpsilon,
+            in: c.channels(stage - 1), out: c.channels(stage), normEpsilon: c.common.normEpsilon,
             from: tree.scope("merge\(stage)")),
-        blocks: try (0..<c.depths[stage]).map { block in
-          try TransformerBlock(
-            cswin: c, stage: stage, block, from: tree.scope("stage\(stage + 1)").scope(block))
+        blocks: try TransformerStage(c.depths[stage], from: tree.scope("stage\(stage + 1)")) {
+          try TransformerBlock(cswin: c, at: c.site(stage: stage, block: $0), from: $1)
         },
         outputNorm: hasOutputNorms
           ? try LayerNorm(
-            c.channels(stage), epsilon: c.normEpsilon, from: tree.scope("norm\(stage + 1)")) : nil)
+            c.channels(stage), epsilon: c.common.normEpsilon, from: tree.scope("norm\(stage + 1)"))
+          : nil)
     }
     let last = c.depths.count - 1
     finalNorm =
       purpose == .classification
-      ? try LayerNorm(c.channels(last), epsilon: c.normEpsilon, from: tree.scope("norm")) : nil
+      ? try LayerNorm(c.channels(last), epsilon: c.common.normEpsilon, from: tree.scope("norm"))
+      : nil
     featureInfo = c.featureInfo
     intermediateNames = IntermediateNames.all(blocks: c.depths)
   }
 
-  package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> ShortList<Tensor> {
+  package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> [Tensor] {
     var map = stemNorm(stem(x, pass), pass)  // [B, H / 4, W / 4, C]
-    var outputs: ShortList<Tensor> = []
+    var outputs: [Tensor] = []
     for (index, stage) in stages.enumerated() {
       map = stage.merging?(map, pass) ?? map  // [B, H / 2, W / 2, 2C]
-      pass.handOut(map, as: IntermediateNames.patchEmbedding(index))
-      let grid = map.grid
-      map = stage.blocks.reduce(map.asTokens) { $1($0, grid: grid, pass) }.asMap(grid)
+      pass.observe(map, as: IntermediateNames.patchEmbedding(index))
+      map = stage.blocks(map, pass)
       outputs.append(
-        pass.handOut(stage.outputNorm?(map, pass) ?? map, as: IntermediateNames.stage(index)))
+        pass.observe(stage.outputNorm?(map, pass) ?? map, as: IntermediateNames.stage(index)))
     }
     return outputs
   }
@@ -220,6 +222,29 @@ package struct CSwinTransformer: ClassifyingBackbone {
       preconditionFailure("a backbone built for dense prediction has no norm to pool after")
     }
     return pass.meanOverTokens(finalNorm(last, pass).asTokens, layer: path("pool"))
+  }
+}
+
+extension BackboneFamily {
+  /// CSwin as published.
+  static let cswin = cswin("cswin", CSwinTransformer.variants, isFlatten: false)
+
+  /// FLatten-CSwin.
+  static let flattenCSwin = cswin(
+    "flatten_cswin", CSwinTransformer.flattenVariants, isFlatten: true)
+
+  private static func cswin(
+    _ name: String, _ variants: [String: CSwinConfiguration], isFlatten: Bool
+  ) -> BackboneFamily {
+    BackboneFamily(
+      name: name, keys: CSwinConfiguration.keys, ignoredKeys: CSwinTransformer.ignoredKeys,
+      translation: nil
+    ) { section in
+      let c = try CSwinConfiguration(section, variants: variants, isFlatten: isFlatten)
+      return BackboneNumbers(inputChannels: c.common.inputChannels, depths: c.depths) {
+        try CSwinTransformer(c, for: $0, from: $1)
+      }
+    }
   }
 }
 
@@ -242,20 +267,20 @@ extension CSwinTransformer {
 
   /// The published variants of FLatten-CSwin: other depths than CSwin's.
   package static let flattenVariants: [String: CSwinConfiguration] = [
-    "tiny": variant(64, [2, 4, 18, 1], [2, 4, 8, 16], .linear),
-    "small": variant(64, [2, 4, 32, 2], [2, 4, 8, 16], .linear),
-    "base": variant(96, [3, 6, 29, 2], [4, 8, 16, 32], .linear),
-    "base_384": variant(96, [3, 6, 29, 2], [4, 8, 16, 32], .linear, imageSize: 384),
+    "tiny": variant(64, [2, 4, 18, 1], [2, 4, 8, 16], .focused),
+    "small": variant(64, [2, 4, 32, 2], [2, 4, 8, 16], .focused),
+    "base": variant(96, [3, 6, 29, 2], [4, 8, 16, 32], .focused),
+    "base_384": variant(96, [3, 6, 29, 2], [4, 8, 16, 32], .focused, imageSize: 384),
   ]
 
   private static func variant(
-    _ width: Int, _ depths: [Int], _ heads: [Int], _ early: AttentionKind, imageSize: Int = 224
+    _ width: Int, _ depths: [Int], _ heads: [Int], _ early: AttentionChoice, imageSize: Int = 224
   ) -> CSwinConfiguration {
     let side = imageSize / 32
     var c = CSwinConfiguration(
       embedDim: width, depths: depths, heads: heads, splitSizes: [1, 2, side, side],
       attention: [early, early, .softmax, .softmax])
-    c.imageSize = imageSize
+    c.common.imageSize = imageSize
     return c
   }
 }

@@ -20,10 +20,18 @@ extension ConfigMap {
     return given
   }
 
-  /// `attn_type`, a letter a stage, or what is given.
-  func attentionKinds(
-    _ given: [AttentionKind], count: Int, _ attentions: AttentionRegistry
-  ) throws -> [AttentionKind] {
+  /// The attention of each stage: `attention`, a list of names or maps with options; or `attn_type`, a
+  /// letter a stage; or what is given.
+  func attentions(
+    _ given: [AttentionChoice], count: Int, _ registry: AttentionRegistry
+  ) throws -> [AttentionChoice] {
+    if let node = optional("attention") {
+      if let letters = optional("attn_type") {
+        throw letters.error(found: "stands beside 'attention'", expected: "one of the two")
+      }
+      let items = count == 1 && node.kind != .list ? [node] : try node.list(count: count)
+      return try items.map { try choice($0, registry) }
+    }
     guard let node = optional("attn_type") else {
       if given.count == count { return given }
       throw self.node.error(
@@ -31,16 +39,30 @@ extension ConfigMap {
         remedy: "Add 'attn_type: ...'.")
     }
     let text = try node.string()
+    let letters = ["L and S"] + registry.names.filter { $0.count == 1 }
     let expected =
-      "\(count) letters of \(attentions.known), one a stage, for example "
+      "\(count) letters of \(letters.joined(separator: ", ")), one a stage, for example "
       + String(repeating: "L", count: count)
     guard text.count == count else { throw node.error(expected: expected) }
     return try text.map { letter in
-      if let kind = attentions.kind(letter) { return kind }
+      let name = String(letter)
+      if let choice = AttentionChoice.letters[name] { return choice }
+      if registry.contains(name) { return AttentionChoice(name, options: AttentionOptions(node)) }
       throw node.error(
         found: "has the letter '\(letter)', for which no attention is registered",
         expected: expected)
     }
+  }
+
+  private func choice(
+    _ node: ConfigNode, _ registry: AttentionRegistry
+  ) throws -> AttentionChoice {
+    let type = node.kind == .map ? try node.map().required("type") : node
+    let name = try type.string()
+    guard registry.contains(name) else {
+      throw type.error(expected: "an attention: one of \(registry.known)")
+    }
+    return AttentionChoice(name, options: AttentionOptions(node))
   }
 
   /// `kernel_size`, which must be odd.

@@ -11,7 +11,7 @@ package enum MemoryNeed {
   private static let bytesPerPixel = 320
 
   /// What so many threads need.
-  package static func bytes(threads: Int) -> Int { threads * Engine.bytesPerThread + bytesBeside }
+  package static func bytes(threads: Int) -> Int { threads * Products.bytesPerThread + bytesBeside }
 
   /// What a pass needs.
   package static func bytes(height: Int, width: Int) -> Int { height * width * bytesPerPixel }

@@ -41,7 +41,7 @@ public protocol PyramidBackbone: Sendable {
   ///   - x: `[B, H, W, 3]`, normalised; both sides are at least ``leastSide``.
   ///   - pass: has the operators, the threads and the memory.
   /// - Returns: one map `[B, H', W', C]` per level.
-  func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> ShortList<Tensor>
+  func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> [Tensor]
 }
 
 extension PyramidBackbone {

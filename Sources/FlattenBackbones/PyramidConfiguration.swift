@@ -5,10 +5,8 @@ import FlattenTensor
 /// The numbers of a four-stage pyramid transformer (PVT, PVTv2 and their FLatten forms), under the
 /// upstream names.
 package struct PyramidConfiguration: Sendable {
-  /// The picture size that the position tables were built for, in pixels.
-  package var imageSize = 224
-  /// Input channels.
-  package var inputChannels = 3
+  /// What all families have; epsilon of the block norms and of PVTv2's stage norms.
+  package var common = BlockNumbers(normEpsilon: 1e-6)
   /// Channels of each stage.
   package var embedDims: [Int]
   /// Heads of each stage.
@@ -22,17 +20,9 @@ package struct PyramidConfiguration: Sendable {
   /// The same in linear blocks; upstream's class default is 8421, its released configs say 1111.
   package var linearReductionRatios = [1, 1, 1, 1]
   /// The attention of each stage.
-  package var attention: [AttentionKind] = [.linear, .linear, .linear, .linear]
-  /// Whether q, k and v have a bias.
-  package var qkvBias = true
-  /// Of the block norms and of PVTv2's stage norms.
-  package var normEpsilon: Float = 1e-6
+  package var attention: [AttentionChoice] = [.focused, .focused, .focused, .focused]
   /// Of the norms in patch embeddings and reductions.
   package var innerNormEpsilon: Float = 1e-5
-  /// The paper's p.
-  package var focusingFactor = 3
-  /// Window of the attention's depthwise convolution.
-  package var kernel = 5
   /// PVTv2's "linear" variant: keys and values from a pooled 7x7 grid.
   package var hasPooledKeys = false
 
@@ -44,18 +34,21 @@ package struct PyramidConfiguration: Sendable {
   }
 
   /// The keys a config may set, beside `type` and `variant`.
-  package static let keys = [
-    "img_size", "patch_size", "in_chans", "embed_dims", "num_heads", "mlp_ratios", "depths",
-    "sr_ratios", "la_sr_ratios", "attn_type", "qkv_bias", "norm_eps", "inner_norm_eps",
-    "focusing_factor", "kernel_size", "linear",
-  ]
+  static let keys =
+    BlockNumbers.keys.filter { $0 != "mlp_ratio" } + [
+      "patch_size", "embed_dims", "num_heads", "mlp_ratios", "depths", "sr_ratios", "la_sr_ratios",
+      "attn_type", "attention", "inner_norm_eps", "linear",
+    ]
 
   /// Reads a config's keys over the numbers of a variant.
   ///
+  /// - Parameter isFlatten: whether stages may be linear.
   /// - Throws: `ConfigError` naming the key.
-  package init(
-    _ map: ConfigMap, variant: PyramidConfiguration?, attentions: AttentionRegistry
+  init(
+    _ section: BackboneSection, variants: [String: PyramidConfiguration], isFlatten: Bool
   ) throws {
+    let (map, variant) = (section.map, try section.variant(variants))
+    if !isFlatten { try section.refuse(["attn_type", "attention", "la_sr_ratios"]) }
     func four(_ key: String, _ range: ClosedRange<Int>, _ given: [Int]?) throws -> [Int] {
       if let node = map.optional(key) { return try node.ints(count: 4, in: range) }
       if let given { return given }
@@ -66,20 +59,14 @@ package struct PyramidConfiguration: Sendable {
       heads: try four("num_heads", 1...64, variant?.heads),
       mlpRatios: try four("mlp_ratios", 1...16, variant?.mlpRatios),
       depths: try four("depths", 1...64, variant?.depths))
+    try common.read(section, imageSizes: 32...8192)
     reductionRatios = try four("sr_ratios", 1...32, reductionRatios)
-    if let node = map.optional("la_sr_ratios") {
-      linearReductionRatios = try Self.digits(node)
-    }
-    attention = try map.attentionKinds(attention, count: 4, attentions)
-    imageSize = try map.optional("img_size")?.int(in: 32...8192) ?? imageSize
+    if let node = map.optional("la_sr_ratios") { linearReductionRatios = try Self.digits(node) }
+    let given = isFlatten ? attention : attention.map { _ in .softmax }
+    attention = try map.attentions(given, count: 4, section.attentions)
     if let node = map.optional("patch_size") { _ = try node.int(in: 4...4) }
-    inputChannels = try map.optional("in_chans")?.int(in: 1...16) ?? inputChannels
-    qkvBias = try map.optional("qkv_bias")?.bool() ?? qkvBias
-    normEpsilon = Float(try map.optional("norm_eps")?.double(in: 0...1) ?? Double(normEpsilon))
     innerNormEpsilon = Float(
       try map.optional("inner_norm_eps")?.double(in: 0...1) ?? Double(innerNormEpsilon))
-    focusingFactor = try map.optional("focusing_factor")?.int(in: 1...32) ?? focusingFactor
-    kernel = try map.oddKernel() ?? kernel
     hasPooledKeys =
       try map.optional("linear")?.bool() ?? variant?.hasPooledKeys ?? hasPooledKeys
     try map.checkHeads(heads, channels: embedDims)
@@ -95,13 +82,9 @@ package struct PyramidConfiguration: Sendable {
     return digits
   }
 
-  /// A native grid that no picture size gives; for a block by itself.
-  package var overriddenNativeGrid: Grid?
-
   /// The grid of each stage at the native picture size.
   package func nativeGrid(stage: Int) -> Grid {
-    if let overriddenNativeGrid { return overriddenNativeGrid }
-    let side = max(1, imageSize >> (stage + 2))
+    let side = max(1, common.imageSize >> (stage + 2))
     return Grid(side, side)
   }
 
@@ -123,14 +106,41 @@ package struct PyramidConfiguration: Sendable {
     }.max() ?? 1
   }
 
-  /// How a stage's attention makes its keys fewer; what is registered sees them all.
+  /// How a stage's attention makes its keys fewer; one that is registered sees them all.
   package func reduction(stage: Int) -> KeyReduction {
-    let ratio: Int
-    switch attention[stage] {
-    case .linear: ratio = linearReductionRatios[stage]
-    case .softmax: ratio = reductionRatios[stage]
-    case .registered: return .none
-    }
+    let ratios: [AttentionChoice: [Int]] = [
+      .focused: linearReductionRatios, .softmax: reductionRatios,
+    ]
+    guard let ratio = ratios[attention[stage]]?[stage] else { return .none }
     return hasPooledKeys ? .pooled(size: 7) : ratio > 1 ? .strided(ratio: ratio) : .none
+  }
+
+  /// Where a block's attention stands.
+  ///
+  /// - Parameter nativeGrid: `nil` takes that of the native picture size.
+  package func site(stage: Int, block: Int, nativeGrid: Grid? = nil) -> AttentionSite {
+    AttentionSite(
+      stage: stage, block: block, channels: embedDims[stage], heads: heads[stage],
+      nativeGrid: nativeGrid ?? self.nativeGrid(stage: stage), qkvBias: common.qkvBias,
+      normEpsilon: innerNormEpsilon, options: attention[stage].options)
+  }
+
+  /// The attentions of PVT and PVTv2, and those that are registered.
+  var attentions: AttentionRegistry {
+    common.attentions.adding([
+      .focused: { site, scope in
+        try FocusedLinearAttention(
+          FocusedLinearAttention.Configuration(
+            channels: site.channels, heads: site.heads, reduction: reduction(stage: site.stage),
+            nativeGrid: site.nativeGrid, focusingFactor: common.focusingFactor,
+            kernel: common.kernel, qkvBias: site.qkvBias, normEpsilon: site.normEpsilon),
+          from: scope)
+      },
+      .softmax: { site, scope in
+        try SpatialReductionAttention(
+          channels: site.channels, heads: site.heads, reduction: reduction(stage: site.stage),
+          qkvBias: site.qkvBias, normEpsilon: site.normEpsilon, from: scope)
+      },
+    ])
   }
 }

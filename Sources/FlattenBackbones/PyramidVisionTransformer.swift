@@ -19,42 +19,14 @@ import FlattenTensor
 extension TransformerBlock {
   /// A block of PVT. Its tokens may be preceded by a class token where no keys are reduced.
   package init(
-    pvt c: PyramidConfiguration, stage: Int, _ index: Int, from tree: ParameterScope
+    pvt c: PyramidConfiguration, at site: AttentionSite, from tree: ParameterScope
   ) throws {
-    let channels = c.embedDims[stage]
+    let hidden = site.channels * c.mlpRatios[site.stage]
     try self.init(
-      channels, normEpsilon: c.normEpsilon,
-      name: IntermediateNames.block(stage: stage, index), from: tree,
-      attention: { try c.makeAttention(stage: stage, index, from: $0.scope("attn")) },
-      mlp: { try MLP(channels, hidden: channels * c.mlpRatios[stage], from: $0.scope("mlp")) })
-  }
-}
-
-extension PyramidConfiguration {
-  /// The attention of a block.
-  func makeAttention(
-    stage: Int, _ block: Int, from tree: ParameterScope
-  ) throws -> any TokenAttention {
-    switch attention[stage] {
-    case .linear:
-      try FocusedLinearAttention(
-        FocusedLinearAttention.Configuration(
-          channels: embedDims[stage], heads: heads[stage], reduction: reduction(stage: stage),
-          nativeGrid: nativeGrid(stage: stage), focusingFactor: focusingFactor, kernel: kernel,
-          qkvBias: qkvBias, normEpsilon: innerNormEpsilon),
-        from: tree)
-    case .softmax:
-      try SpatialReductionAttention(
-        channels: embedDims[stage], heads: heads[stage], reduction: reduction(stage: stage),
-        qkvBias: qkvBias, normEpsilon: innerNormEpsilon, from: tree)
-    case .registered(let attention):
-      try attention.make(
-        AttentionSite(
-          stage: stage, block: block, channels: embedDims[stage], heads: heads[stage],
-          nativeGrid: nativeGrid(stage: stage), classTokens: 0, qkvBias: qkvBias,
-          normEpsilon: innerNormEpsilon),
-        tree)
-    }
+      site.channels, normEpsilon: c.common.normEpsilon,
+      name: IntermediateNames.block(stage: site.stage, site.block), from: tree,
+      attention: { try c.attentions.make(c.attention[site.stage], site, from: $0) },
+      mlp: { try MLP(site.channels, hidden: hidden, from: $0.scope("mlp")) })
   }
 }
 
@@ -74,12 +46,11 @@ package struct PyramidVisionTransformer: ClassifyingBackbone {
     let index: Int
     let embedding: PatchEmbedding
     let position: PositionTable
-    let blocks: [TransformerBlock]
-    let path: String
+    let blocks: TransformerStage
   }
 
   private struct ClassToken: Sendable {
-    let token: Tensor  // [1, 1, C], its position added
+    let token: Tensor  // [1, 1, C]
     let norm: LayerNorm
   }
 
@@ -93,35 +64,30 @@ package struct PyramidVisionTransformer: ClassifyingBackbone {
     stages = try (0..<4).map { stage in
       let channels = c.embedDims[stage]
       let size = stage == 0 ? 4 : 2
-      let hasClassRow = stage == 3 && ending != .meanOfTokens && Self.hasClassRow(tree)
+      let isLast = stage == 3
+      let hasClassRow = isLast && ending == .skippedClassToken && Self.hasClassRow(tree)
       return Stage(
         index: stage,
         embedding: try PatchEmbedding(
-          in: stage == 0 ? c.inputChannels : c.embedDims[stage - 1], out: channels,
+          in: stage == 0 ? c.common.inputChannels : c.embedDims[stage - 1], out: channels,
           ConvolutionGeometry(kernel: size, stride: size), normEpsilon: c.innerNormEpsilon,
           from: tree.scope("patch_embed\(stage + 1)")),
         position: try PositionTable(
           "pos_embed\(stage + 1)", native: c.nativeGrid(stage: stage), channels: channels,
-          leading: hasClassRow ? .skipped(1) : .none, from: tree),
-        blocks: try (0..<c.depths[stage]).map { block in
-          try TransformerBlock(
-            pvt: c, stage: stage, block, from: tree.scope("block\(stage + 1)").scope(block))
-        },
-        path: tree.scope("pos_embed\(stage + 1)").path)
+          leading: isLast && ending == .classToken ? .kept(1) : hasClassRow ? .skipped(1) : .none,
+          from: tree),
+        blocks: try TransformerStage(
+          c.depths[stage], from: tree.scope("block\(stage + 1)")
+        ) { block, scope in
+          try TransformerBlock(pvt: c, at: c.site(stage: stage, block: block), from: scope)
+        })
     }
     if ending == .classToken {
       let channels = c.embedDims[3]
-      let rows = tree.shape(of: "pos_embed4").flatMap { $0.count == 3 ? $0[1] : nil }
-      let table = try tree.tensor(
-        "pos_embed4", [1, rows ?? c.nativeGrid(stage: 3).count + 1, channels])
-      let token = try tree.tensor("cls_token", [1, 1, channels])
       classToken = ClassToken(
-        token: Tensor([1, 1, channels]) { sum in
-          for index in 0..<channels {
-            sum[index] = token.pointer[index] + table.pointer[index]
-          }
-        },
-        norm: try LayerNorm(channels, epsilon: c.normEpsilon, from: tree.scope("norm")))
+        token: try tree.tensor(
+          "cls_token", [1, 1, channels], initially: .normal(deviation: 0.02)),
+        norm: try LayerNorm(channels, epsilon: c.common.normEpsilon, from: tree.scope("norm")))
     } else {
       classToken = nil
     }
@@ -137,12 +103,12 @@ package struct PyramidVisionTransformer: ClassifyingBackbone {
     return Grid(squareOf: shape[1]) == nil
   }
 
-  package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> ShortList<Tensor> {
-    var maps: ShortList<Tensor> = []
+  package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> [Tensor] {
+    var maps: [Tensor] = []
     for stage in stages {
-      let (tokens, grid) = embed(maps.last ?? x, stage, pass)
-      let map = run(consume tokens, grid, stage, pass).asMap(grid)
-      maps.append(pass.handOut(map, as: IntermediateNames.stage(stage.index)))
+      let map = embed(maps.last ?? x, stage, pass)
+      let tokens = stage.position.added(to: map, pass)  // [B, N, C]
+      maps.append(output(tokens, map.grid, stage, pass))
     }
     return maps
   }
@@ -155,29 +121,62 @@ package struct PyramidVisionTransformer: ClassifyingBackbone {
     }
     var map = x
     for stage in stages.dropLast() {
-      let (tokens, grid) = embed(map, stage, pass)
-      map = run(tokens, grid, stage, pass).asMap(grid)
+      let embedded = embed(map, stage, pass)
+      map = output(stage.position.added(to: embedded, pass), embedded.grid, stage, pass)
     }
-    let (tokens, grid) = embed(map, stages[3], pass)
-    let all = run(
-      pass.joinTokens(classToken.token, tokens, layer: "cls_token"), grid, stages[3], pass)
-    let first = pass.tokens(all, 0..<1, layer: "pool")  // [B, 1, C]
+    let last = stages[3]
+    map = embed(map, last, pass)
+    let all = pass.joinTokens(classToken.token, map.asTokens, layer: "cls_token")  // [B, 1 + N, C]
+    let placed = pass.add(all, last.position(map.grid, pass), layer: "pos_embed4")
+    let tokens = last.blocks(placed, grid: map.grid, pass)
+    let first = pass.tokens(tokens, 0..<1, layer: "pool")  // [B, 1, C]
     return classToken.norm(first.reshaped(Shape(x.shape[0], pooledChannels)), pass)
   }
 
-  /// A stage's tokens `[B, N, C]` with their positions added, and their grid.
-  private func embed(_ x: Tensor, _ stage: Stage, _ pass: ForwardPass) -> (Tensor, Grid) {
-    let map = pass.handOut(
-      stage.embedding(x, pass), as: IntermediateNames.patchEmbedding(stage.index))
-    return (stage.position.added(to: map, layer: stage.path, pass), map.grid)
+  /// What a stage begins with: `[B, H / 2, W / 2, C]`.
+  private func embed(_ x: Tensor, _ stage: Stage, _ pass: ForwardPass) -> Tensor {
+    pass.observe(stage.embedding(x, pass), as: IntermediateNames.patchEmbedding(stage.index))
   }
 
-  private func run(
-    _ tokens: consuming Tensor, _ grid: Grid, _ stage: Stage, _ pass: ForwardPass
+  /// A stage's map, of tokens whose positions are added.
+  private func output(
+    _ tokens: Tensor, _ grid: Grid, _ stage: Stage, _ pass: ForwardPass
   ) -> Tensor {
-    var x = consume tokens
-    for block in stage.blocks { x = block(x, grid: grid, pass) }
-    return x
+    pass.observe(
+      stage.blocks(tokens, grid: grid, pass).asMap(grid),
+      as: IntermediateNames.stage(stage.index))
+  }
+}
+
+extension BackboneFamily {
+  /// PVT as published.
+  static let pvt = pyramid("pvt", isFlatten: false) { c, purpose, tree in
+    try PyramidVisionTransformer(
+      c, ending: purpose == .classification ? .classToken : .skippedClassToken, from: tree)
+  }
+
+  /// FLatten-PVT.
+  static let flattenPVT = pyramid("flatten_pvt", isFlatten: true) { c, _, tree in
+    try PyramidVisionTransformer(c, ending: .meanOfTokens, from: tree)
+  }
+
+  private static func pyramid(
+    _ name: String, isFlatten: Bool,
+    _ make:
+      @escaping @Sendable (PyramidConfiguration, BackbonePurpose, ParameterScope) throws ->
+      PyramidVisionTransformer
+  ) -> BackboneFamily {
+    BackboneFamily(
+      name: name, keys: PyramidConfiguration.keys,
+      ignoredKeys: PyramidVisionTransformer.ignoredKeys,
+      translation: PyramidVisionTransformer.parameters(mmdetection:)
+    ) { section in
+      let c = try PyramidConfiguration(
+        section, variants: PyramidVisionTransformer.variants, isFlatten: isFlatten)
+      return BackboneNumbers(inputChannels: c.common.inputChannels, depths: c.depths) {
+        try make(c, $0, $1)
+      }
+    }
   }
 }
 

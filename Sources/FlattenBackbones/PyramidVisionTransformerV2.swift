@@ -17,16 +17,16 @@ import FlattenTensor
 extension TransformerBlock {
   /// A block of PVTv2, with a convolution in its MLP.
   package init(
-    pvtV2 c: PyramidConfiguration, stage: Int, _ index: Int, from tree: ParameterScope
+    pvtV2 c: PyramidConfiguration, at site: AttentionSite, from tree: ParameterScope
   ) throws {
-    let channels = c.embedDims[stage]
+    let hidden = site.channels * c.mlpRatios[site.stage]
     try self.init(
-      channels, normEpsilon: c.normEpsilon,
-      name: IntermediateNames.block(stage: stage, index), from: tree,
-      attention: { try c.makeAttention(stage: stage, index, from: $0.scope("attn")) },
+      site.channels, normEpsilon: c.common.normEpsilon,
+      name: IntermediateNames.block(stage: site.stage, site.block), from: tree,
+      attention: { try c.attentions.make(c.attention[site.stage], site, from: $0) },
       mlp: {
         try ConvolutionalMLP(
-          channels, hidden: channels * c.mlpRatios[stage], hasLinearAttention: c.hasPooledKeys,
+          site.channels, hidden: hidden, hasLinearAttention: c.hasPooledKeys,
           from: $0.scope("mlp"))
       })
   }
@@ -36,7 +36,7 @@ extension TransformerBlock {
 package struct PyramidVisionTransformerV2: ClassifyingBackbone {
   private struct Stage: Sendable {
     let embedding: PatchEmbedding
-    let blocks: [TransformerBlock]
+    let blocks: TransformerStage
     let norm: LayerNorm
   }
 
@@ -54,29 +54,29 @@ package struct PyramidVisionTransformerV2: ClassifyingBackbone {
         : ConvolutionGeometry(kernel: 3, stride: 2, padding: 1)
       return Stage(
         embedding: try PatchEmbedding(
-          in: stage == 0 ? c.inputChannels : c.embedDims[stage - 1], out: channels, geometry,
+          in: stage == 0 ? c.common.inputChannels : c.embedDims[stage - 1], out: channels, geometry,
           normEpsilon: c.innerNormEpsilon, from: tree.scope("patch_embed\(stage + 1)")),
-        blocks: try (0..<c.depths[stage]).map { block in
-          try TransformerBlock(
-            pvtV2: c, stage: stage, block, from: tree.scope("block\(stage + 1)").scope(block))
+        blocks: try TransformerStage(
+          c.depths[stage], from: tree.scope("block\(stage + 1)")
+        ) { block, scope in
+          try TransformerBlock(pvtV2: c, at: c.site(stage: stage, block: block), from: scope)
         },
         norm: try LayerNorm(
-          channels, epsilon: c.normEpsilon, from: tree.scope("norm\(stage + 1)")))
+          channels, epsilon: c.common.normEpsilon, from: tree.scope("norm\(stage + 1)")))
     }
     featureInfo = c.featureInfo
     leastSide = c.leastSide(roundsUp: true)
     intermediateNames = IntermediateNames.all(blocks: c.depths)
   }
 
-  package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> ShortList<Tensor> {
-    var maps: ShortList<Tensor> = []
+  package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> [Tensor] {
+    var maps: [Tensor] = []
     for (index, stage) in stages.enumerated() {
-      let map = pass.handOut(
+      let map = pass.observe(
         stage.embedding(maps.last ?? x, pass), as: IntermediateNames.patchEmbedding(index))
-      let grid = map.grid
-      let tokens = stage.blocks.reduce(map.asTokens) { $1($0, grid: grid, pass) }
-      let normed = stage.norm(tokens, pass).asMap(grid)
-      maps.append(pass.handOut(normed, as: IntermediateNames.stage(index)))
+      maps.append(
+        pass.observe(
+          stage.norm(stage.blocks(map, pass), pass), as: IntermediateNames.stage(index)))
     }
     return maps
   }
@@ -85,6 +85,28 @@ package struct PyramidVisionTransformerV2: ClassifyingBackbone {
 
   package func pooled(_ x: Tensor, _ pass: ForwardPass) -> Tensor {
     pass.meanOverTokens(self(x, pass)[3].asTokens, layer: "pool")
+  }
+}
+
+extension BackboneFamily {
+  /// PVTv2 as published.
+  static let pvtV2 = pyramidV2("pvt_v2", isFlatten: false)
+
+  /// FLatten-PVTv2.
+  static let flattenPVTv2 = pyramidV2("flatten_pvt_v2", isFlatten: true)
+
+  private static func pyramidV2(_ name: String, isFlatten: Bool) -> BackboneFamily {
+    BackboneFamily(
+      name: name, keys: PyramidConfiguration.keys,
+      ignoredKeys: PyramidVisionTransformerV2.ignoredKeys,
+      translation: PyramidVisionTransformerV2.parameters(mmdetection:)
+    ) { section in
+      let c = try PyramidConfiguration(
+        section, variants: PyramidVisionTransformerV2.variants, isFlatten: isFlatten)
+      return BackboneNumbers(inputChannels: c.common.inputChannels, depths: c.depths) { _, tree in
+        try PyramidVisionTransformerV2(c, from: tree)
+      }
+    }
   }
 }
 

@@ -32,6 +32,14 @@ package struct WindowedAttention: TokenAttention {
     /// Windows of `side`, the map rolled by `shift`; `smallMaps` tells what a smaller map is.
     case windows(side: Int, shift: Int, smallMaps: SwinConfiguration.SmallMaps)
 
+    /// The window of a map of the size that the model was built for.
+    var nativeWindow: Grid {
+      switch self {
+      case .wholeMap(let native): native
+      case .windows(let side, _, _): Grid(side, side)
+      }
+    }
+
     /// The windows of a map.
     func layout(_ grid: Grid) -> WindowLayout {
       switch self {
@@ -51,27 +59,17 @@ package struct WindowedAttention: TokenAttention {
   private let mixer: any WindowMixer
   private let path: String
 
-  /// - Parameter tree: the block's place; the layers are below `attn`.
-  package init(_ c: SwinBlockConfiguration, from tree: ParameterScope) throws {
-    span = c.span
+  /// - Parameters:
+  ///   - span: what the attention looks at.
+  ///   - tree: the attention's place.
+  ///   - mixer: makes the attention inside a window from the same place.
+  package init(
+    _ span: Span, from tree: ParameterScope,
+    mixer: (ParameterScope) throws -> any WindowMixer
+  ) throws {
+    self.span = span
+    self.mixer = try mixer(tree)
     path = tree.path
-    let window: Grid =
-      switch c.span {
-      case .wholeMap(let native): native
-      case .windows(let side, _, _): Grid(side, side)
-      }
-    let attention = tree.scope("attn")
-    if c.attention == .linear {
-      mixer = try FocusedWindowAttention(
-        FocusedMixing.Configuration(
-          channels: c.channels, heads: c.heads, nativeGrid: window,
-          focusingFactor: c.focusingFactor, kernel: c.kernel),
-        qkvBias: c.qkvBias, from: attention)
-    } else {
-      mixer = try WindowAttention(
-        channels: c.channels, heads: c.heads, window: window.height, qkvBias: c.qkvBias,
-        from: attention)
-    }
   }
 
   /// `[B, N, C]` to the same shape.
@@ -83,67 +81,70 @@ package struct WindowedAttention: TokenAttention {
       (consume x).asMap(grid), layout, layer: "\(path).windows")
     let mixed = mixer(consume windows, layout, pass)  // [B*count, n, C]
     return pass.joinWindows(
-      ShortList(only: (mixed, layout)), residual: residual?.asMap(grid), layer: "\(path).joined"
+      [(mixed, layout)], residual: residual?.asMap(grid), layer: "\(path).joined"
     ).asTokens
   }
 }
 
-/// The numbers of one block of Swin.
-package struct SwinBlockConfiguration: Sendable {
-  package let stage: Int
-  package let index: Int
-  package let channels: Int
-  package let heads: Int
-  /// The grid of the stage at the size the model was built for.
-  package let nativeGrid: Grid
-  package let span: WindowedAttention.Span
-  package let attention: AttentionKind
-  package let mlpHidden: Int
-  package let qkvBias: Bool
-  package let normEpsilon: Float
-  package let focusingFactor: Int
-  package let kernel: Int
-
-  package init(
-    stage: Int, _ index: Int, channels: Int, heads: Int, nativeGrid: Grid,
-    span: WindowedAttention.Span, attention: AttentionKind, mlpHidden: Int, qkvBias: Bool,
-    normEpsilon: Float, focusingFactor: Int, kernel: Int
-  ) {
-    self.stage = stage
-    self.index = index
-    self.channels = channels
-    self.heads = heads
-    self.nativeGrid = nativeGrid
-    self.span = span
-    self.attention = attention
-    self.mlpHidden = mlpHidden
-    self.qkvBias = qkvBias
-    self.normEpsilon = normEpsilon
-    self.focusingFactor = focusingFactor
-    self.kernel = kernel
+extension SwinConfiguration {
+  /// Where a block's attention stands.
+  package func site(stage: Int, block: Int) -> AttentionSite {
+    let native = nativeSide(stage)
+    return AttentionSite(
+      stage: stage, block: block, channels: channels(stage), heads: heads[stage],
+      nativeGrid: Grid(native, native), qkvBias: common.qkvBias, normEpsilon: common.normEpsilon,
+      options: attention[stage].options)
   }
 
-  /// The attention; one that is registered sees the whole map.
-  fileprivate func makeAttention(from tree: ParameterScope) throws -> any TokenAttention {
-    guard case .registered(let registered) = attention else {
-      return try WindowedAttention(self, from: tree)
-    }
-    return try registered.make(
-      AttentionSite(
-        stage: stage, block: index, channels: channels, heads: heads, nativeGrid: nativeGrid,
-        classTokens: 0, qkvBias: qkvBias, normEpsilon: normEpsilon),
-      tree.scope("attn"))
+  /// The windows of a block: every second one shifts them by half.
+  func span(_ site: AttentionSite, isFocused: Bool) -> WindowedAttention.Span {
+    let native = nativeSide(site.stage)
+    let window = isFocused ? linearWindow : softmaxWindow
+    if isFocused && native <= window { return .wholeMap(native: Grid(native, native)) }
+    let smallMaps = isFocused ? .cut : smallMaps
+    // Upstream: models/flatten_swin.py:285, a window is never larger than the native map. Padded maps
+    // have windows of full size.
+    let side = smallMaps == .cut ? min(window, native) : window
+    return .windows(
+      side: side, shift: site.block % 2 == 0 ? 0 : side / 2, smallMaps: smallMaps)
+  }
+
+  /// Swin's attentions, and those that are registered.
+  var attentions: AttentionRegistry {
+    common.attentions.adding([
+      .focused: { site, scope in
+        let span = span(site, isFocused: true)
+        return try WindowedAttention(span, from: scope) {
+          try FocusedWindowAttention(
+            FocusedMixing.Configuration(
+              channels: site.channels, heads: site.heads, nativeGrid: span.nativeWindow,
+              focusingFactor: common.focusingFactor, kernel: common.kernel),
+            qkvBias: site.qkvBias, from: $0)
+        }
+      },
+      .softmax: { site, scope in
+        let span = span(site, isFocused: false)
+        return try WindowedAttention(span, from: scope) {
+          try WindowAttention(
+            channels: site.channels, heads: site.heads, window: span.nativeWindow.height,
+            qkvBias: site.qkvBias, from: $0)
+        }
+      },
+    ])
   }
 }
 
 extension TransformerBlock {
   /// A block of Swin.
-  package init(swin c: SwinBlockConfiguration, from tree: ParameterScope) throws {
+  fileprivate init(
+    swin c: SwinConfiguration, at site: AttentionSite, from tree: ParameterScope
+  ) throws {
+    let hidden = Int(Double(site.channels) * c.common.mlpRatio)
     try self.init(
-      c.channels, normEpsilon: c.normEpsilon,
-      name: IntermediateNames.block(stage: c.stage, c.index), from: tree,
-      attention: { try c.makeAttention(from: $0) },
-      mlp: { try MLP(c.channels, hidden: c.mlpHidden, from: $0.scope("mlp")) })
+      site.channels, normEpsilon: c.common.normEpsilon,
+      name: IntermediateNames.block(stage: site.stage, site.block), from: tree,
+      attention: { try c.attentions.make(c.attention[site.stage], site, from: $0) },
+      mlp: { try MLP(site.channels, hidden: hidden, from: $0.scope("mlp")) })
   }
 }
 
@@ -169,7 +170,7 @@ package struct PatchMerging: Sendable {
 /// Swin and FLatten-Swin.
 package struct SwinTransformer: ClassifyingBackbone {
   private struct Stage: Sendable {
-    let blocks: [TransformerBlock]
+    let blocks: TransformerStage
     let outputNorm: LayerNorm?
     let merging: PatchMerging?
   }
@@ -186,11 +187,14 @@ package struct SwinTransformer: ClassifyingBackbone {
   package init(
     _ c: SwinConfiguration, for purpose: BackbonePurpose, from tree: ParameterScope
   ) throws {
+    var c = c
+    if purpose == .classification { c.smallMaps = .cut }
     patchSize = c.patchSize
     path = ParameterPath(tree)
     embedding = try PatchEmbedding(
-      in: c.inputChannels, out: c.embedDim,
-      ConvolutionGeometry(kernel: c.patchSize, stride: c.patchSize), normEpsilon: c.normEpsilon,
+      in: c.common.inputChannels, out: c.embedDim,
+      ConvolutionGeometry(kernel: c.patchSize, stride: c.patchSize),
+      normEpsilon: c.common.normEpsilon,
       from: tree.scope("patch_embed"))
     let last = c.depths.count - 1
     let hasOutputNorms = tree.hasOutputNorms(
@@ -198,36 +202,35 @@ package struct SwinTransformer: ClassifyingBackbone {
     stages = try c.depths.indices.map { stage in
       let scope = tree.scope("layers").scope(stage)
       return Stage(
-        blocks: try (0..<c.depths[stage]).map { block in
-          try TransformerBlock(
-            swin: c.block(stage: stage, block, for: purpose),
-            from: scope.scope("blocks").scope(block))
+        blocks: try TransformerStage(c.depths[stage], from: scope.scope("blocks")) {
+          try TransformerBlock(swin: c, at: c.site(stage: stage, block: $0), from: $1)
         },
         outputNorm: hasOutputNorms
           ? try LayerNorm(
-            c.channels(stage), epsilon: c.normEpsilon, from: tree.scope("norm\(stage)")) : nil,
+            c.channels(stage), epsilon: c.common.normEpsilon, from: tree.scope("norm\(stage)"))
+          : nil,
         merging: stage == last
           ? nil
           : try PatchMerging(
-            c.channels(stage), normEpsilon: c.normEpsilon, from: scope.scope("downsample")))
+            c.channels(stage), normEpsilon: c.common.normEpsilon, from: scope.scope("downsample")))
     }
     finalNorm =
       purpose == .classification
-      ? try LayerNorm(c.channels(last), epsilon: c.normEpsilon, from: tree.scope("norm")) : nil
+      ? try LayerNorm(c.channels(last), epsilon: c.common.normEpsilon, from: tree.scope("norm"))
+      : nil
     featureInfo = c.featureInfo
     intermediateNames = IntermediateNames.all(blocks: c.depths)
   }
 
-  package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> ShortList<Tensor> {
+  package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> [Tensor] {
     let picture = pass.padded(x, toMultipleOf: patchSize, layer: path("patch_embed.pad"))
     var map = embedding(picture, pass)  // [B, H / 4, W / 4, C]
-    var outputs: ShortList<Tensor> = []
+    var outputs: [Tensor] = []
     for (index, stage) in stages.enumerated() {
-      pass.handOut(map, as: IntermediateNames.patchEmbedding(index))
-      let grid = map.grid
-      map = stage.blocks.reduce(map.asTokens) { $1($0, grid: grid, pass) }.asMap(grid)
+      pass.observe(map, as: IntermediateNames.patchEmbedding(index))
+      map = stage.blocks(map, pass)
       outputs.append(
-        pass.handOut(stage.outputNorm?(map, pass) ?? map, as: IntermediateNames.stage(index)))
+        pass.observe(stage.outputNorm?(map, pass) ?? map, as: IntermediateNames.stage(index)))
       map = stage.merging?(map, pass) ?? map  // [B, H / 2, W / 2, 2C]
     }
     return outputs
@@ -243,29 +246,25 @@ package struct SwinTransformer: ClassifyingBackbone {
   }
 }
 
-extension SwinConfiguration {
-  /// The numbers of a block.
-  func block(
-    stage: Int, _ index: Int, for purpose: BackbonePurpose
-  ) -> SwinBlockConfiguration {
-    let kind = attention[stage]
-    let native = nativeSide(stage)
-    let window = kind == .linear ? linearWindow : softmaxWindow
-    let smallMaps = purpose == .classification ? .cut : smallMaps
-    // Upstream: models/flatten_swin.py:285, a window is never larger than the native map. Padded maps
-    // have windows of full size.
-    let side = smallMaps == .cut || kind == .linear ? min(window, native) : window
-    let isWhole = kind == .linear && native <= window
-    return SwinBlockConfiguration(
-      stage: stage, index, channels: channels(stage), heads: heads[stage],
-      nativeGrid: Grid(native, native),
-      span: isWhole
-        ? .wholeMap(native: Grid(native, native))
-        : .windows(
-          side: side, shift: index % 2 == 0 ? 0 : side / 2,
-          smallMaps: kind == .linear ? .cut : smallMaps),
-      attention: kind, mlpHidden: Int(Double(channels(stage)) * mlpRatio), qkvBias: qkvBias,
-      normEpsilon: normEpsilon, focusingFactor: focusingFactor, kernel: kernel)
+extension BackboneFamily {
+  /// Swin as published.
+  static let swin = swin("swin", SwinTransformer.variants, isFlatten: false)
+
+  /// FLatten-Swin.
+  static let flattenSwin = swin("flatten_swin", SwinTransformer.flattenVariants, isFlatten: true)
+
+  private static func swin(
+    _ name: String, _ variants: [String: SwinConfiguration], isFlatten: Bool
+  ) -> BackboneFamily {
+    BackboneFamily(
+      name: name, keys: SwinConfiguration.keys, ignoredKeys: SwinTransformer.ignoredKeys,
+      translation: SwinTransformer.parameters(mmsegmentation:)
+    ) { section in
+      let c = try SwinConfiguration(section, variants: variants, isFlatten: isFlatten)
+      return BackboneNumbers(inputChannels: c.common.inputChannels, depths: c.depths) {
+        try SwinTransformer(c, for: $0, from: $1)
+      }
+    }
   }
 }
 
@@ -307,20 +306,20 @@ extension SwinTransformer {
 
   /// The published variants of FLatten-Swin.
   package static let flattenVariants: [String: SwinConfiguration] = [
-    "tiny": variant(96, [2, 2, 6, 2], .linear),
-    "small": variant(96, [2, 2, 18, 2], .linear),
-    "base": variant(128, [2, 2, 18, 2], .linear),
-    "base_384": variant(128, [2, 2, 18, 2], .linear, imageSize: 384, window: 12, linear: 96),
+    "tiny": variant(96, [2, 2, 6, 2], .focused),
+    "small": variant(96, [2, 2, 18, 2], .focused),
+    "base": variant(128, [2, 2, 18, 2], .focused),
+    "base_384": variant(128, [2, 2, 18, 2], .focused, imageSize: 384, window: 12, linear: 96),
   ]
 
   private static func variant(
-    _ width: Int, _ depths: [Int], _ early: AttentionKind, imageSize: Int = 224, window: Int = 7,
+    _ width: Int, _ depths: [Int], _ early: AttentionChoice, imageSize: Int = 224, window: Int = 7,
     linear: Int = 56
   ) -> SwinConfiguration {
     var c = SwinConfiguration(
       embedDim: width, depths: depths, heads: [1, 2, 4, 8].map { $0 * width / 32 },
       attention: [early, early, .softmax, .softmax])
-    c.imageSize = imageSize
+    c.common.imageSize = imageSize
     c.softmaxWindow = window
     c.linearWindow = linear
     return c

@@ -21,12 +21,10 @@ import FlattenTensor
 
 /// The numbers of DeiT and FLatten-DeiT, under the upstream names.
 package struct VisionTransformerConfiguration: Sendable {
-  /// The picture size that the position tables were built for, in pixels.
-  package var imageSize = 224
+  /// What all families have.
+  package var common = BlockNumbers(normEpsilon: 1e-6)
   /// Side of a patch, in pixels.
   package var patchSize = 16
-  /// Input channels.
-  package var inputChannels = 3
   /// Channels of all blocks.
   package var embedDim: Int
   /// Blocks.
@@ -34,59 +32,45 @@ package struct VisionTransformerConfiguration: Sendable {
   /// Heads of all blocks.
   package var heads: Int
   /// The attention of all blocks.
-  package var attention: AttentionKind
-  /// Hidden width of the MLPs, in units of the channels.
-  package var mlpRatio = 4.0
-  /// Whether q, k and v have a bias.
-  package var qkvBias = true
-  /// Of all norms.
-  package var normEpsilon: Float = 1e-6
-  /// The paper's p.
-  package var focusingFactor = 3
-  /// Window of the attention's depthwise convolution.
-  package var kernel = 5
+  package var attention: AttentionChoice
 
-  package init(embedDim: Int, heads: Int, attention: AttentionKind) {
+  package init(embedDim: Int, heads: Int, attention: AttentionChoice) {
     self.embedDim = embedDim
     self.heads = heads
     self.attention = attention
   }
 
   /// The keys a config may set, beside `type` and `variant`.
-  package static let keys = [
-    "img_size", "patch_size", "in_chans", "embed_dim", "depth", "num_heads", "mlp_ratio",
-    "qkv_bias", "norm_eps", "attn_type", "focusing_factor", "kernel_size",
-  ]
+  static let keys =
+    BlockNumbers.keys + [
+      "patch_size", "embed_dim", "depth", "num_heads", "attn_type", "attention",
+    ]
 
   /// Reads a config's keys over the numbers of a variant.
   ///
   /// - Throws: `ConfigError` naming the key.
-  package init(
-    _ map: ConfigMap, variant: VisionTransformerConfiguration?, isFlatten: Bool,
-    attentions: AttentionRegistry
+  init(
+    _ section: BackboneSection, variants: [String: VisionTransformerConfiguration],
+    isFlatten: Bool
   ) throws {
+    if !isFlatten { try section.refuse(BlockNumbers.linearKeys) }
+    let (map, variant) = (section.map, try section.variant(variants))
     let embedDim = try map.optional("embed_dim")?.int(in: 1...4096)
     let heads = try map.optional("num_heads")?.int(in: 1...128)
-    let given = variant?.attention ?? (isFlatten ? .linear : .softmax)
+    let given = variant?.attention ?? (isFlatten ? .focused : .softmax)
     self.init(
       embedDim: try embedDim ?? variant?.embedDim ?? map.required("embed_dim").int(),
       heads: try heads ?? variant?.heads ?? map.required("num_heads").int(),
-      attention: try map.attentionKinds([given], count: 1, attentions)[0])
-    imageSize = try map.optional("img_size")?.int(in: 8...8192) ?? imageSize
+      attention: try map.attentions([given], count: 1, section.attentions)[0])
+    try common.read(section)
     patchSize = try map.optional("patch_size")?.int(in: 1...64) ?? patchSize
-    inputChannels = try map.optional("in_chans")?.int(in: 1...16) ?? inputChannels
     depth = try map.optional("depth")?.int(in: 1...64) ?? depth
-    mlpRatio = try map.optional("mlp_ratio")?.double(in: 0.25...16) ?? mlpRatio
-    qkvBias = try map.optional("qkv_bias")?.bool() ?? qkvBias
-    normEpsilon = Float(try map.optional("norm_eps")?.double(in: 0...1) ?? Double(normEpsilon))
-    focusingFactor = try map.optional("focusing_factor")?.int(in: 1...32) ?? focusingFactor
-    kernel = try map.oddKernel() ?? kernel
     try map.checkHeads([self.heads], channels: [self.embedDim])
   }
 
   /// The grid of patches at the native picture size.
   package var nativeGrid: Grid {
-    let side = max(1, imageSize / patchSize)
+    let side = max(1, common.imageSize / patchSize)
     return Grid(side, side)
   }
 }
@@ -94,59 +78,60 @@ package struct VisionTransformerConfiguration: Sendable {
 extension TransformerBlock {
   /// A block over a class token and patches.
   fileprivate init(
-    deit c: VisionTransformerConfiguration, _ index: Int, from tree: ParameterScope
+    deit c: VisionTransformerConfiguration, at site: AttentionSite, from tree: ParameterScope
   ) throws {
+    let hidden = Int(Double(c.embedDim) * c.common.mlpRatio)
     try self.init(
-      c.embedDim, normEpsilon: c.normEpsilon, name: IntermediateNames.block(stage: 0, index),
-      from: tree, attention: { try c.makeAttention(index, from: $0.scope("attn")) },
-      mlp: {
-        try MLP(c.embedDim, hidden: Int(Double(c.embedDim) * c.mlpRatio), from: $0.scope("mlp"))
-      })
+      c.embedDim, normEpsilon: c.common.normEpsilon,
+      name: IntermediateNames.block(stage: site.stage, site.block), from: tree,
+      attention: { try c.attentions.make(c.attention, site, from: $0) },
+      mlp: { try MLP(c.embedDim, hidden: hidden, from: $0.scope("mlp")) })
   }
 }
 
 extension VisionTransformerConfiguration {
-  fileprivate func makeAttention(
-    _ block: Int, from tree: ParameterScope
-  ) throws -> any TokenAttention {
-    guard case .registered(let attention) = attention else {
-      return try VisionAttention(self, from: tree)
-    }
-    return try attention.make(
-      AttentionSite(
-        stage: 0, block: block, channels: embedDim, heads: heads, nativeGrid: nativeGrid,
-        classTokens: 1, qkvBias: qkvBias, normEpsilon: normEpsilon),
-      tree)
+  fileprivate func site(block: Int) -> AttentionSite {
+    AttentionSite(
+      stage: 0, block: block, channels: embedDim, heads: heads, nativeGrid: nativeGrid,
+      classTokens: 1, qkvBias: common.qkvBias, normEpsilon: common.normEpsilon,
+      options: attention.options)
+  }
+
+  /// DeiT's attentions, and those that are registered.
+  fileprivate var attentions: AttentionRegistry {
+    common.attentions.adding([
+      .focused: { site, scope in
+        try VisionAttention(site, from: scope) {
+          try FocusedMixing(
+            FocusedMixing.Configuration(
+              channels: site.channels, heads: site.heads, nativeGrid: site.nativeGrid,
+              focusingFactor: common.focusingFactor, kernel: common.kernel, hasClassToken: true),
+            from: $0)
+        }
+      },
+      .softmax: { site, scope in try VisionAttention(site, from: scope) { _ in nil } },
+    ])
   }
 }
 
 /// Attention over a class token and patches.
 private struct VisionAttention: TokenAttention {
-  private enum Mixing: Sendable {
-    case linear(FocusedMixing)
-    case softmax
-  }
-
   private let queryKeyValue: QueryKeyValue
-  private let mixing: Mixing
+  /// Focused linear attention; `nil` for softmax.
+  private let mixing: FocusedMixing?
   private let projection: Linear
   private let heads: Int
   private let path: String
 
-  init(_ c: VisionTransformerConfiguration, from tree: ParameterScope) throws {
-    queryKeyValue = try QueryKeyValue(c.embedDim, bias: c.qkvBias, from: tree.scope("qkv"))
-    if c.attention == .linear {
-      mixing = .linear(
-        try FocusedMixing(
-          FocusedMixing.Configuration(
-            channels: c.embedDim, heads: c.heads, nativeGrid: c.nativeGrid,
-            focusingFactor: c.focusingFactor, kernel: c.kernel, hasClassToken: true),
-          from: tree))
-    } else {
-      mixing = .softmax
-    }
-    projection = try Linear(in: c.embedDim, out: c.embedDim, bias: true, from: tree.scope("proj"))
-    heads = c.heads
+  init(
+    _ site: AttentionSite, from tree: ParameterScope,
+    mixing: (ParameterScope) throws -> FocusedMixing?
+  ) throws {
+    let channels = site.channels
+    queryKeyValue = try QueryKeyValue(channels, bias: site.qkvBias, from: tree.scope("qkv"))
+    self.mixing = try mixing(tree)
+    projection = try Linear(in: channels, out: channels, bias: true, from: tree.scope("proj"))
+    heads = site.heads
     path = tree.path
   }
 
@@ -156,16 +141,17 @@ private struct VisionAttention: TokenAttention {
   ) -> Tensor {
     let (q, kv) = queryKeyValue(consume x, pass)  // [B, 1 + N, C], [B, 1 + N, 2C]
     let whole = WindowLayout(wholeOf: grid.height, grid.width)
-    let mixed: Tensor
-    switch mixing {
-    case .linear(let mixing): mixed = mixing(q, kv: kv, whole, pass)
-    case .softmax:
-      pass.report(
-        AttentionRecord(
-          layer: path, .softmax(bias: nil), queries: q, keys: kv, heads: heads, layout: whole))
-      mixed = pass.softmaxAttention(q, kv: kv, heads: heads, layer: "\(path).attention")
-    }
+    let mixed = mixing?(q, kv: kv, whole, pass) ?? softmax(q, kv, whole, pass)
     return projection(mixed, residual: residual, pass)
+  }
+
+  private func softmax(
+    _ q: Tensor, _ kv: Tensor, _ layout: WindowLayout, _ pass: ForwardPass
+  ) -> Tensor {
+    pass.observe(
+      attention: AttentionRecord(
+        layer: path, .softmax(bias: nil), queries: q, keys: kv, heads: heads, layout: layout))
+    return pass.softmaxAttention(q, kv: kv, heads: heads, layer: "\(path).attention")
   }
 }
 
@@ -175,7 +161,7 @@ package struct VisionTransformer: ClassifyingBackbone {
   private let embedding: Conv2D
   private let classToken: Tensor  // [1, 1, C]
   private let position: PositionTable
-  private let blocks: [TransformerBlock]
+  private let blocks: TransformerStage
   private let norm: LayerNorm
   private let path: ParameterPath
   package let featureInfo: [FeatureInfo]
@@ -186,25 +172,26 @@ package struct VisionTransformer: ClassifyingBackbone {
     patchSize = c.patchSize
     path = ParameterPath(tree)
     embedding = try Conv2D(
-      in: c.inputChannels, out: c.embedDim,
+      in: c.common.inputChannels, out: c.embedDim,
       ConvolutionGeometry(kernel: c.patchSize, stride: c.patchSize),
       from: tree.scope("patch_embed").scope("proj"))
-    classToken = try tree.tensor("cls_token", [1, 1, c.embedDim])
+    classToken = try tree.tensor(
+      "cls_token", [1, 1, c.embedDim], initially: .normal(deviation: 0.02))
     position = try PositionTable(
       "pos_embed", native: c.nativeGrid, channels: c.embedDim, leading: .kept(1), from: tree)
-    blocks = try (0..<c.depth).map {
-      try TransformerBlock(deit: c, $0, from: tree.scope("blocks").scope($0))
+    blocks = try TransformerStage(c.depth, from: tree.scope("blocks")) {
+      try TransformerBlock(deit: c, at: c.site(block: $0), from: $1)
     }
-    norm = try LayerNorm(c.embedDim, epsilon: c.normEpsilon, from: tree.scope("norm"))
+    norm = try LayerNorm(c.embedDim, epsilon: c.common.normEpsilon, from: tree.scope("norm"))
     featureInfo = [FeatureInfo(channels: c.embedDim, stride: c.patchSize)]
     intermediateNames = IntermediateNames.all(blocks: [c.depth])
   }
 
   /// One map: the patches of the last block, normed.
-  package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> ShortList<Tensor> {
+  package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> [Tensor] {
     let (tokens, grid) = tokens(x, pass)
     let patches = pass.tokens(norm(tokens, pass), 1..<grid.count + 1, layer: path("patches"))
-    return ShortList(only: pass.handOut(patches.asMap(grid), as: IntermediateNames.stage(0)))
+    return [pass.observe(patches.asMap(grid), as: IntermediateNames.stage(0))]
   }
 
   package var pooledChannels: Int { featureInfo[0].channels }
@@ -218,11 +205,35 @@ package struct VisionTransformer: ClassifyingBackbone {
   /// The tokens after the last block, `[B, 1 + N, C]`, and the grid of their patches.
   private func tokens(_ x: Tensor, _ pass: ForwardPass) -> (Tensor, Grid) {
     let picture = pass.padded(x, toMultipleOf: patchSize, layer: path("patch_embed.pad"))
-    let map = pass.handOut(  // [B, H / 16, W / 16, C]
+    let map = pass.observe(  // [B, H / 16, W / 16, C]
       embedding(picture, pass), as: IntermediateNames.patchEmbedding(0))
     let all = pass.joinTokens(classToken, map.asTokens, layer: path("cls_token"))  // [B, 1 + N, C]
     let placed = pass.add(all, position(map.grid, pass), layer: path("pos_embed"))
-    return (blocks.reduce(placed) { $1($0, grid: map.grid, pass) }, map.grid)
+    return (blocks(placed, grid: map.grid, pass), map.grid)
+  }
+}
+
+extension BackboneFamily {
+  /// DeiT as published.
+  static let deit = deit("deit", VisionTransformer.variants, isFlatten: false)
+
+  /// FLatten-DeiT.
+  static let flattenDeiT = deit(
+    "flatten_deit", VisionTransformer.flattenVariants, isFlatten: true)
+
+  private static func deit(
+    _ name: String, _ variants: [String: VisionTransformerConfiguration], isFlatten: Bool
+  ) -> BackboneFamily {
+    BackboneFamily(
+      name: name, keys: VisionTransformerConfiguration.keys,
+      ignoredKeys: VisionTransformer.ignoredKeys, translation: nil
+    ) { section in
+      let c = try VisionTransformerConfiguration(
+        section, variants: variants, isFlatten: isFlatten)
+      return BackboneNumbers(inputChannels: c.common.inputChannels, depths: [c.depth]) { _, tree in
+        try VisionTransformer(c, from: tree)
+      }
+    }
   }
 }
 
@@ -242,7 +253,7 @@ extension VisionTransformer {
   /// The paper's FLatten-DeiT-T, and its larger brothers.
   package static let flattenVariants = variants.mapValues { c in
     var c = c
-    c.attention = .linear
+    c.attention = .focused
     return c
   }
 }

@@ -36,10 +36,10 @@ struct Weights {
     return parts.first == "module" ? parts.dropFirst().first : parts.first
   }
 
-  func tree(_ packing: Packing) -> ParameterTree {
+  func tree(_ context: LoadingContext) -> ParameterTree {
     switch source {
-    case .checkpoint(_, let source): ParameterTree(source: source, packing: packing)
-    case .random(let seed): .random(seed: seed, packing: packing)
+    case .checkpoint(_, let source): ParameterTree(source: source, context: context)
+    case .random(let seed): .random(seed: seed, context: context)
     }
   }
 

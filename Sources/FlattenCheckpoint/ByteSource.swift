@@ -14,7 +14,7 @@ enum ByteSource: @unchecked Sendable {
     }
   }
 
-  /// Fills `buffer` from `offset` on; refuses what lies outside the source.
+  /// Fills `buffer` from `offset` on; a range outside the source is refused.
   func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws {
     guard offset >= 0, offset <= size, buffer.count <= size - offset else {
       throw Refusal("ends at byte \(size), \(buffer.count) bytes were expected at byte \(offset)")

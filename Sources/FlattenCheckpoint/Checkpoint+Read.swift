@@ -2,10 +2,11 @@ import FlattenFiles
 import FlattenTensor
 
 extension Checkpoint {
-  /// A view that repeats elements (stride 0) may take this many; a model's weights are none.
+  /// Limit of elements of an expanded view (stride 0); weights of models are not expanded.
   private static let repeatedElementsLimit = 1 << 24
 
-  /// The tensor's elements in single precision, in one row: files may have more axes than tensors here.
+  /// The tensor's elements in single precision, as one axis: files may have more axes than
+  /// `Tensor`.
   package func read(_ entry: TensorEntry) throws -> Tensor {
     try Self.naming(name) { try checkRepetition(entry) }
     return try Tensor([entry.elementCount]) { try read(entry, into: $0) }
@@ -14,11 +15,11 @@ extension Checkpoint {
   /// Writes a tensor's elements, row-major and in single precision.
   ///
   /// - Parameters:
-  ///   - buffer: has just as many elements; may be uninitialised.
+  ///   - buffer: of the tensor's number of elements; may be uninitialised.
   ///   - threads: share out the reading of a large tensor.
   package func read(
     _ entry: TensorEntry, into buffer: UnsafeMutableBufferPointer<Float>,
-    on threads: ThreadPool = Packing.plain.threads
+    on threads: ThreadPool = LoadingContext.plain.threads
   ) throws {
     precondition(
       buffer.count == entry.elementCount,
@@ -115,7 +116,7 @@ extension Checkpoint {
     if wantsChecksum { try finishVerification(entry.storage, checksum) }
   }
 
-  /// Copies elements in row-major order whose checksum needs no look, in pieces shared out to threads.
+  /// Copies elements in row-major order without a checksum, in pieces shared out to threads.
   private func copy(
     _ entry: TensorEntry, to target: UnsafeMutableRawBufferPointer, on threads: ThreadPool
   ) throws {

@@ -108,6 +108,9 @@ package final class Checkpoint: ParameterSource {
     do {
       return try body()
     } catch let refusal as Refusal {
+      if let unknown = refusal.unknownClass {
+        throw UnknownObjectError(path: name, className: unknown)
+      }
       throw FileError(path: name, kind: .refused, reason: refusal.reason)
     }
   }
@@ -118,7 +121,7 @@ package final class Checkpoint: ParameterSource {
   /// Tensors that held NaN or infinities when they were read, in the order of reading.
   package var nonFiniteTensors: [String] { state.withLock { $0.nonFinite } }
 
-  /// What the user should be told once the weights are read.
+  /// Warnings for the user once the weights are read: NaN and infinities.
   package var warnings: [String] {
     let names = nonFiniteTensors
     guard !names.isEmpty else { return [] }
@@ -155,7 +158,7 @@ package final class Checkpoint: ParameterSource {
   }
 }
 
-/// What a file's first bytes say it is.
+/// The kind of a file, judged by its first bytes.
 private enum ContentKind {
   case zip, pickle, safetensors
   /// Something else, in words that follow the file's name.
@@ -179,7 +182,7 @@ private enum ContentKind {
     } else if begins("\u{1F}") && start.count > 1 && start[1] == 0x8B {
       self = .other("is compressed with gzip")
     } else if hasByteSuffix(name, ".safetensors") {
-      // Only for the message: what is wrong with its header.
+      // Read only for its error, which says what is wrong with the header.
       self = .safetensors
     } else {
       self = .other("is a file of another kind")

@@ -1,6 +1,6 @@
 import FlattenFiles
 
-/// What a checkpoint holds, for `inspect`.
+/// A summary of a checkpoint's tensors and of the model they look like, for `inspect`.
 package struct CheckpointSummary: Sendable, Encodable {
   /// One tensor.
   package struct Row: Sendable, Encodable {
@@ -24,13 +24,16 @@ package struct CheckpointSummary: Sendable, Encodable {
   package let byteCount: Int
   /// Texts that a safetensors file carries.
   package let metadata: [String: String]
-  /// What model the names and shapes belong to, where that can be told.
+  /// The model that names and shapes look like; `nil` where none is recognised.
   package let looksLike: String?
 
   /// Summarises an open checkpoint.
   ///
+  /// - Parameters:
+  ///   - checkpoint: the file.
+  ///   - looksLike: what model it holds, where that can be told.
   /// - Throws: ``FileError`` where a checksum of the file is wrong; all bytes are read for that.
-  package init(_ checkpoint: Checkpoint) throws {
+  package init(_ checkpoint: Checkpoint, looksLike: String? = nil) throws {
     try checkpoint.verify()
     path = checkpoint.name
     kind = checkpoint.kind.rawValue
@@ -43,8 +46,7 @@ package struct CheckpointSummary: Sendable, Encodable {
     byteCount = checkpoint.entries.reduce(0) { Self.capped($0, $1.byteCount) }
     metadata = Dictionary(
       checkpoint.metadata.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })
-    looksLike =
-      ModelLikeness(checkpoint.entries.map { ($0.name, $0.shape) }).description
+    self.looksLike = looksLike
   }
 
   private static func capped(_ left: Int, _ right: Int) -> Int {

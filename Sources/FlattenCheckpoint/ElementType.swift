@@ -55,7 +55,7 @@ extension ElementType {
   /// Converts stored elements, little-endian and at any alignment, to single precision.
   ///
   /// - Parameters:
-  ///   - bytes: whole elements, as many as `floats` has.
+  ///   - bytes: `floats.count` whole elements.
   func convert(_ bytes: UnsafeRawBufferPointer, to floats: UnsafeMutableBufferPointer<Float>) {
     switch self {
     case .float64: fill(floats, bytes, UInt64.self) { Float(Double(bitPattern: $0)) }
@@ -162,7 +162,7 @@ package enum HalfPrecision {
     } else if magnitude >= 0x477F_F000 {
       rounded = 0x7C00  // 65520 and above
     } else if magnitude < 0x3880_0000 {
-      // Subnormal: beside 0.5 the unit in the last place is 2^-24, so the addition rounds.
+      // Subnormal: at 0.5 the unit in the last place is 2^-24, so adding 0.5 rounds.
       rounded = (Float(bitPattern: magnitude) + 0.5).bitPattern - 0x3F00_0000
     } else {
       rounded = (magnitude - 0x3800_0000 + 0xFFF + (magnitude >> 13 & 1)) >> 13

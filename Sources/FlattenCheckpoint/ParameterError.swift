@@ -17,17 +17,20 @@ public struct ParameterError: Error, CustomStringConvertible, Sendable {
 
   /// The file the weights come from.
   public let path: String
-  /// All problems: wrong shapes, wrong types and missing keys in the order the model asks, then what
-  /// is left over in file order.
+  /// All problems: wrong shapes, wrong types and missing keys in the order the model asks for them,
+  /// then leftover keys in file order.
   public let problems: [Problem]
-  /// What the file seems to hold, such as "FLatten-PVT tiny (LLLL)", where that can be told.
+  /// The model that the file looks like, such as "FLatten-PVT tiny (LLLL)"; `nil` where unknown.
   public let looksLike: String?
 
   /// How many keys of each sort the text names.
   private static let namedKeys = 10
 
   /// One line a sort of problem, each naming the first ten keys, and at the end what to do.
-  public var description: String {
+  public var description: String { description(advising: nil) }
+
+  /// The same with other advice; `nil` gives its own.
+  package func description(advising advice: String?) -> String {
     var lines: [String] = []
     lines += sort { problem in
       guard case .shape(let name, let found, let expected) = problem else { return nil }
@@ -47,11 +50,13 @@ public struct ParameterError: Error, CustomStringConvertible, Sendable {
     }
     let likeness = looksLike.map { " The file looks like \(printable($0, limit: 200))." } ?? ""
     return "\(printable(path, limit: 200)): \(lines.joined(separator: ";\n  "))."
-      + "\(likeness) \(remedy)"
+      + "\(likeness) \(advice ?? remedy)"
   }
 
   /// The same in one line of at most 490 characters: the first key of each sort, and how many more.
-  package var summary: String {
+  ///
+  /// - Parameter advice: what to do; `nil` gives its own.
+  package func summary(advising advice: String? = nil) -> String {
     var head = "\(printable(path, limit: 120)): "
     var middle: [String] = []
     if case .shape(let name, let found, let expected) = problems.first {
@@ -70,7 +75,7 @@ public struct ParameterError: Error, CustomStringConvertible, Sendable {
       if let first = names.first { middle.append("\(names.count) \(what): \(quoted(first))") }
     }
     let likeness = looksLike.map { " The file looks like \(printable($0, limit: 140))." } ?? ""
-    let tail = ".\(likeness) \(remedy)"
+    let tail = ".\(likeness) \(advice ?? remedy)"
     let details = middle.map { "; " + $0 }.joined()
     let room = max(0, 490 - head.count - tail.count)
     return printable(head + printable(details, limit: room) + tail, limit: 493)
@@ -95,7 +100,6 @@ public struct ParameterError: Error, CustomStringConvertible, Sendable {
   }
 
   private var remedy: String {
-    if let remedy = taskRemedy { return remedy }
     // A classifier of another width is by far the commonest misfit, and the only one whose cure is
     // one number.
     for case .shape(let name, let found, let expected) in problems {
@@ -110,22 +114,14 @@ public struct ParameterError: Error, CustomStringConvertible, Sendable {
     return "Use the config these weights were trained with."
   }
 
-  /// What to do where the file lacks the last layer of the config's task, and so belongs to another task.
-  private var taskRemedy: String? {
-    func lacks(_ wanted: String) -> Bool {
-      problems.contains { if case .missing(wanted, _) = $0 { true } else { false } }
-    }
-    func hasLeft(_ key: String) -> Bool {
-      problems.contains { if case .leftOver(key, _) = $0 { true } else { false } }
-    }
-    if lacks("decode_head.conv_seg.weight") {
-      return "These weights have no segmentation head, as those of classifiers: take weights "
-        + "trained for segmentation, or a classifier's config with 'flatten-seg classify'."
-    }
-    if lacks("head.weight"), hasLeft("decode_head.conv_seg.weight") {
-      return "These are a segmentor's weights: take its config, with 'flatten-seg predict'."
-    }
-    return nil
+  /// Whether a key that the model wants is missing.
+  package func lacks(_ key: String) -> Bool {
+    problems.contains { if case .missing(key, _) = $0 { true } else { false } }
+  }
+
+  /// Whether the model has no place for a key of the file.
+  package func hasLeft(_ key: String) -> Bool {
+    problems.contains { if case .leftOver(key, _) = $0 { true } else { false } }
   }
 
   private func quoted(_ name: String) -> String { "'\(printable(name))'" }

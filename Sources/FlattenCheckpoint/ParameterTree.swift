@@ -1,17 +1,20 @@
 import FlattenFiles
 import FlattenTensor
 
-/// Where parameters come from.
+/// A source of named parameters: a checkpoint, or one under other names.
 package protocol ParameterSource: AnyObject, Sendable {
   /// File name for messages.
   var name: String { get }
-  /// All tensors in file order.
+  /// All tensors, in the file's order.
   var parameterShapes: [(name: String, shape: [Int], isFloatingPoint: Bool)] { get }
-  /// Writes the tensor's elements, row-major; the buffer has exactly as many.
+  /// Writes the tensor's elements, row-major, into a buffer of exactly their number.
   func read(_ name: String, into buffer: UnsafeMutableBufferPointer<Float>) throws
-  /// The same, shared out to threads where the source can.
+  /// Writes the tensor's elements as ``read(_:into:)`` does, on several threads where the source
+  /// can.
   func read(
     _ name: String, into buffer: UnsafeMutableBufferPointer<Float>, on threads: ThreadPool) throws
+  /// The tensor itself where it is in memory already; `nil` where it has to be read.
+  func tensor(_ name: String) -> Tensor?
 }
 
 extension ParameterSource {
@@ -20,13 +23,15 @@ extension ParameterSource {
   ) throws {
     try read(name, into: buffer)
   }
+
+  package func tensor(_ name: String) -> Tensor? { nil }
 }
 
 /// Keys of a checkpoint that a model may leave unread.
 package struct IgnoredKeys: Sendable {
   /// The key; `*` matches any run of characters, also an empty one and one with dots.
   package let pattern: String
-  /// Why nothing is lost by ignoring it.
+  /// The reason why the model does not need it.
   package let reason: String
 
   package init(pattern: String, reason: String) {
@@ -64,9 +69,9 @@ package struct IgnoredKeys: Sendable {
 
 /// The named parameters of a checkpoint while a model is built from them.
 ///
-/// Layers ask for tensors by upstream name and shape through a ``ParameterScope``; what does not fit
-/// is noted, and ``finish(ignoring:looksLike:)`` reports all of it at once. Two more kinds need no
-/// file: ``random(seed:)`` and ``shapesOnly()`` have every tensor that is asked for.
+/// Layers ask for tensors by upstream name and shape through a ``ParameterScope``. Misfits are
+/// noted, and ``finish(ignoring:looksLike:)`` reports all of them at once. ``random(seed:)`` and
+/// ``shapesOnly()`` need no file and have every tensor.
 package final class ParameterTree {
   private enum Origin {
     case source(any ParameterSource)
@@ -82,7 +87,7 @@ package final class ParameterTree {
 
   private let origin: Origin
   /// How layers prepare what they ask for.
-  package let packing: Packing
+  package let context: LoadingContext
   /// The keys of the source, in file order and under the names that layers use.
   private let storedNames: [String]
   private let stored: [ExactText: Stored]
@@ -90,19 +95,24 @@ package final class ParameterTree {
   private var problems: [ParameterError.Problem] = []
   private var zerosByCount: [Int: Tensor] = [:]
 
-  /// What has been asked for so far, in order, each name once.
+  /// All parameters that have been asked for so far, in order, each name once.
   package private(set) var requested: [(name: String, shape: [Int])] = []
+
+  /// Their values, where the model is loaded for training: what ``parameters`` gives.
+  private var values: [ExactText: Tensor] = [:]
+  /// How each begins where there is no file.
+  private var initialValues: [ExactText: InitialValues] = [:]
 
   /// The parameters of a checkpoint.
   ///
   /// - Parameters:
   ///   - prefixes: taken off the names, one after another, each where every name has it.
-  ///   - packing: the memory and the threads that layers prepare their weights with.
+  ///   - context: the memory and the threads that layers prepare their weights with.
   package init(
     source: any ParameterSource, stripping prefixes: [String] = ["module."],
-    packing: Packing = .plain
+    context: LoadingContext = .plain
   ) {
-    self.packing = packing
+    self.context = context
     let parameters = source.parameterShapes
     var names = parameters.map(\.name)
     for prefix in prefixes where !names.isEmpty {
@@ -121,21 +131,34 @@ package final class ParameterTree {
     self.stored = stored
   }
 
-  private init(origin: Origin, packing: Packing = .plain) {
+  private init(origin: Origin, context: LoadingContext) {
     self.origin = origin
-    self.packing = packing
+    self.context = context
     storedNames = []
     stored = [:]
   }
 
   /// Parameters that depend on their name, their shape and the seed alone; any name exists.
-  package static func random(seed: UInt64, packing: Packing = .plain) -> ParameterTree {
-    ParameterTree(origin: .random(seed: seed), packing: packing)
+  package static func random(
+    seed: UInt64, context: LoadingContext = .plain
+  ) -> ParameterTree {
+    ParameterTree(origin: .random(seed: seed), context: context)
   }
 
   /// Zeros under any name, in memory that tensors of one size share: for counting parameters.
   package static func shapesOnly() -> ParameterTree {
-    ParameterTree(origin: .zeros)
+    ParameterTree(origin: .zeros, context: .plain)
+  }
+
+  /// The model's parameters as the checkpoint has them, in the order its layers ask for them. Of a model
+  /// that is not loaded for ``Purpose/training`` there are none.
+  package var parameters: ModelParameters {
+    ModelParameters(
+      requested.compactMap { parameter in
+        values[ExactText(parameter.name)].map {
+          (parameter.name, $0.reshaped(Shape(parameter.shape)))
+        }
+      })
   }
 
   /// The scope of the whole model.
@@ -154,7 +177,7 @@ package final class ParameterTree {
   ///
   /// - Parameters:
   ///   - ignoring: keys that may be left over.
-  ///   - looksLike: says from all keys what model the file holds, for the error's text.
+  ///   - looksLike: guesses the model from all keys, for the error's text.
   /// - Throws: ``ParameterError`` with every key that is missing, left over, of another shape or of
   ///   another type.
   package func finish(
@@ -173,7 +196,7 @@ package final class ParameterTree {
       path: source.name, problems: all, looksLike: looksLike?(Set(storedNames)))
   }
 
-  // MARK: What scopes ask for
+  // MARK: Requests of scopes
 
   func contains(_ name: String) -> Bool {
     guard case .source = origin else { return true }
@@ -187,9 +210,17 @@ package final class ParameterTree {
       .map { droppingBytes(prefix.utf8.count, of: $0) }
   }
 
-  func tensor(_ name: String, _ shape: [Int]) throws -> Tensor {
-    let isFirst = requestedNames.insert(ExactText(name)).inserted
-    if isFirst { requested.append((name, shape)) }
+  func tensor(_ name: String, _ shape: [Int], initially: InitialValues) throws -> Tensor {
+    if requestedNames.insert(ExactText(name)).inserted {
+      requested.append((name, shape))
+      initialValues[ExactText(name)] = initially
+    }
+    let tensor = try fitting(name, shape)
+    if context.purpose == .training { values[ExactText(name)] = tensor }
+    return tensor
+  }
+
+  private func fitting(_ name: String, _ shape: [Int]) throws -> Tensor {
     guard case .source = origin else { return try values(of: name, shape) }
 
     let problem: ParameterError.Problem
@@ -208,12 +239,17 @@ package final class ParameterTree {
     return zeros(shape)
   }
 
-  /// The elements of a tensor that is known to fit; also used to write them out again.
+  /// The elements of a tensor whose name, shape and type have been checked; also for writing them.
   private func values(of name: String, _ shape: [Int]) throws -> Tensor {
     if case .zeros = origin { return zeros(shape) }
+    if case .source(let source) = origin,
+      let tensor = source.tensor(stored[ExactText(name)]?.storedName ?? name)
+    {
+      return tensor.reshaped(Shape(shape))
+    }
     // Layers keep small ones as they are, which would keep all of the pool's memory.
     let isKept = shape.reduce(1, *) < Self.leastStaged
-    return try Tensor(Shape(shape), pool: isKept ? nil : packing.staging) {
+    return try Tensor(Shape(shape), pool: isKept ? nil : context.staging) {
       try fill($0, name: name, shape: shape)
     }
   }
@@ -225,9 +261,10 @@ package final class ParameterTree {
     switch origin {
     case .source(let source):
       try source.read(
-        stored[ExactText(name)]?.storedName ?? name, into: buffer, on: packing.threads)
+        stored[ExactText(name)]?.storedName ?? name, into: buffer, on: context.threads)
     case .random(let seed):
-      RandomInitialisation(name: name, shape: shape).fill(buffer, seed: seed)
+      let initially = initialValues[ExactText(name)] ?? .zeros
+      initially.fill(buffer, name: name, shape: shape, seed: seed)
     case .zeros:
       buffer.initialize(repeating: 0)
     }
@@ -249,10 +286,35 @@ public struct ParameterScope {
   private let tree: ParameterTree
   /// The place, such as `backbone.block1.0`; empty at the root.
   public let path: String
+  /// Places whose layers read their parameters but prepare nothing of them.
+  private var unprepared: Set<String> = []
 
   init(tree: ParameterTree, path: String) {
     self.tree = tree
     self.path = path
+  }
+
+  private func at(_ path: String) -> ParameterScope {
+    var scope = ParameterScope(tree: tree, path: path)
+    scope.unprepared = unprepared
+    return scope
+  }
+
+  /// The same scope, in which the layers at some places prepare nothing for themselves, because another one
+  /// computes them.
+  package func leavingUnprepared(_ paths: Set<String>) -> ParameterScope {
+    var scope = self
+    scope.unprepared = paths
+    return scope
+  }
+
+  /// Whether the layer at this place prepares its weights for the kernels.
+  package var isPrepared: Bool { !unprepared.contains(path) }
+
+  /// A parameter for a layer to keep: where the model is loaded for training, else `nil`, because the
+  /// kernels' form of it is enough.
+  package func kept(_ parameter: Tensor) -> Tensor? {
+    context.purpose == .training ? parameter : nil
   }
 
   /// A place where every parameter exists, with random values that depend on its name, its shape and the
@@ -263,7 +325,7 @@ public struct ParameterScope {
 
   /// The scope below, `block1.0` or `block1`.
   public func scope(_ name: String) -> ParameterScope {
-    ParameterScope(tree: tree, path: full(name))
+    at(full(name))
   }
 
   /// The scope of one item of a list.
@@ -271,21 +333,29 @@ public struct ParameterScope {
 
   /// The tensor of that name, row-major, in the shape that PyTorch saved.
   ///
-  /// Where it is missing, or of another shape or type, that is noted and zeros are given; when the whole
-  /// model has been built, loading ends with one ``ParameterError`` that lists all problems.
+  /// A tensor that is missing, or of another shape or type, is noted and zeros are returned:
+  /// loading ends with one ``ParameterError`` that lists all problems.
   ///
+  /// - Parameters:
+  ///   - name: below this scope.
+  ///   - shape: as PyTorch saved it.
+  ///   - initially: how it begins where there is no file.
   /// - Throws: `FileError` where the file cannot be read.
-  public func tensor(_ name: String, _ shape: [Int]) throws -> Tensor {
-    try tree.tensor(full(name), shape)
+  public func tensor(
+    _ name: String, _ shape: [Int], initially: InitialValues = .fanIn
+  ) throws -> Tensor {
+    try tree.tensor(full(name), shape, initially: initially)
   }
 
-  /// The tensor of that name, or `nil` where there is none. Otherwise as ``tensor(_:_:)``.
-  public func tensorIfPresent(_ name: String, _ shape: [Int]) throws -> Tensor? {
-    contains(name) ? try tensor(name, shape) : nil
+  /// The tensor of that name, or `nil` where there is none. Otherwise as ``tensor(_:_:initially:)``.
+  public func tensorIfPresent(
+    _ name: String, _ shape: [Int], initially: InitialValues = .fanIn
+  ) throws -> Tensor? {
+    contains(name) ? try tensor(name, shape, initially: initially) : nil
   }
 
-  /// How a layer prepares what it asks for.
-  package var packing: Packing { tree.packing }
+  /// The memory and the threads that a layer prepares its weights with, and the purpose of the model.
+  package var context: LoadingContext { tree.context }
 
   /// Whether the file has exactly this key; always true without a file.
   public func contains(_ name: String) -> Bool { tree.contains(full(name)) }

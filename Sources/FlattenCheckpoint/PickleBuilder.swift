@@ -1,4 +1,4 @@
-/// What the builders of the table make of their arguments; anything unexpected is a refusal.
+/// The builders of the table: values made from checked arguments. Anything unexpected is refused.
 ///
 /// The name belongs to the class or function that the pickle "calls".
 struct PickleBuilder {

@@ -1,13 +1,13 @@
-/// What a name in a pickle stands for. Nothing is ever looked up beyond the table in this file.
+/// A global of a pickle, module and name, and its meaning in the fixed table of this file.
 ///
-/// A class, so that the values on the stack stay small.
+/// Nothing is looked up anywhere else. A class, so that the values on the stack stay small.
 final class PickleGlobal {
   enum Meaning {
     /// Makes a value from checked arguments.
     case builder(Builder)
     /// The element type of a storage.
     case storage(StorageType)
-    /// A name without content here, such as `torch.float32`.
+    /// A name that needs no value, such as `torch.float32`.
     case token
     /// A class whose objects are kept only to be skipped.
     case inertClass
@@ -65,9 +65,7 @@ final class PickleGlobal {
     }
     if let reason = Self.unsupported(module, name) { throw Refusal(reason) }
     guard skipsUnknown else {
-      throw Refusal(
-        "the pickle holds an object of the unknown class \(full). If you trust the file's origin, "
-          + "--skip-unknown-objects reads the weights and leaves such objects out")
+      throw Refusal(unknownClass: "\(module).\(name)")
     }
     meaning = .inertClass
   }
@@ -85,7 +83,7 @@ final class PickleGlobal {
     }
   }
 
-  /// Tensors and objects that exist but are not read, each with what to do.
+  /// Why a known kind of tensor or object is not supported, with the remedy; `nil` for others.
   private static func unsupported(_ module: String, _ name: String) -> String? {
     if module == "torch._utils" {
       switch name {
@@ -199,7 +197,7 @@ final class PickleGlobal {
   }()
 }
 
-/// The element type a storage class stands for; some exist only to be passed over.
+/// The element type of a torch storage class; tensors of some types are not read.
 struct StorageType: Sendable {
   /// For messages: `float32`, `complex64`.
   let name: String

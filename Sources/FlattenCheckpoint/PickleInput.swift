@@ -1,9 +1,9 @@
 /// The bytes of a pickle, read forward in pieces; beyond the end is a refusal.
 ///
-/// Lengths are compared with what is left before they are used, and nothing is reserved for them.
+/// A length is compared with the bytes left before it is used, and no memory is reserved for it.
 struct PickleInput {
   private let source: ByteSource
-  /// Where the pickle, or what follows it, must have ended.
+  /// Limit of the position: the end of the record or of the file.
   private let end: Int
   private var window: [UInt8] = []
   private var windowStart: Int
@@ -42,7 +42,7 @@ struct PickleInput {
     return value
   }
 
-  /// A length field of 1 to 8 bytes, at most what is left.
+  /// A length field of 1 to 8 bytes, refused beyond the bytes left.
   mutating func length(bytes count: Int) throws -> Int {
     let value = try unsigned(bytes: count)
     guard let length = Int(exactly: value), length <= remaining else {
@@ -52,7 +52,7 @@ struct PickleInput {
     return length
   }
 
-  /// The next `count` bytes, which ``length(bytes:)`` has vouched for.
+  /// The next `count` bytes; `count` has been checked by ``length(bytes:)``.
   mutating func bytes(_ count: Int) throws -> [UInt8] {
     try skippable(count)
     var result: [UInt8] = []
@@ -65,7 +65,7 @@ struct PickleInput {
     return result
   }
 
-  /// Passes over `count` bytes.
+  /// Skips `count` bytes.
   mutating func skip(_ count: Int) throws {
     try skippable(count)
     if count <= window.count - windowIndex {
@@ -83,7 +83,7 @@ struct PickleInput {
     }
   }
 
-  /// The bytes up to the next line feed, which is passed over.
+  /// The bytes up to the next line feed, which is skipped.
   mutating func line(limit: Int) throws -> [UInt8] {
     var line: [UInt8] = []
     while true {

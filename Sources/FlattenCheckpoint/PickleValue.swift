@@ -1,7 +1,7 @@
-/// What the unpickler builds: plain values, descriptions of tensors, and inert objects.
+/// A value of the unpickler: a plain value, the description of a tensor, or an inert object.
 ///
-/// Content that no checkpoint needs (floats, byte strings, long texts, what is inside inert objects)
-/// is checked, passed over and not kept.
+/// Content that no checkpoint needs (floats, byte strings, long texts, the inside of inert objects)
+/// is checked and not kept.
 enum PickleValue {
   case none
   case bool(Bool)
@@ -18,7 +18,7 @@ enum PickleValue {
   case tensor(TensorDescription)
   /// A list, tuple, dictionary or set.
   case node(PickleNode)
-  /// An object of an inert class; it swallows whatever is put into it.
+  /// An object of an inert class; its state and items are dropped.
   case inert
 
   /// Longer texts are not kept. Names of tensors are at most this long.
@@ -68,7 +68,7 @@ final class PickleNode {
   private var height = 0
   private var isSealed = false
 
-  /// How deep values may nest. Freeing a structure recurses, so this also bounds the stack.
+  /// Limit of nesting. Freeing a structure recurses, so this also bounds the stack.
   static let depthLimit = 100
 
   init(_ kind: Kind, items: [PickleValue] = []) throws {
@@ -116,7 +116,7 @@ final class PickleNode {
   }
 }
 
-/// A storage as a persistent id names it; whether its bytes are there is the container's business.
+/// A storage named by a persistent id; the container checks that its bytes exist.
 final class StorageReference {
   let key: String
   let type: StorageType

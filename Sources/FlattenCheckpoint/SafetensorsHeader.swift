@@ -76,7 +76,7 @@ struct SafetensorsHeader {
     var end: Int
   }
 
-  /// JSON, as far as a header needs it.
+  /// The part of JSON that a header needs.
   private struct Parser {
     let bytes: [UInt8]
     var index = 0
@@ -234,7 +234,7 @@ struct SafetensorsHeader {
       while index < bytes.count, [0x20, 0x09, 0x0A, 0x0D].contains(bytes[index]) { index += 1 }
     }
 
-    /// Passes over a sign if it comes next.
+    /// Skips a sign if it comes next.
     private mutating func skip(_ sign: Unicode.Scalar) -> Bool {
       skipSpace()
       guard index < bytes.count, bytes[index] == UInt8(ascii: sign) else { return false }

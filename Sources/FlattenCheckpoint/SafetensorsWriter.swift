@@ -3,10 +3,10 @@ import FlattenTensor
 
 /// Writes safetensors files, one tensor in memory at a time.
 ///
-/// The file depends on its input alone: wider elements come first, which keeps every tensor aligned,
-/// and otherwise the order of the input stays.
+/// The same input gives the same file. Wider elements come first, which keeps every tensor aligned;
+/// otherwise the order of the input stays.
 package struct SafetensorsWriter {
-  /// What floating-point tensors become; all others stay as they are.
+  /// The type that floating-point tensors are converted to; others stay as they are.
   package enum Precision: String, Sendable, CaseIterable {
     case float32 = "f32"
     case float16 = "f16"

@@ -4,11 +4,11 @@ package struct TensorEntry: Sendable {
   package let name: String
   package let shape: [Int]
   package let elementType: ElementType
-  /// Elements to step along each axis.
+  /// Strides, in elements.
   let strides: [Int]
   /// The first element's index in the storage.
   let offset: Int
-  /// Which of the checkpoint's storages.
+  /// Index of the storage among the checkpoint's.
   let storage: Int
 
   /// Number of elements; both containers have checked that it fits.
@@ -18,7 +18,7 @@ package struct TensorEntry: Sendable {
 
   /// Whether the elements lie one after another in row-major order.
   var isContiguous: Bool {
-    // Beside a size of 0 the others may be of any size: their product need not fit.
+    // If one size is 0 the others may be anything, so that their product can overflow.
     if shape.contains(0) { return true }
     var expected = 1
     for (size, stride) in zip(shape, strides).reversed() where size != 1 {

@@ -1,4 +1,5 @@
-/// What a container holds: tensors in file order, and the pieces of the file with their elements.
+/// The contents of a container: tensors in file order, and the pieces of the file with their
+/// elements.
 struct CheckpointContents {
   var kind: Checkpoint.Kind
   /// The key the weights were found under; `nil` at the top.
@@ -174,9 +175,10 @@ struct TorchFile {
     return contents
   }
 
-  /// Where weights are without the caller's choice: the first of these keys that the file has. Where a
-  /// training script saved averaged weights beside the others, the official evaluations of FLatten-CSwin,
-  /// DeiT and mmsegmentation read the others; CSwin's released files have the averaged ones alone.
+  /// The keys that weights are looked for under, in this order, unless the caller names one. Some
+  /// training scripts save averaged weights as well; the official evaluations of FLatten-CSwin,
+  /// DeiT and mmsegmentation read the ones that are not averaged. CSwin's released files have
+  /// averaged ones only.
   private static let wrapperKeys = ["state_dict", "model", "state_dict_ema"]
 
   /// The dictionary that the caller chose, else that of the first of ``wrapperKeys``, else none.

@@ -1,18 +1,18 @@
 import FlattenTensor
 
-/// A parameter under the name that our layers use, made from a tensor of a file with other names.
+/// One of our parameters, made from a tensor of a file with other names.
 package struct TranslatedParameter: Sendable, Equatable {
   /// How the elements follow from the file's tensor.
   package enum Elements: Sendable, Equatable {
-    /// As they are.
+    /// Unchanged.
     case same
-    /// A 1x1 convolution's weight `[outputs, inputs, 1, 1]` is a linear layer's.
+    /// The weight `[out, in, 1, 1]` of a 1x1 convolution as a linear layer's `[out, in]`.
     case matrix
-    /// Some of `of` equal parts of the first axis: the file fuses what we keep apart.
+    /// A range of `of` equal parts of the first axis: the file stores several parameters as one.
     case parts(Range<Int>, of: Int)
-    /// The last axis is that of 2x2 cells which `Unfold` has taken apart: channel by channel, and for
-    /// each the cells (0, 0), (0, 1), (1, 0), (1, 1). Ours is cell by cell, (0, 0), (1, 0), (0, 1),
-    /// (1, 1).
+    /// The 2x2 patches of patch merging along the last axis. The file has torch's `Unfold` order,
+    /// for each channel the cells (0, 0), (0, 1), (1, 0), (1, 1); ours is for each cell, in the
+    /// order (0, 0), (1, 0), (0, 1), (1, 1), all channels.
     case unfoldedCells
   }
 
@@ -24,7 +24,7 @@ package struct TranslatedParameter: Sendable, Equatable {
     self.elements = elements
   }
 
-  /// Our shape; `nil` where the file's tensor cannot be what its name says.
+  /// Our parameter's shape; `nil` where the file's tensor has a shape that cannot be translated.
   func shape(from stored: [Int]) -> [Int]? {
     switch elements {
     case .same: stored
@@ -41,7 +41,7 @@ package struct TranslatedParameter: Sendable, Equatable {
   }
 }
 
-/// A checkpoint under our names.
+/// A checkpoint of another toolbox under our names.
 ///
 /// A tensor whose shape does not suit its translation, or whose name is taken already, keeps the file's
 /// name; loading then reports it.
@@ -57,9 +57,9 @@ package final class TranslatedParameters: ParameterSource {
   package let parameterShapes: [(name: String, shape: [Int], isFloatingPoint: Bool)]
 
   /// - Parameters:
-  ///   - scope: what the names to be translated begin with, perhaps after `module.`; it is kept.
-  ///   - translate: our parameters for the rest of a name; one with the same name where nothing is to
-  ///     be done.
+  ///   - scope: prefix of the names to translate, perhaps after `module.`; it is kept.
+  ///   - translate: our parameters for the rest of a name; one of the same name leaves the tensor
+  ///     unchanged.
   package init(
     _ source: any ParameterSource, below scope: String,
     _ translate: (String) -> [TranslatedParameter]

@@ -12,7 +12,7 @@ struct Unpickler {
   private var memo: [UInt64: PickleValue] = [:]
   /// The end of the current frame; an instruction must not cross it.
   private var frameEnd = 0
-  /// What is left of the memory, in bytes, that all values together may take.
+  /// Bytes left of the limit on the memory of all values together.
   private var budget = 1 << 27
 
   /// All storages that persistent ids name, in order of appearance.
@@ -24,7 +24,7 @@ struct Unpickler {
   private static let pickleLimit = 1 << 28
 
   /// - Parameters:
-  ///   - count: how many bytes there are at most; the pickle may end earlier.
+  ///   - count: most bytes to read; the pickle may end earlier.
   init(_ source: ByteSource, at offset: Int, count: Int, skipsUnknown: Bool) {
     input = PickleInput(source, at: offset, count: min(count, Self.pickleLimit))
     self.skipsUnknown = skipsUnknown
@@ -33,7 +33,7 @@ struct Unpickler {
   /// Position of the byte after STOP.
   var end: Int { input.position }
 
-  /// Runs to STOP; gives the one value that is left.
+  /// Runs to STOP and returns the one value on the stack.
   mutating func run() throws -> PickleValue {
     let start = input.position
     while true {
@@ -294,7 +294,7 @@ struct Unpickler {
     try push(value)
   }
 
-  // MARK: Names, storages and what is made of them
+  // MARK: Globals, storages and calls
 
   private mutating func useName(_ opcode: UInt8) throws -> Bool {
     switch opcode {
@@ -347,7 +347,7 @@ struct Unpickler {
     guard case .node(let node) = value, node.kind == .tuple else {
       throw Refusal("the pickle passes \(value.kindName) as arguments, near byte \(input.position)")
     }
-    // A builder may copy what it is given, and the same list may be given a million times.
+    // A builder may copy its arguments, and a file can pass the same list a million times.
     for case .node(let argument) in node.items {
       try spend(argument.items.count * MemoryLayout<PickleValue>.stride)
     }

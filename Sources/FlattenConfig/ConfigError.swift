@@ -1,19 +1,19 @@
 import FlattenFiles
 
-/// A configuration that cannot be used: where, what is there, what was wanted, and what to do.
+/// An error in a configuration: file, line and key, found and expected value, and what to do.
 ///
 ///     swin.yaml:8: 'MODEL.SWIN.EMBED_DIM' is the number 96.5, expected a whole number from 1 to
 ///     65536. Change line 8.
 public struct ConfigError: Error, CustomStringConvertible, Sendable, Equatable {
   /// The file's name as it was given.
   public let file: String
-  /// The 1-based line, where one is to blame.
+  /// The 1-based line; `nil` where the error has none.
   public let line: Int?
-  /// Dotted path of the key (`MODEL.SWIN.DEPTHS[2]`), empty where no key is to blame.
+  /// Dotted path of the key (`MODEL.SWIN.DEPTHS[2]`); empty where the error has none.
   public let key: String
-  /// What is there, as a phrase that follows the key: "is the text 'wide'".
+  /// The value found, as a phrase that follows the key: "is the text 'wide'".
   public let found: String
-  /// What was wanted ("a whole number from 1 to 64"), or empty where `found` says it all.
+  /// The value expected ("a whole number from 1 to 64"); empty where `found` says enough.
   public let expected: String
   /// One sentence: what to do.
   public let remedy: String

@@ -1,6 +1,6 @@
-/// The entries of a map, asked for by key.
+/// A map of a configuration, read by key.
 package struct ConfigMap: Sendable {
-  /// The map as a value, for errors about the whole of it.
+  /// The map as a value, for errors about the map itself.
   package let node: ConfigNode
   let entries: [Tree.Entry]
 

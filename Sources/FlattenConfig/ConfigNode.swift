@@ -1,7 +1,6 @@
 import FlattenFiles
 
-/// A value of a YAML configuration that knows its file, line and dotted path, so that every
-/// complaint about it can name them.
+/// A value of a YAML configuration with its file, line and dotted path, which errors name.
 ///
 ///     let swin = try ConfigNode.load(path: "swin.yaml").map().required("SWIN")
 ///     let map = try swin.map(known: ["EMBED_DIM", "DEPTHS", "DROP"])
@@ -9,7 +8,7 @@ import FlattenFiles
 ///     let depths = try map.required("DEPTHS").ints(count: 4, in: 1...64)
 ///     let drop = try map.optional("DROP")?.double(in: 0...1) ?? 0
 package struct ConfigNode: Sendable {
-  /// What a value is, by YAML 1.2's core schema.
+  /// The kind of a value by YAML 1.2's core schema.
   package enum Kind: String, Sendable {
     case null, bool, int, float, text, list, map
   }
@@ -23,7 +22,7 @@ package struct ConfigNode: Sendable {
   /// The 1-based line the value begins on.
   package var line: Int { tree.line }
 
-  /// What the value is.
+  /// The value's kind.
   package var kind: Kind {
     switch tree.content {
     case .list: .list
@@ -61,7 +60,7 @@ package struct ConfigNode: Sendable {
     return value
   }
 
-  /// A whole number of the range; `96.0` is none.
+  /// A whole number of the range; `96.0` is refused.
   package func int(in range: ClosedRange<Int> = .min ... .max) throws -> Int {
     guard case .scalar(.int(let value), _) = tree.content, range.contains(value) else {
       throw error(expected: "a whole number\(words(range))")
@@ -88,19 +87,28 @@ package struct ConfigNode: Sendable {
   /// One of an enumeration's words, spelt exactly.
   package func choice<Choice>(_: Choice.Type = Choice.self) throws -> Choice
   where Choice: CaseIterable & RawRepresentable<String> {
-    let known = Choice.allCases.map(\.rawValue)
-    let expected = "one of \(known.joined(separator: ", "))"
-    guard case .scalar(.text, let text) = tree.content else { throw error(expected: expected) }
-    guard let choice = Choice(rawValue: text) else {
-      let near = nearestSpelling(to: text, among: known)
-      throw error(expected: expected, remedy: near.map { "Did you mean '\($0)'?" })
+    let known = Choice.allCases
+    let text = try oneOf(known.map(\.rawValue))
+    guard let choice = known.first(where: { $0.rawValue == text }) else {
+      preconditionFailure("a word that is none of \(known)")
     }
     return choice
   }
 
+  /// One of some words, spelt exactly.
+  package func oneOf(_ known: [String]) throws -> String {
+    let expected = "one of \(known.joined(separator: ", "))"
+    guard case .scalar(.text, let text) = tree.content else { throw error(expected: expected) }
+    guard known.contains(text) else {
+      let near = nearestSpelling(to: text, among: known)
+      throw error(expected: expected, remedy: near.map { "Did you mean '\($0)'?" })
+    }
+    return text
+  }
+
   /// The values of a list.
   ///
-  /// - Parameter count: how many there must be, where that is known.
+  /// - Parameter count: the length that the list must have; `nil` for any.
   package func list(count: Int? = nil) throws -> [ConfigNode] {
     guard case .list(let items) = tree.content else {
       throw error(expected: count.map { "a list of \($0) values" } ?? "a list")
@@ -135,7 +143,7 @@ package struct ConfigNode: Sendable {
     try list(count: count).map { try $0.string() }
   }
 
-  /// The value as a map whose keys are not looked at yet.
+  /// The value as a map, its keys unchecked.
   package func map() throws -> ConfigMap {
     guard case .map(let entries) = tree.content else {
       throw error(expected: "a map", remedy: "Write indented 'key: value' lines under it.")
@@ -143,7 +151,7 @@ package struct ConfigNode: Sendable {
     return ConfigMap(node: self, entries: entries)
   }
 
-  /// The value as a map that holds no keys but these.
+  /// The value as a map; keys other than `known` are refused.
   package func map(known: [String]) throws -> ConfigMap {
     let map = try map()
     try map.finish(known: known)
@@ -166,10 +174,10 @@ package struct ConfigNode: Sendable {
 
   // MARK: Errors
 
-  /// An error about this value, for the checks that a schema makes itself.
+  /// An error about this value, for checks of the caller.
   ///
   /// - Parameters:
-  ///   - found: a phrase that follows the key; by default what the value is.
+  ///   - found: a phrase that follows the key; by default the value's kind and text.
   ///   - remedy: by default "Change line N."
   package func error(
     found: String? = nil, expected: String, remedy: String? = nil
@@ -179,7 +187,7 @@ package struct ConfigNode: Sendable {
       remedy: remedy ?? "Change line \(line).")
   }
 
-  /// What the value is, as a phrase that follows its key.
+  /// The value's kind and text, as a phrase that follows its key.
   private var summary: String {
     switch tree.content {
     case .list(let items): "is a list of \(items.count)"

@@ -1,7 +1,7 @@
 import FlattenFiles
 
 extension ConfigNode {
-  /// Files beyond this many bytes are refused unread: no configuration is that large.
+  /// Limit of a file's size in bytes: no configuration is that large.
   package static let sizeLimit = 4 << 20
 
   /// Reads a YAML file: one document, a map at the top, within the limits of ``parse(_:name:)``.
@@ -14,15 +14,15 @@ extension ConfigNode {
 
   /// Reads one YAML document from UTF-8 bytes.
   ///
-  /// Refused are: other encodings, control characters, a second document, a top that is no map, a key
-  /// twice, keys that are not text, merge keys, tags beyond the core schema, aliases without or inside
-  /// their anchor, more than 64 levels, and aliases that expand to more than 10 000 values or 64 times
-  /// the size of the text. Memory and time stay in proportion to the text.
+  /// Refused are: other encodings, control characters, a second document, a top that is not a map,
+  /// duplicate keys, keys that are not text, merge keys, tags beyond the core schema, aliases
+  /// without or inside their anchor, more than 64 levels, and aliases that expand to more than 10
+  /// 000 values or 64 times the size of the text. Memory and time stay in proportion to the text.
   ///
-  /// - Parameter name: what messages call the document.
+  /// - Parameter name: the document's name in messages.
   /// - Throws: ``ConfigError``.
   package static func parse(_ bytes: [UInt8], name: String) throws -> ConfigNode {
-    let mark: [UInt8] = [0xEF, 0xBB, 0xBF]  // UTF-8's byte-order mark says nothing: drop it
+    let mark: [UInt8] = [0xEF, 0xBB, 0xBF]  // UTF-8's byte-order mark
     let bytes = bytes.starts(with: mark) ? Array(bytes.dropFirst(mark.count)) : bytes
     try checkText(bytes, name: name)
     var composer = YAMLComposer(file: name, size: bytes.count)

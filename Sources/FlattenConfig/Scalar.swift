@@ -11,7 +11,7 @@ enum Scalar: Sendable, Equatable {
   case float(Double)
   case text
 
-  /// What an unquoted, untagged scalar means.
+  /// The value of an unquoted, untagged scalar.
   init(plain text: String) {
     switch text {
     case "", "~", "null", "Null", "NULL", "None": self = .null
@@ -21,8 +21,8 @@ enum Scalar: Sendable, Equatable {
     }
   }
 
-  /// What a tag makes of a scalar, or `nil` where the text does not fit the tag or the tag is not
-  /// one of the core schema's.
+  /// The value of a tagged scalar; `nil` where the text does not fit the tag, or the tag is not one
+  /// of the core schema's.
   init?(text: String, plain: Bool, tag: String?) {
     let core = "tag:yaml.org,2002:"
     let resolved = Self(plain: text)

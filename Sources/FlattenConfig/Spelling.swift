@@ -1,4 +1,4 @@
-/// The word of `known` that `word` was most likely meant to be, or `nil` where none is near.
+/// The word of `known` nearest to `word`, for "did you mean"; `nil` where none is near.
 ///
 /// Near is an optimal-string-alignment distance (insert, delete, replace, swap neighbours; case is
 /// free) of at most a third of the longer word, but never less than one.

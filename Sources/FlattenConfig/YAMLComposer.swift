@@ -1,4 +1,4 @@
-/// A YAML value and the line it stands on.
+/// A YAML value and its line.
 struct Tree: Sendable {
   struct Entry: Sendable {
     let key: String
@@ -18,24 +18,24 @@ struct Tree: Sendable {
 
 /// Builds one document's tree from events, refusing it as soon as it passes a limit.
 ///
-/// Aliases share what they stand for, but count as if they were written out, so the price of walking
-/// the finished tree is bounded before anyone walks it.
+/// Aliases share their node, but count as if they were written out: that bounds the cost of walking
+/// the finished tree.
 struct YAMLComposer {
-  /// Nested lists and maps.
+  /// Limit of nested lists and maps.
   static let depthLimit = 64
-  /// Nodes of the whole document, aliases written out.
+  /// Limit of nodes of the document, aliases written out.
   static let nodeLimit = 10_000
-  /// The text of the whole document, aliases written out, as a multiple of the file's size.
+  /// Limit of the document's text, aliases written out, as a multiple of the file's size.
   static let expansionLimit = 64
 
-  /// A tree with what it counts for wherever an alias repeats it.
+  /// A tree and its size, which each alias to it adds to the document's.
   private struct Measured {
     let tree: Tree
     /// Nodes, itself included.
     let nodes: Int
-    /// Bytes of its scalars and keys, plus one a node.
+    /// Bytes of its scalars and keys, plus one for each node.
     let bytes: Int
-    /// Lists and maps on the longest way down; 0 for a scalar.
+    /// Depth of lists and maps below it, itself included; 0 for a scalar.
     let height: Int
   }
 
@@ -70,7 +70,7 @@ struct YAMLComposer {
     byteLimit = size * Self.expansionLimit
   }
 
-  /// Takes the next event in.
+  /// Adds the next event.
   ///
   /// - Throws: ``ConfigError``.
   mutating func take(_ event: YAMLEvent) throws {
@@ -96,7 +96,7 @@ struct YAMLComposer {
 
   /// The finished document, whose top is a map.
   ///
-  /// - Throws: ``ConfigError`` where there is no document, or its top is something else.
+  /// - Throws: ``ConfigError`` where there is no document, or its top is not a map.
   func finish() throws -> Tree {
     guard let root else {
       throw error(nil, "holds no YAML document", "Write 'key: value' lines into it.")
@@ -161,7 +161,8 @@ struct YAMLComposer {
     try refuseContainerAsKey(line: line)
     guard open.count < Self.depthLimit else { throw tooDeep(line: line) }
     try count(nodes: 1, bytes: 1, line: line)
-    // From here on an alias of that name would mean this very node: it is unknown until the end.
+    // An alias of that name inside the node would mean the node itself: it is unknown until the
+    // end.
     if let anchor { anchors[anchor] = nil }
     open.append(Open(isMap: isMap, line: line, anchor: anchor))
   }
@@ -212,7 +213,7 @@ struct YAMLComposer {
     open.append(parent)
   }
 
-  /// Neither sum can overflow: each step adds at most what the limits let through before.
+  /// Neither sum can overflow: each step adds at most the limit.
   private mutating func count(nodes more: Int, bytes moreBytes: Int, line: Int) throws {
     nodes += more
     bytes += moreBytes
@@ -233,7 +234,7 @@ struct YAMLComposer {
     }
   }
 
-  /// The keys that lead to where the reading stands.
+  /// The keys that lead to the current position.
   private var path: [String] { open.compactMap { $0.pendingKey?.text } }
 
   private func tooDeep(line: Int) -> ConfigError {

@@ -20,9 +20,9 @@ struct YAMLEvent {
   let line: Int
 }
 
-/// What libyaml says about text that is no YAML.
+/// A syntax error that libyaml found.
 struct YAMLSyntaxError: Error {
-  /// libyaml's words: what it was doing, and what it met.
+  /// libyaml's message: the context and the problem.
   let problem: String
   /// 1-based; `nil` where libyaml gives no place.
   let line: Int?
@@ -34,7 +34,7 @@ extension YAMLEvent {
   /// libyaml keeps a state machine, not a call stack, so nesting costs no recursion here; a `body`
   /// that throws at a limit also ends the reading there.
   ///
-  /// - Throws: ``YAMLSyntaxError``, and what `body` throws.
+  /// - Throws: ``YAMLSyntaxError``, and the errors of `body`.
   static func read(_ bytes: [UInt8], _ body: (YAMLEvent) throws -> Void) throws {
     try bytes.withUnsafeBufferPointer { buffer in
       var parser = yaml_parser_t()

@@ -1,7 +1,7 @@
 import FlattenFiles
 
-/// Pictures in one folder a class, as ImageNet's training set and most copies of its validation set are
-/// laid out.
+/// A classification data set on disk: one folder of pictures for each class, the layout of
+/// ImageNet's training set and of most copies of its validation set.
 ///
 ///     let list = try ClassList.load(nameOrPath: "imagenet")
 ///     let folders = try ClassFolders.open(list, root: "ILSVRC2012", split: "val")
@@ -19,7 +19,7 @@ public struct ClassFolders: Sendable {
   public let list: ClassList
   /// Pictures in the order of their paths' bytes.
   public let items: [Item]
-  /// Files that are no pictures by their suffix and were skipped.
+  /// Number of files skipped because of their suffix.
   public let otherFiles: Int
 
   /// Finds the pictures.
@@ -28,7 +28,7 @@ public struct ClassFolders: Sendable {
   /// fine; any other folder with pictures is an error.
   ///
   /// - Parameters:
-  ///   - root: the data set's folder, or, where no split is asked for, the folder of the class folders.
+  ///   - root: the data set's folder; without a split also the folder of the class folders.
   ///   - split: `nil` for the default one.
   /// - Throws: ``DatasetError`` where the request makes no sense, ``DatasetProblem`` for the first thing
   ///   that is wrong on disk.
@@ -49,7 +49,7 @@ public struct ClassFolders: Sendable {
 
   private init(_ list: ClassList, folder: String) throws {
     let walk = FolderWalk(folder)
-    if let first = walk.problems.first { throw first }
+    if let first = walk.problems.first { throw DatasetProblem(first) }
     let suffixes = list.images.suffixes.map { $0.lowercased() }
     let indices = Dictionary(
       uniqueKeysWithValues: list.classes.enumerated().map { ($1.identifier, $0) })

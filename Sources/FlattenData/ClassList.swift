@@ -2,14 +2,14 @@ import FlattenConfig
 import FlattenDefaults
 import FlattenFiles
 
-/// The classes that a picture as a whole may belong to, and how folders of such pictures are laid out.
+/// The classes of a classifier, and the layout of a data set with one folder for each class.
 ///
 ///     name: fruit
 ///     title: Fruit (2 classes)                   # optional
 ///     source: https://example.org/fruit          # optional
 ///     images:
 ///       folder: "{split}"                        # optional; below it one folder a class
-///       suffix: [.jpg, .png]                     # optional; what picture names end in
+///       suffix: [.jpg, .png]                     # optional; ends of picture names
 ///     splits: [train, val]                       # optional
 ///     default_split: val
 ///     classes:                                   # in the order of a model's scores
@@ -18,7 +18,7 @@ import FlattenFiles
 public struct ClassList: Sendable, Hashable {
   /// One class.
   public struct Entry: Sendable, Hashable {
-    /// What the class's folder is called; a WordNet id in ImageNet.
+    /// The name of the class's folder; a WordNet id in ImageNet.
     public let identifier: String
     /// The class's name.
     public let name: String
@@ -28,15 +28,15 @@ public struct ClassList: Sendable, Hashable {
   public let name: String
   /// One line for people.
   public let title: String
-  /// Where the data set comes from.
+  /// The data set's origin, such as a URL.
   public let source: String
   /// The classes in the order of a model's scores.
   public let classes: [Entry]
-  /// Where the class folders are, and what picture names may end in.
+  /// The folder of the class folders, and the suffixes of pictures.
   public let images: DatasetDescription.Location
   /// The splits; empty where there are none.
   public let splits: [String]
-  /// The split that is taken where none is asked for.
+  /// The split used where none is named.
   public let defaultSplit: String?
 
   /// The most classes a list may have.

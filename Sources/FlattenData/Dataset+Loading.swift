@@ -1,6 +1,6 @@
 import FlattenFiles
 import FlattenImage
-import FlattenTensor
+import FlattenRegions
 
 /// A picture and its label, both upright and of one size.
 public struct LabelledPicture: Sendable {
@@ -8,7 +8,7 @@ public struct LabelledPicture: Sendable {
   public let image: Image
   /// Class ids, or the ignore index.
   public let label: LabelMap
-  /// What the decoders let pass, with file names.
+  /// Warnings of the decoders, with file names.
   public let warnings: [String]
 }
 
@@ -34,7 +34,7 @@ extension Dataset {
     try classIDs(decodeLabel(item).value, of: item)
   }
 
-  /// Reads what a segmentor wrote for a picture: a PNG of class ids under the picture's name.
+  /// Reads a prediction: a PNG of class ids under the picture's name.
   ///
   /// - Parameters:
   ///   - folder: the folder of predictions, laid out like the pictures' folder.
@@ -62,9 +62,9 @@ extension Dataset {
     return prediction
   }
 
-  /// Everything that is wrong with the contents of an item's files, and its label where that is fine.
+  /// All problems of the contents of an item's files, and its label if it has none.
   ///
-  /// A label that is no file is passed over: that has been said when the files were looked for.
+  /// A label that is not a file is skipped: the search for files has reported it.
   func examine(_ item: DatasetItem) -> (problems: [DatasetProblem], label: LabelMap?) {
     var problems: [DatasetProblem] = []
     let image = attempt(.badPicture, item.image, &problems) {

@@ -16,17 +16,17 @@ public struct DatasetItem: Sendable, Hashable {
 ///     let dataset = try Dataset.open(description, root: "ADEChallengeData2016", split: "val")
 ///     for item in dataset.items { let pair = try dataset.load(item) }
 public struct Dataset: Sendable {
-  /// What the data set is.
+  /// The description.
   public let description: DatasetDescription
   /// The split that was opened; `nil` where the data set has none.
   public let split: DatasetDescription.Split?
   /// Pictures in the order of their names' bytes, or of the list.
   public let items: [DatasetItem]
-  /// Names beginning with a dot that were skipped.
+  /// Number of names skipped because they begin with a dot; a folder counts once.
   public let hiddenFiles: Int
-  /// Files that are no pictures by their suffix and were skipped.
+  /// Number of files skipped because of their suffix.
   public let otherFiles: Int
-  /// Labels without a picture, which are not read: a reason for a warning.
+  /// Labels without a picture; not read, but worth a warning.
   public let orphanLabels: [String]
 
   /// Finds the pictures of a split and the labels that belong to them.
@@ -34,10 +34,10 @@ public struct Dataset: Sendable {
   /// - Parameters:
   ///   - root: the data set's folder.
   ///   - split: a name or alias; `nil` for the default one.
-  ///   - options: what the user sets over the description.
+  ///   - options: changes to the description.
   ///   - requiresLabels: whether every picture must have a label.
-  /// - Throws: ``DatasetError`` where the request makes no sense, ``DatasetProblem`` for the first thing
-  ///   that is wrong on disk.
+  /// - Throws: ``DatasetError`` where the request makes no sense, ``DatasetProblem`` for the first
+  ///   problem on disk.
   public static func open(
     _ description: DatasetDescription, root: String, split: String? = nil,
     options: DatasetOptions = DatasetOptions(), requiresLabels: Bool = true

@@ -1,26 +1,26 @@
-import FlattenTensor
+import FlattenRegions
 
-/// What a look at every file of a data set found.
+/// The result of checking every file of a data set.
 public struct DatasetCheck: Sendable {
-  /// Pictures that were looked at.
+  /// Number of pictures checked.
   public let pictures: Int
-  /// Names beginning with a dot that were skipped.
+  /// Number of names skipped because they begin with a dot; a folder counts once.
   public let hiddenFiles: Int
-  /// Files that are no pictures by their suffix and were skipped.
+  /// Number of files skipped because of their suffix.
   public let otherFiles: Int
   /// Labels without a picture.
   public let orphanLabels: [String]
-  /// Everything that is wrong, in the order it was found.
+  /// All problems, in the order they were found.
   public private(set) var problems: [DatasetProblem]
-  /// Labelled pixels of each class, over the labels that are in order.
+  /// Pixels of each class, over the labels without a problem.
   public private(set) var classPixels: [Int]
-  /// Pixels that are not scored, over the labels that are in order.
+  /// Pixels that are not scored, over the labels without a problem.
   public private(set) var ignoredPixels = 0
 
   /// Whether the data set can be evaluated as it is.
   public var isClean: Bool { problems.isEmpty }
 
-  /// How often each kind of problem occurs, in a fixed order, without those that do not.
+  /// The number of problems of each kind that occurs, in a fixed order of kinds.
   public var counts: [(kind: DatasetProblem.Kind, count: Int)] {
     DatasetProblem.Kind.allCases.compactMap { kind in
       let count = problems.count { $0.kind == kind }
@@ -51,10 +51,11 @@ public struct DatasetCheck: Sendable {
 }
 
 extension Dataset {
-  /// Decodes every picture and label of a split and reports all that is wrong with them.
+  /// Decodes every picture and label of a split and reports all problems.
   ///
-  /// - Parameter progress: called after each picture with how many are done, of how many.
-  /// - Throws: ``DatasetError`` where the request makes no sense; what is wrong on disk is in the result.
+  /// - Parameter progress: called after each picture with the number done and the number of all.
+  /// - Throws: ``DatasetError`` where the request makes no sense; problems on disk are in the
+  ///   result.
   public static func check(
     _ description: DatasetDescription, root: String, split: String? = nil,
     options: DatasetOptions = DatasetOptions(), progress: (Int, Int) -> Void = { _, _ in }

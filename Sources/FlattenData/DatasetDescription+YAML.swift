@@ -17,7 +17,7 @@ extension DatasetDescription {
 
   /// Reads a description by built-in name (`ade20k`) or from a YAML file (`./fields.yaml`).
   ///
-  /// What holds a slash or ends in `.yaml` or `.yml` is a file.
+  /// A text with a slash, or that ends in `.yaml` or `.yml`, is a file.
   ///
   /// - Throws: ``DatasetError`` for an unknown name, `FileError` and `ConfigError` for a file that
   ///   cannot be used.
@@ -51,7 +51,7 @@ extension DatasetDescription {
     return name.contains("/") ? nil : name
   }
 
-  /// How label pictures store their numbers, by the word in a description.
+  /// The encodings of label pictures, by their words in a description.
   private enum EncodingName: String, CaseIterable {
     case ids
     case ade20kFullRGB = "ade20k-full-rgb"

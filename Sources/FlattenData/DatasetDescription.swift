@@ -1,6 +1,6 @@
 import FlattenImage
 
-/// What is to know about a data set: its classes, where its files are, and what its labels mean.
+/// A description of a data set: its classes, the layout of its files, the rule of its labels.
 ///
 /// A description is a YAML file, so a new data set needs no code:
 ///
@@ -9,7 +9,7 @@ import FlattenImage
 ///     source: https://example.org/fields
 ///     images:
 ///       folder: images/{split}                   # below the data set's root
-///       suffix: [.jpg, .png]                     # optional; what picture names end in
+///       suffix: [.jpg, .png]                     # optional; ends of picture names
 ///     labels:
 ///       folder: labels/{split}
 ///       suffix: _ids.png                         # optional; takes the picture's suffix's place
@@ -26,21 +26,21 @@ import FlattenImage
 ///       - {name: wheat, color: [230, 200, 40]}
 ///       - soil                                   # colours are chosen where they are left out
 public struct DatasetDescription: Sendable, Hashable {
-  /// Files of one kind: a folder below the root, and what their names end in.
+  /// The place of pictures or labels: a folder below the root, and the suffixes of names.
   public struct Location: Sendable, Hashable {
     /// The folder, in which `{split}` stands for the split's folder name.
     public var folder: String
-    /// What names may end in, the longest match counting; what is left is the stem.
+    /// Suffixes of names. The longest that fits is taken off, which gives the stem.
     public var suffixes: [String]
   }
 
   /// A named part of the data set.
   public struct Split: Sendable, Hashable {
-    /// The name the data set gives it.
+    /// The data set's own name for it.
     public let name: String
-    /// Other names that are understood.
+    /// Other accepted names.
     public let aliases: [String]
-    /// What `{split}` becomes in folders and in the list's path.
+    /// The text for `{split}` in folders and in the list's path.
     public let folder: String
   }
 
@@ -48,25 +48,25 @@ public struct DatasetDescription: Sendable, Hashable {
   public var name: String
   /// One line for people.
   public var title: String
-  /// Where the data set comes from.
+  /// The data set's origin, such as a URL.
   public var source: String
   /// Class names in id order; empty where the user has to give them.
   public var classes: [String]
   /// A colour a class.
   public var palette: Palette
-  /// Where the pictures are.
+  /// The place of the pictures.
   public var images: Location
-  /// Where the labels are; their one suffix takes the place of the picture's.
+  /// The place of the labels; their one suffix replaces the picture's.
   public var labels: Location
-  /// How label pictures store their numbers.
+  /// The encoding of label pictures.
   public var encoding: LabelImage.Encoding
-  /// What the numbers mean.
+  /// The rule from stored numbers to class ids.
   public var labelRule: LabelRule
-  /// A text file of stems, one a line, that says which pictures belong to a split.
+  /// A text file of the stems of a split, one a line; `nil` where the folder is the list.
   public var list: String?
   /// The splits; empty where the data set has none.
   public var splits: [Split]
-  /// The split that is taken where none is asked for.
+  /// The split used where none is named.
   public var defaultSplit: String?
 
   /// The split of a name or alias, or the default one for `nil`; `nil` where there are no splits.
@@ -75,13 +75,12 @@ public struct DatasetDescription: Sendable, Hashable {
   public func split(named wanted: String?) throws -> Split? {
     guard !splits.isEmpty else {
       if let wanted {
-        throw DatasetError(
-          "the data set '\(name)' has no splits, '\(wanted)' was asked for. Leave --split out.")
+        throw DatasetError(.hasNoSplits(dataset: name, wanted: wanted))
       }
       return nil
     }
     guard let wanted = wanted ?? defaultSplit else {
-      throw DatasetError("the data set '\(name)' needs --split: \(splitNames).")
+      throw DatasetError(.needsSplit(dataset: name, splits: splits.map(\.name)))
     }
     guard let split = splits.first(where: { $0.name == wanted || $0.aliases.contains(wanted) })
     else {
@@ -93,7 +92,7 @@ public struct DatasetDescription: Sendable, Hashable {
   private var splitNames: String { splits.map(\.name).joined(separator: ", ") }
 }
 
-/// What a user may set over a description, above all for the generic data set `folder`.
+/// Changes of a user to a description, above all to the generic data set `folder`.
 public struct DatasetOptions: Sendable, Hashable {
   /// Class names in id order, in place of the description's.
   public var classes: [String]?

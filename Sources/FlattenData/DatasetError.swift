@@ -1,17 +1,62 @@
 import FlattenFiles
 
-/// A data set that cannot be used as asked; one sentence that ends in what to do.
+/// An error of using a data set: one sentence that ends in what to do.
 public struct DatasetError: Error, CustomStringConvertible, Sendable, Equatable {
+  /// What is wrong with the request.
+  public enum Reason: Sendable, Equatable {
+    /// A split of a data set that has none.
+    case hasNoSplits(dataset: String, wanted: String)
+    /// No split of a data set of which one must be named.
+    case needsSplit(dataset: String, splits: [String])
+    /// A data set of another number of classes than the model's.
+    case classes(dataset: String, count: Int, model: Int)
+    /// Anything else.
+    case other
+  }
+
+  /// What is wrong.
+  public let reason: Reason
   /// The sentence, control characters escaped, at most 500 characters.
   public let description: String
 
-  /// Makes an error.
-  package init(_ sentence: String) { description = printable(sentence, limit: 500) }
+  /// Makes an error that nobody tells in other words.
+  package init(_ sentence: String) { self.init(.other, sentence) }
+
+  /// Makes an error from its facts.
+  package init(_ reason: Reason) {
+    switch reason {
+    case .hasNoSplits: self.init(reason, "\(reason.fact). Ask for none.")
+    case .needsSplit(_, let splits):
+      self.init(reason, "\(reason.fact): \(splits.joined(separator: ", ")).")
+    case .classes:
+      self.init(reason, "\(reason.fact). Choose the data set the model was trained on.")
+    case .other: self.init(reason, reason.fact)
+    }
+  }
+
+  private init(_ reason: Reason, _ sentence: String) {
+    self.reason = reason
+    description = printable(sentence, limit: 500)
+  }
 }
 
-/// Something wrong with one file of a data set.
+extension DatasetError.Reason {
+  /// What is wrong, without what to do.
+  package var fact: String {
+    switch self {
+    case .hasNoSplits(let dataset, let wanted):
+      "the data set '\(dataset)' has no splits, '\(wanted)' was asked for"
+    case .needsSplit(let dataset, _): "the data set '\(dataset)' needs a split"
+    case .classes(let dataset, let count, let model):
+      "the data set '\(dataset)' has \(count) classes, the model \(model)"
+    case .other: "the data set cannot be used so"
+    }
+  }
+}
+
+/// A problem of one file of a data set.
 public struct DatasetProblem: Error, CustomStringConvertible, Sendable, Equatable {
-  /// What kind of thing is wrong.
+  /// The kinds of problems.
   public enum Kind: String, Sendable, CaseIterable {
     /// A folder or list is missing or cannot be read.
     case folder = "unreadable folder or list"
@@ -39,11 +84,11 @@ public struct DatasetProblem: Error, CustomStringConvertible, Sendable, Equatabl
     case badPrediction = "undecodable prediction"
   }
 
-  /// What kind of thing is wrong.
+  /// The kind of problem.
   public let kind: Kind
   /// The file or folder.
   public let path: String
-  /// What is wrong with it and what to do.
+  /// The problem and the remedy.
   public let reason: String
 
   /// Makes a problem.
@@ -51,6 +96,17 @@ public struct DatasetProblem: Error, CustomStringConvertible, Sendable, Equatabl
     self.kind = kind
     self.path = path
     self.reason = reason
+  }
+
+  /// A folder or a name below a data set's root that could not be used.
+  init(_ problem: FolderWalk.Problem) {
+    switch problem.kind {
+    case .missing, .isFile:
+      self.init(
+        .folder, path: problem.path, problem.reason + " Check the data set's root and layout.")
+    case .unreadable: self.init(.folder, path: problem.path, problem.reason)
+    case .name: self.init(.name, path: problem.path, problem.reason)
+    }
   }
 
   /// `path: reason`, control characters escaped, at most 500 characters.

@@ -1,6 +1,6 @@
 import FlattenFiles
 
-/// The search for a data set's files: what is there, and everything that is wrong with it.
+/// The search for a data set's files, and all problems it finds.
 struct DatasetScan {
   private(set) var dataset: Dataset
   private(set) var problems: [DatasetProblem] = []
@@ -10,15 +10,15 @@ struct DatasetScan {
   private let labelFolder: String
   private let requiresLabels: Bool
   private var items: [DatasetItem] = []
-  /// The picture that took each stem; by bytes, since == on strings would join two spellings.
+  /// The picture of each stem, by bytes: `String` would take two Unicode spellings for one.
   private var stems: [[UInt8]: String] = [:]
   private var hiddenFiles = 0
   private var otherFiles = 0
 
-  /// Lists files may have this many bytes.
+  /// Limit of a list file's size in bytes.
   private static let listLimit = 1 << 26
 
-  /// - Throws: ``DatasetError`` where the request makes no sense; what is wrong on disk is kept in
+  /// - Throws: ``DatasetError`` where the request makes no sense; problems on disk are in
   ///   ``problems``.
   init(
     _ plain: DatasetDescription, root: String, split wanted: String?, options: DatasetOptions,
@@ -56,7 +56,7 @@ struct DatasetScan {
 
   private mutating func walkPictures() {
     let walk = FolderWalk(imageFolder)
-    problems += walk.problems
+    problems += walk.problems.map(DatasetProblem.init)
     hiddenFiles = walk.hidden
     for file in walk.files {
       if let stem = stem(of: file, suffixes: description.images.suffixes) {
@@ -131,7 +131,7 @@ struct DatasetScan {
   /// Checks that every picture has a label, and returns the labels that have no picture.
   private mutating func checkLabels(findOrphans: Bool) -> [String] {
     guard PathKind(labelFolder) == .folder else {
-      problems += FolderWalk(labelFolder).problems
+      problems += FolderWalk(labelFolder).problems.map(DatasetProblem.init)
       return []
     }
     for item in items {

@@ -1,16 +1,16 @@
 import FlattenImage
-import FlattenTensor
+import FlattenRegions
 
-/// How the numbers in a data set's label pictures become class ids.
+/// The rule that maps the numbers of label pictures to class ids.
 ///
 /// The order is mmsegmentation 1.x's (`loading.py`, `LoadAnnotations`): first `reduce_zero_label`, then
-/// `label_map`, each on the result of the step before; entries of the map do not chain.
+/// `label_map` on its result; entries of the map do not chain.
 public struct LabelRule: Sendable, Hashable {
   /// The id of pixels that are not scored, after the other steps.
   public var ignoreIndex: UInt16
   /// Whether 0 means "not scored" and k stands for class k - 1.
   public var reducesZeroLabel: Bool
-  /// Ids that stand for other ids, after `reducesZeroLabel`.
+  /// Ids to replace by other ids, after `reducesZeroLabel`.
   public var labelMap: [UInt16: UInt16]
 
   /// Makes a rule.
@@ -22,11 +22,11 @@ public struct LabelRule: Sendable, Hashable {
     self.labelMap = labelMap
   }
 
-  /// What a stored number stands for.
+  /// The class id of a stored number.
   ///
   /// With `reducesZeroLabel`, 0 becomes the ignore index, the ignore index stays, and k becomes k - 1,
-  /// unless that would land on the ignore index: such a number is left as it is, to be out of range.
-  /// For 8-bit labels and ignore index 255 that is mmsegmentation's "0 to 255, minus 1, 254 to 255".
+  /// unless k - 1 is the ignore index: then k stays, and is out of range. For 8-bit labels and
+  /// ignore index 255 this equals mmsegmentation's "0 to 255, minus 1, 254 to 255".
   public func apply(_ stored: UInt16) -> UInt16 {
     var id = stored
     if reducesZeroLabel {
@@ -47,12 +47,11 @@ public struct LabelRule: Sendable, Hashable {
       width: stored.width, height: stored.height, ids: stored.ids.map { table[Int($0)] })
   }
 
-  /// Numbers of a label picture that stand for no class and are not ignored, ascending.
+  /// The numbers of a label picture that are neither a class nor ignored, ascending.
   ///
   /// - Parameters:
-  ///   - stored: the picture before ``apply(_:)-(LabelMap)``, so that complaints name what a person
-  ///     finds in the file.
-  ///   - classes: number of classes; ids from there on are out of range.
+  ///   - stored: the picture before ``apply(_:)-(LabelMap)``: errors name the numbers of the file.
+  ///   - classes: number of classes; this id and larger ones are out of range.
   public func violations(in stored: LabelMap, classes: Int) -> [LabelViolation] {
     var counts = Array(repeating: 0, count: 1 << 16)
     for id in stored.ids { counts[Int(id)] += 1 }
@@ -67,11 +66,11 @@ public struct LabelRule: Sendable, Hashable {
   }
 }
 
-/// A number in a label picture that stands for no class.
+/// A number in a label picture that is not a class.
 public struct LabelViolation: Sendable, Hashable, CustomStringConvertible {
   /// The number as stored.
   public let id: UInt16
-  /// How many pixels hold it.
+  /// Number of pixels with it.
   public let count: Int
   /// Column of the first such pixel.
   public let x: Int

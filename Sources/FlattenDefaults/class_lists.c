@@ -1,4 +1,4 @@
-// What the classes of image classifiers are called, by the name of their data set.
+// Names of the classes of image classifiers, by data set.
 #include "resources.h"
 
 static const unsigned char imagenet[] = {

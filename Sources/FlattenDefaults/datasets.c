@@ -1,4 +1,4 @@
-// The descriptions of the data sets that are known by name.
+// Descriptions of the built-in data sets.
 #include "resources.h"
 
 static const unsigned char ade20k[] = {

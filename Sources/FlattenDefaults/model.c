@@ -1,4 +1,4 @@
-// The model that works without a config and without weights.
+// The built-in model: its config and its weights.
 #include "resources.h"
 
 static const unsigned char config[] = {

@@ -1,4 +1,4 @@
-/// The tables that resources.c searches, one a kind of resource.
+/// The tables of resources, one for each kind; resources.c searches them.
 #pragma once
 
 #include "FlattenDefaults.h"

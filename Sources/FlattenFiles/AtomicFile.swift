@@ -6,10 +6,10 @@
   import Darwin
 #endif
 
-/// A file that appears whole or not at all: written beside its name, renamed at ``commit()``.
+/// An atomic write: a temporary file in the target's folder, renamed to its name at ``commit()``.
 ///
-/// A value that is dropped without a commit leaves nothing behind. Where the system can write a file
-/// that has no name yet, neither does a process that is killed.
+/// A value that is dropped without a commit leaves nothing behind. A process that is killed leaves
+/// nothing either where the system has files without a name (Linux).
 package final class AtomicFile {
   package let path: String
   /// The name before the commit; `nil` while the file has none.
@@ -104,7 +104,7 @@ package final class AtomicFile {
     try bytes.withUnsafeBytes { try write($0) }
   }
 
-  /// Writes bytes at a position; what lies between is zero.
+  /// Writes bytes at a position; a gap before it reads as zeros.
   package func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws {
     var done = 0
     while done < bytes.count {
@@ -118,7 +118,7 @@ package final class AtomicFile {
     }
   }
 
-  /// Makes the file appear under its name, replacing what was there.
+  /// Renames the file to its name, replacing a file of that name.
   package func commit() throws {
     guard fsync(descriptor) == 0 else {
       throw FileError(path: path, kind: .unwritable, errno: errno)
@@ -150,14 +150,14 @@ package final class AtomicFile {
     try write(bytes)
   }
 
-  /// Refuses a path that cannot be written, before the work is done whose result goes there.
+  /// Checks that a path can be written, before hours are spent on what goes there.
   ///
   /// - Throws: ``FileError`` of kind `.unwritable`.
   package static func requireWritable(_ path: String) throws {
     _ = try AtomicFile(path: path)
   }
 
-  /// The same for a folder that is made when it is needed: nothing is made now.
+  /// Checks that a folder, or the first existing one above it, can be written. Makes nothing.
   package static func requireWritableFolder(_ path: String) throws {
     var status = stat()
     var nearest = path

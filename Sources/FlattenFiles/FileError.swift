@@ -6,9 +6,9 @@
   import Darwin
 #endif
 
-/// A file that could not be read or written: which, why, and what to do.
+/// An error of reading or writing a file: its path, the cause, and what to do.
 public struct FileError: Error, CustomStringConvertible, Sendable, Equatable {
-  /// What kind of failure it was; an exit status is chosen by it.
+  /// The kind of failure, from which the exit status follows.
   public enum Kind: Sendable {
     /// The file does not exist, is a folder or a device, or may not be opened.
     case unreadable
@@ -55,8 +55,8 @@ package func systemReason(_ code: Int32) -> String {
   }
 }
 
-/// `text` with control characters and line ends escaped, cut in the middle of nothing: at most `limit`
-/// characters, the rest replaced by `...`.
+/// Text escaped for messages: control characters and line ends as `\n` or `\u{1b}`, at most `limit`
+/// characters. A longer text ends in `...`; an escape sequence is never cut.
 package func printable(_ text: String, limit: Int = 80) -> String {
   var result = ""
   var length = 0

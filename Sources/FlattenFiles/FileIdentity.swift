@@ -6,7 +6,7 @@
   import Darwin
 #endif
 
-/// Tells files apart, whatever names and links lead to them.
+/// The identity of a file, device and inode: equal for all names and links of one file.
 package struct FileIdentity: Hashable, Sendable {
   private let device: UInt64
   private let node: UInt64

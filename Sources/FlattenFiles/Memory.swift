@@ -6,9 +6,9 @@
   import Darwin
 #endif
 
-/// Whether the system would give so many bytes more.
+/// Whether the system would give `bytes` more memory.
 ///
-/// Asked with mmap: an optimiser may drop an allocation that is freed unused, and does.
+/// Tried with mmap: the optimiser drops a `malloc` that is freed unused.
 package func isMemoryAvailable(_ bytes: Int) -> Bool {
   guard bytes > 0 else { return true }
   let probe = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
@@ -17,7 +17,7 @@ package func isMemoryAvailable(_ bytes: Int) -> Bool {
   return true
 }
 
-/// The most memory that this process has held so far, in bytes; 0 where the system does not tell.
+/// Peak resident memory of this process in bytes; 0 where the system does not report it.
 package func mostResidentMemory() -> Int {
   #if canImport(Darwin)
     var usage = rusage()

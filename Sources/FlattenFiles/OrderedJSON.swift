@@ -3,7 +3,7 @@ package enum OrderedJSON: Sendable {
   case null
   case bool(Bool)
   case integer(Int)
-  /// NaN and infinities, which JSON has no word for, become `null`.
+  /// NaN and infinities become `null`: JSON has no spelling for them.
   case number(Double)
   case string(String)
   case array([OrderedJSON])

@@ -1,4 +1,4 @@
-/// The toolkit's own letters: printable ASCII, 5 by 9 dots, drawn as they look below.
+/// A bitmap font of our own: printable ASCII, 5 by 9 dots, drawn as they look below.
 ///
 /// Capitals and digits stand on the seventh row, tails hang in the last two. Any other character
 /// shows as a box.

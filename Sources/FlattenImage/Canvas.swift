@@ -1,4 +1,4 @@
-/// A picture being drawn on. Whatever lies outside it is cut off.
+/// A picture to draw on. Drawing outside it has no effect.
 struct Canvas {
   private(set) var image: Image
 

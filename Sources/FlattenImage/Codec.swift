@@ -9,7 +9,7 @@ import FlattenFiles
   import Darwin
 #endif
 
-/// How large a picture may be.
+/// Limits on the size of a picture.
 public struct DecodingLimits: Sendable, Equatable {
   /// Most pixels a picture may have, judged by its header before memory is taken.
   public var pixels: Int
@@ -43,16 +43,16 @@ func codecError(_ error: fc_error, name: String, kind: FileError.Kind = .refused
   return FileError(path: name, kind: kind, reason: reason)
 }
 
-/// Throws where `bytes` more cannot be had.
+/// Throws where the system does not give `bytes` more memory.
 ///
-/// Growing an array beyond the memory there is ends the process; asking first makes it an error.
+/// An array that cannot grow ends the process; asking first makes it an error.
 func requireMemory(_ bytes: Int, name: String) throws {
   guard bytes <= 1 << 20 || isMemoryAvailable(bytes) else {
     throw FileError(path: name, kind: .refused, reason: "needs \(bytes) bytes of memory")
   }
 }
 
-/// A whole file and its kind, which is one of those that are read.
+/// The bytes of a JPEG or PNG file and its kind.
 ///
 /// The kind is judged by the first bytes, before the rest is read.
 func readPicture(path: String, limits: DecodingLimits) throws -> (kind: PictureKind, [UInt8]) {
@@ -66,7 +66,8 @@ func readPicture(path: String, limits: DecodingLimits) throws -> (kind: PictureK
   return (kind, try reader.readAll(limit: limits.fileBytes))
 }
 
-/// An open JPEG or PNG of the C layer: owns its decoder, closes it, turns its errors into ours.
+/// A decoder of the C layer for one JPEG or PNG: closed at the end of its life, its errors turned
+/// into `FileError`.
 ///
 /// `bytes` must outlive it; see ``withDecoder(_:kind:name:limits:_:)``.
 struct Decoder: ~Copyable {
@@ -88,7 +89,7 @@ struct Decoder: ~Copyable {
     var nothing: UInt8 = 0
     let opened = withUnsafePointer(to: &nothing) { nothing in
       let start = bytes.baseAddress ?? nothing
-      // Beyond 2^40 no picture is read anyway, and the products made of its sides cannot overflow.
+      // 2^40 is more than any picture, and keeps products of its sides from overflowing.
       let most = UInt64(min(max(limits.pixels, 0), 1 << 40))
       return kind == .jpeg
         ? fc_jpeg_open(start, bytes.count, most, &header, &error)
@@ -144,7 +145,7 @@ struct Decoder: ~Copyable {
     return samples
   }
 
-  /// How the stored picture is to be turned.
+  /// The EXIF orientation.
   var orientation: Orientation {
     let value =
       switch handle {
@@ -154,7 +155,7 @@ struct Decoder: ~Copyable {
     return Orientation(rawValue: Int(value)) ?? .upright
   }
 
-  /// What was let pass. Complete after reading.
+  /// Warnings, one line at most. Complete after reading.
   var warnings: [String] {
     let found =
       switch handle {
@@ -168,7 +169,7 @@ struct Decoder: ~Copyable {
   }
 }
 
-/// Opens the picture in `bytes` for the time of `body`.
+/// Calls `body` with a decoder of `bytes`.
 func withDecoder<Result>(
   _ bytes: [UInt8], kind: PictureKind, name: String, limits: DecodingLimits,
   _ body: (borrowing Decoder) throws -> Result

@@ -12,12 +12,17 @@ public enum ConfusionPicture {
   ///
   /// - Parameters:
   ///   - names: class names; a class beyond them is called by its index.
-  ///   - counts: pixels, `counts[truth][prediction]`. What is missing, negative or not finite counts
-  ///     as 0.
+  ///   - counts: pixels, `counts[truth][prediction]`; 0 where one is missing, negative or not
+  ///     finite.
   /// - Precondition: `counts` has at least one row.
   public static func draw(names: [String], counts: [[Double]]) -> Image {
     precondition(!counts.isEmpty, "a confusion matrix without classes")
     return Layout(names: names, counts: counts).drawn()
+  }
+
+  /// Draws a matrix of whole counts.
+  public static func draw(names: [String], counts: [[Int]]) -> Image {
+    draw(names: names, counts: counts.map { $0.map(Double.init) })
   }
 
   /// Shade of a share, 0 to 1: white, light blue, blue, navy at equal distances.
@@ -28,11 +33,11 @@ public enum ConfusionPicture {
   }
 }
 
-/// Where the parts of the picture lie. All lengths are pixels.
+/// The layout of the picture. All lengths are pixels.
 private struct Layout {
   private static let ink = RGBColor(0x202020)
   private static let grid = RGBColor(0xD0D0D0)
-  /// For small cells, whose shades coarse lines would drown.
+  /// Line width for small cells, whose shades thicker lines would hide.
   private static let faintGrid = RGBColor(0xECECEC)
   private static let empty = RGBColor(0xE8E8E8)
 
@@ -45,7 +50,7 @@ private struct Layout {
   private let showsValues: Bool
   private let scale: Int
   private let cell: Int
-  /// Every how many classes one is labelled.
+  /// Step between labelled classes.
   private let step: Int
 
   init(names: [String], counts: [[Double]]) {

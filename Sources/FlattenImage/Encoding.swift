@@ -1,8 +1,8 @@
 import FlattenCodecs
 import FlattenFiles
-import FlattenTensor
+import FlattenRegions
 
-/// How a label map is written as a PNG.
+/// The PNG format of a label map.
 public enum LabelFormat: Sendable, Equatable {
   /// 8-bit palette picture: the indices are the ids, the colours are for people. Ids up to 255; a
   /// shorter palette is filled up with black, a longer one cut to 256 colours.
@@ -18,7 +18,7 @@ extension Image {
   ///
   /// - Parameters:
   ///   - level: zlib's, 0 (fast, large) to 9 (slow, small).
-  ///   - name: what an error calls the file.
+  ///   - name: the file's name in errors.
   /// - Throws: `FileError` where memory is short.
   public func encodedAsPNG(level: Int = 3, name: String = "picture") throws -> [UInt8] {
     try encodePNG(
@@ -29,7 +29,7 @@ extension Image {
   ///
   /// - Parameters:
   ///   - quality: 1 to 100, libjpeg's scale.
-  ///   - name: what an error calls the file.
+  ///   - name: the file's name in errors.
   /// - Throws: `FileError` where a side is longer than 65500 pixels or memory is short.
   public func encodedAsJPEG(quality: Int = 92, name: String = "picture") throws -> [UInt8] {
     var buffer = fc_buffer()
@@ -63,7 +63,7 @@ extension Image {
 extension LabelMap {
   /// The map as a PNG file in memory.
   ///
-  /// - Parameter name: what an error calls the file.
+  /// - Parameter name: the file's name in errors.
   /// - Throws: `FileError` of kind `.unwritable` where an id does not fit the format.
   public func encoded(as format: LabelFormat, name: String = "label map") throws -> [UInt8] {
     guard !ids.isEmpty else {

@@ -7,11 +7,11 @@ package struct HeatMapPicture {
   /// One heat map.
   package struct Panel: Sendable {
     package let title: String
-    /// What a cell shows, row by row. A cell without a number leaves the picture as it is, in grey.
+    /// The number of each cell, row by row; a cell without one shows the picture in grey.
     package let cells: [Double?]
-    /// The number that the scale ends at; larger ones look like it.
+    /// The number at the end of the scale; larger ones have the same colour.
     package let limit: Double
-    /// What the scale's end is called.
+    /// The label of the scale's end.
     package let limitText: String
 
     package init(title: String, cells: [Double?], limit: Double, limitText: String) {
@@ -36,14 +36,14 @@ package struct HeatMapPicture {
     0x000004, 0x1B0C41, 0x4A0C6B, 0x781C6D, 0xA52C60, 0xCF4446, 0xED6925, 0xFB9B06, 0xF7D13D,
     0xFCFFA4,
   ].map { RGBColor($0) }
-  /// Of the grey picture in a heat map's colour, of 256.
+  /// Weight of the grey picture against the heat map's colour, of 256.
   private static let pictureShare = 96
 
   /// - Parameters:
   ///   - mark: the pixel that is marked in every panel.
   ///   - heading: lines above the panels.
-  ///   - cell: the index of the cell at a place on the picture, in pixels from the left and from the top;
-  ///     `nil` where there is none.
+  ///   - cell: the cell's index for a position on the picture, in pixels from the left and from the
+  ///     top; `nil` outside the map.
   package init(
     _ picture: Image, mark: (x: Int, y: Int), heading: [String], panels: [Panel],
     cell: @escaping (_ x: Double, _ y: Double) -> Int?

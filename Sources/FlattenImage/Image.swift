@@ -1,3 +1,5 @@
+import FlattenRegions
+
 /// A colour picture in memory: 8-bit RGB, upright.
 ///
 /// ```swift
@@ -12,6 +14,9 @@ public struct Image: Sendable, Equatable {
   public let height: Int
   /// `height * width * 3` samples, 0 to 255, in the order R, G, B, row by row without padding.
   public package(set) var pixels: [UInt8]
+
+  /// Both sides.
+  public var size: PixelSize { PixelSize(height: height, width: width) }
 
   /// Makes a picture from its samples.
   ///
@@ -51,9 +56,9 @@ public struct Image: Sendable, Equatable {
   }
 }
 
-/// A value read from a file, and what was let pass while reading it.
+/// A decoded value, with the decoder's warnings.
 public struct Decoded<Value: Sendable>: Sendable {
-  /// What was read.
+  /// The value.
   public let value: Value
   /// One line each, naming the file; empty for a clean file.
   public let warnings: [String]

@@ -18,7 +18,7 @@ extension Image {
 
   /// Reads a JPEG or PNG in memory; as ``decode(path:limits:)``.
   ///
-  /// - Parameter name: what errors and warnings call it.
+  /// - Parameter name: its name in errors and warnings.
   public static func decode(
     _ bytes: [UInt8], name: String, limits: DecodingLimits = DecodingLimits()
   ) throws -> Decoded<Image> {
@@ -26,7 +26,8 @@ extension Image {
     return try decode(bytes, kind: kind, name: name, limits: limits)
   }
 
-  /// Refuses what is no picture by its first bytes, so that the rest need not be read.
+  /// Checks by the first bytes that this is a JPEG or PNG, so that the rest of another file is not
+  /// read.
   package static func requirePicture(firstBytes bytes: [UInt8], name: String) throws {
     _ = try requireKind(firstBytes: bytes, name: name)
   }

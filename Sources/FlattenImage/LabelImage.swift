@@ -1,20 +1,20 @@
 import FlattenFiles
-import FlattenTensor
+import FlattenRegions
 
 /// Label pictures: one class id a pixel, read as stored.
 public enum LabelImage {
-  /// How a data set writes ids into a picture.
+  /// The encoding of ids in a label picture.
   public enum Encoding: Sendable, Equatable {
     /// One channel; palette indices or raw grey samples of 1 to 16 bits are the ids.
     case ids
-    /// 8-bit RGB as in the full ADE20K: id = (R / 10) * 256 + G; B tells instances apart.
+    /// 8-bit RGB as in the full ADE20K: id = (R / 10) * 256 + G; B numbers instances and is
+    /// ignored.
     case ade20kFullRGB
   }
 
   /// Reads a label picture, turned upright where it carries an EXIF orientation.
   ///
-  /// Neither colours, gamma, significant bits nor transparency have a say in the ids, and 16-bit ids
-  /// are not cut.
+  /// Colours, gamma, significant bits and transparency are ignored, and 16-bit ids stay 16-bit.
   ///
   /// - Throws: `FileError` where the file cannot be read, is not a PNG (a JPEG invents ids at class
   ///   borders), has more channels than the encoding wants, is larger than `limits`, or does not
@@ -28,7 +28,7 @@ public enum LabelImage {
 
   /// Reads a label picture in memory; as ``decode(path:encoding:limits:)``.
   ///
-  /// - Parameter name: what errors and warnings call it.
+  /// - Parameter name: its name in errors and warnings.
   public static func decode(
     _ bytes: [UInt8], name: String, encoding: Encoding = .ids,
     limits: DecodingLimits = DecodingLimits()
@@ -96,7 +96,7 @@ public enum LabelImage {
 }
 
 extension LabelMap {
-  /// The same ids as a raster of one channel; shares memory.
+  /// The map as a raster of one channel; shares memory.
   package var raster: Raster<UInt16> {
     Raster(width: width, height: height, channels: 1, samples: ids)
   }

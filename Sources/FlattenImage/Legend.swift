@@ -1,6 +1,6 @@
-import FlattenTensor
+import FlattenRegions
 
-/// The classes of a label map, the largest first: what a legend lists.
+/// The entries of a legend: the classes of a label map, the largest first.
 public struct Legend: Sendable, Equatable {
   /// One class that occurs.
   public struct Entry: Sendable, Equatable {
@@ -61,8 +61,8 @@ extension Image {
   }
 }
 
-/// Where the parts of a legend lie, for letters of one size. Lengths are dots of a letter; a dot is
-/// `scale` pixels.
+/// The layout of a legend for letters of one size. Lengths are dots of a letter; a dot is `scale`
+/// pixels.
 private struct LegendLayout {
   private static let background = RGBColor.white
   private static let ink = RGBColor(0x202020)

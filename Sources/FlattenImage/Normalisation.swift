@@ -1,13 +1,13 @@
 import FlattenTensor
 
-/// How the bytes of a picture become the numbers of a network's input: `(byte - mean) / std`.
+/// Normalisation of a picture's bytes to a network's input, per channel: `(byte - mean) / std`.
 public struct Normalisation: Sendable, Equatable {
-  /// Subtracted from each channel, RGB, in the units of bytes.
+  /// The mean of each channel, R, G, B, in units of bytes.
   public var mean: [Float]
-  /// Each channel is divided by this, RGB, in the units of bytes.
+  /// The standard deviation of each channel, R, G, B, in units of bytes.
   public var std: [Float]
 
-  /// What models trained on ImageNet use: mean 123.675, 116.28, 103.53; std 58.395, 57.12, 57.375.
+  /// ImageNet's: mean 123.675, 116.28, 103.53; std 58.395, 57.12, 57.375.
   public static let imageNet = Normalisation(
     mean: [123.675, 116.28, 103.53], std: [58.395, 57.12, 57.375])
 

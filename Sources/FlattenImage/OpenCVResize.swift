@@ -82,7 +82,7 @@ private struct LinearAxis {
   var secondWeight: [Int32] = []
 
   /// - Parameters:
-  ///   - stride: what inputs are multiplied by.
+  ///   - stride: elements from one input to the next; the offsets are multiples of it.
   ///   - cutsWeights: beyond the border the nearest input has all the weight (columns); otherwise
   ///     both inputs are the border and the weights stay (rows). The roundings differ.
   init(from: Int, to: Int, stride: Int, cutsWeights: Bool) {

@@ -1,4 +1,4 @@
-/// How a stored picture is to be turned so that it stands upright; the values are EXIF's.
+/// The EXIF orientation of a stored picture: the turn that makes it upright.
 ///
 /// Each case names where the stored picture's first row and first column belong.
 enum Orientation: Int, CaseIterable, Sendable {

@@ -1,4 +1,4 @@
-import FlattenTensor
+import FlattenRegions
 
 extension Image {
   /// The picture with each pixel tinted in its class's colour.

@@ -1,12 +1,12 @@
-/// What a file holds, told by its first bytes, never by its name.
+/// The kind of a picture file, judged by its first bytes and never by its name.
 enum PictureKind: Equatable {
   case jpeg
   case png
-  /// A kind that is known by name and not read.
+  /// A known format that is not supported, by its name.
   case unsupported(String)
   case unknown
 
-  /// Bytes that ``init(firstBytes:)`` can make use of.
+  /// Number of bytes that ``init(firstBytes:)`` looks at.
   static let signatureLength = 16
 
   init(firstBytes bytes: some Collection<UInt8>) {
@@ -46,7 +46,7 @@ enum PictureKind: Equatable {
     }
   }
 
-  /// Why such a file is not read, or `nil` for the kinds that are.
+  /// The reason for refusing the file; `nil` for JPEG and PNG.
   func refusal(isEmpty: Bool) -> String? {
     switch self {
     case .jpeg, .png: nil

@@ -88,8 +88,8 @@ extension Raster where Sample == UInt8 {
   }
 }
 
-/// For each output along an axis: its first input, how many there are, and their weights, which add
-/// up to about 2^22.
+/// For each output along an axis: its first input, the number of inputs, and their weights, whose
+/// sum is about 2^22.
 private struct FilterAxis {
   /// Bits below the point: 32, less 8 for the samples, less 2 for sign and overshoot.
   static let fractionBits: Int32 = 22
@@ -97,7 +97,7 @@ private struct FilterAxis {
 
   static func rounded(_ sum: Int32) -> UInt8 { UInt8(clamping: sum >> fractionBits) }
 
-  /// Weights an output has room for.
+  /// Most weights of an output.
   let width: Int
   private(set) var starts: [Int] = []
   private(set) var counts: [Int] = []

@@ -1,4 +1,4 @@
-/// Rows of pixels of any number of interleaved channels: what resizing and turning work on.
+/// Rows of pixels with any number of interleaved channels, for resizing and turning.
 ///
 /// An ``Image`` is one of three bytes a pixel, a grey picture one of one byte, a label map one of one
 /// 16-bit id.
@@ -22,7 +22,7 @@ package struct Raster<Sample: FixedWidthInteger & Sendable>: Sendable, Equatable
 }
 
 extension Raster {
-  /// A raster whose pixel (x, y) is this one's pixel at `source(x, y)`, a pixel index.
+  /// A raster of rearranged pixels: pixel (x, y) is this raster's pixel of index `source(x, y)`.
   ///
   /// - Precondition: every index lies in `0..<width * height` of this raster.
   func gathered(width: Int, height: Int, source: (_ x: Int, _ y: Int) -> Int) -> Raster {
@@ -67,7 +67,7 @@ extension Raster {
 }
 
 extension Image {
-  /// The same pixels as a raster of three channels; shares memory.
+  /// The picture as a raster of three channels; shares memory.
   package var raster: Raster<UInt8> {
     Raster(width: width, height: height, channels: 3, samples: pixels)
   }

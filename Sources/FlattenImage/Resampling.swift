@@ -1,15 +1,14 @@
-import FlattenTensor
+import FlattenRegions
 
-/// How a picture's new pixels are made from its old ones. Each is the arithmetic of a library that
-/// models were trained with, to the bit.
+/// Filters for resizing pictures. Each equals, to the bit, a library that models were trained with.
 public enum Resampling: Sendable, CaseIterable {
   /// OpenCV's `INTER_LINEAR`: two pixels a side, also when shrinking; half-pixel centres.
   case bilinear
   /// OpenCV's `INTER_NEAREST`.
   case nearest
-  /// Pillow's `BILINEAR`: a triangle as wide as the shrinking asks for.
+  /// Pillow's `BILINEAR`: a triangle, widened by the scale when shrinking (antialiasing).
   case antialiasedBilinear
-  /// Pillow's `BICUBIC` (a = -0.5), as wide as the shrinking asks for.
+  /// Pillow's `BICUBIC` (a = -0.5), widened by the scale when shrinking (antialiasing).
   case antialiasedBicubic
 }
 
@@ -29,7 +28,7 @@ extension Raster where Sample == UInt8 {
 }
 
 extension Raster {
-  /// This raster at another size, each pixel a copy of one that was there: OpenCV's `INTER_NEAREST`.
+  /// This raster at another size, by nearest neighbour: OpenCV's `INTER_NEAREST`.
   ///
   /// - Precondition: both sides are at least 1.
   package func resizedToNearest(width: Int, height: Int) -> Raster {

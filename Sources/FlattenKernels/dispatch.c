@@ -1,3 +1,4 @@
+// Chooses the table of kernels: by the features of the CPU, and lower where FLATTEN_ISA says so.
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,14 +1,15 @@
 import FlattenFiles
 
-/// How often the right class was a classifier's first choice, and how often one of its first five.
-public struct ClassificationReport: Sendable {
-  /// What became of the pictures of one class.
+/// Top-1 and top-5 accuracy of a classifier: how often the right class is its first choice, and one
+/// of its first five.
+public struct ClassificationReport: ScoreReport {
+  /// Counts of the pictures of one class.
   public struct Counts: Sendable, Equatable {
     /// Pictures of the class.
     public var pictures = 0
-    /// Those whose first choice was right.
+    /// Pictures whose first choice was right.
     public var top1 = 0
-    /// Those with the right class among the first five.
+    /// Pictures with the right class among the first five.
     public var top5 = 0
   }
 
@@ -30,7 +31,7 @@ public struct ClassificationReport: Sendable {
   ///
   /// - Parameters:
   ///   - truth: index of the right class.
-  ///   - rank: how many classes were preferred to it.
+  ///   - rank: number of classes with a higher score; 0 for the first choice.
   public mutating func add(truth: Int, rank: Int) {
     counts[truth].pictures += 1
     if rank < 1 { counts[truth].top1 += 1 }
@@ -45,6 +46,20 @@ public struct ClassificationReport: Sendable {
   public var top5: Double { share(counts.reduce(0) { $0 + $1.top5 }) }
 
   private func share(_ count: Int) -> Double { Double(count) / Double(pictures) }
+
+  private enum Figure: String, CaseIterable { case top1, top5 }
+
+  /// `top1` and `top5`.
+  public static var figureNames: [String] { Figure.allCases.map(\.rawValue) }
+
+  /// One of ``figureNames``, 0 to 1; `nil` for other names.
+  public func figure(_ name: String) -> Double? {
+    switch Figure(rawValue: name) {
+    case .top1: top1
+    case .top5: top5
+    case nil: nil
+    }
+  }
 
   // MARK: For people
 
@@ -71,8 +86,8 @@ public struct ClassificationReport: Sendable {
     OrderedJSON.object([
       ("schema_version", .integer(Self.schemaVersion)),
       ("pictures", .integer(pictures)),
-      ("top1", .number(top1 * 100)),
-      ("top5", .number(top5 * 100)),
+      (Figure.top1.rawValue, .number(top1 * 100)),
+      (Figure.top5.rawValue, .number(top5 * 100)),
       (
         "classes",
         .array(
@@ -81,7 +96,8 @@ public struct ClassificationReport: Sendable {
               ("index", .integer(index)), ("id", .string(classes[index].identifier)),
               ("name", .string(classes[index].name)),
               ("pictures", .integer(counts[index].pictures)),
-              ("top1", .integer(counts[index].top1)), ("top5", .integer(counts[index].top5)),
+              (Figure.top1.rawValue, .integer(counts[index].top1)),
+              (Figure.top5.rawValue, .integer(counts[index].top5)),
             ])
           })
       ),
@@ -96,7 +112,8 @@ public struct ClassificationReport: Sendable {
       return "\(index),\(classes[index].identifier),\"\(name)\","
         + "\(count.pictures),\(count.top1),\(count.top5)"
     }
-    return (["index,id,name,pictures,top1,top5"] + rows).joined(separator: "\n") + "\n"
+    let header = ["index", "id", "name", "pictures"] + Self.figureNames
+    return ([header.joined(separator: ",")] + rows).joined(separator: "\n") + "\n"
   }
 
   private var present: [Int] { counts.indices.filter { counts[$0].pictures > 0 } }

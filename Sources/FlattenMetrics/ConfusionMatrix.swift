@@ -1,6 +1,7 @@
-import FlattenTensor
+import FlattenRegions
 
-/// Exact pixel counts of truth against prediction, the one thing all scores are made from.
+/// The confusion matrix: exact pixel counts of truth against prediction, from which all scores
+/// follow.
 ///
 /// Counts are 64-bit integers, so matrices of shards add up to the matrix of the whole in any order.
 ///
@@ -13,7 +14,7 @@ import FlattenTensor
 /// - a truth outside `0..<classes` is in no truth area, but its prediction still counts as predicted;
 /// - a prediction outside `0..<classes` is in no predicted area, but its truth still counts as truth.
 public struct ConfusionMatrix: Sendable, Equatable {
-  /// The most classes a matrix is made for; at that many it takes 134 MB.
+  /// Most classes of a matrix; it then takes 134 MB.
   public static let classLimit = 4096
 
   /// Number of classes C.
@@ -85,6 +86,11 @@ public struct ConfusionMatrix: Sendable, Equatable {
   public subscript(truth truth: Int, prediction prediction: Int) -> Int {
     precondition((0..<classes).contains(truth) && (0..<classes).contains(prediction))
     return counts[truth * (classes + 1) + prediction]
+  }
+
+  /// The counts of the classes, `rows[truth][prediction]`.
+  public var rows: [[Int]] {
+    (0..<classes).map { truth in (0..<classes).map { self[truth: truth, prediction: $0] } }
   }
 
   // MARK: Areas

@@ -40,8 +40,9 @@ extension EvaluationReport {
 
   /// `aAcc 76.54  mIoU 43.21  mAcc 54.32`.
   public var summary: String {
-    "aAcc \(twoDecimals(scores.aAcc))  mIoU \(twoDecimals(scores.mIoU))  "
-      + "mAcc \(twoDecimals(scores.mAcc))"
+    let means = [SegmentationMetric.iou, .accuracy].map { ($0.meanName, scores.mean($0)) }
+    return ([(Self.overallName, scores.aAcc)] + means)
+      .map { "\($0) \(twoDecimals($1))" }.joined(separator: "  ")
   }
 
   // MARK: For machines
@@ -56,7 +57,7 @@ extension EvaluationReport {
       ("nan_to_num", scores.nanReplacement.map(OrderedJSON.number) ?? .null),
       ("pictures", .integer(pictures)),
       ("pixels", .integer(matrix.pixels)),
-      ("aAcc", .number(percent(scores.aAcc))),
+      (Self.overallName, .number(percent(scores.aAcc))),
     ]
     for metric in SegmentationMetric.allCases {
       fields.append((metric.meanName, .number(percent(scores.mean(metric)))))

@@ -1,4 +1,4 @@
-/// Scores that cannot be reported, and what to do.
+/// An error of reporting scores, with the remedy.
 public enum MetricsError: Error, CustomStringConvertible, Sendable, Equatable {
   /// No pixel carries a class.
   case nothingToScore(pictures: Int)
@@ -20,14 +20,14 @@ public enum MetricsError: Error, CustomStringConvertible, Sendable, Equatable {
 /// The outcome of an evaluation, ready to be written in any format.
 ///
 /// Percentages everywhere: two decimals where people read, full digits in JSON and CSV.
-public struct EvaluationReport: Sendable {
+public struct EvaluationReport: ScoreReport {
   /// Class names in id order.
   public let classNames: [String]
-  /// The counts that everything here is made from.
+  /// The pixel counts.
   public let matrix: ConfusionMatrix
-  /// The scores of the counts.
+  /// The scores of ``matrix``.
   public let scores: SegmentationScores
-  /// How many pictures were scored.
+  /// Number of pictures scored.
   public let pictures: Int
 
   /// Makes a report.
@@ -47,7 +47,21 @@ public struct EvaluationReport: Sendable {
     scores = SegmentationScores(matrix, beta: beta, nanReplacement: nanReplacement)
   }
 
-  /// `value` as a percentage, as files carry it: all digits, NaN stays NaN.
+  /// The name of ``SegmentationScores/aAcc``.
+  static let overallName = "aAcc"
+  /// The metrics whose means have names: those of mmsegmentation's `IoUMetric`.
+  private static let judged: [SegmentationMetric] = [.iou, .accuracy, .dice, .fscore]
+
+  /// `aAcc`, then means over classes: `mIoU`, `mAcc`, `mDice`, `mFscore`.
+  public static var figureNames: [String] { [overallName] + judged.map(\.meanName) }
+
+  /// One of ``figureNames``, 0 to 1; `nil` for other names.
+  public func figure(_ name: String) -> Double? {
+    if name == Self.overallName { return scores.aAcc }
+    return Self.judged.first { $0.meanName == name }.map(scores.mean)
+  }
+
+  /// `value` as a percentage for files: all digits, NaN stays NaN.
   func percent(_ value: Double) -> Double { value * 100 }
 
   /// The columns of class `index`, in the order of ``SegmentationMetric``.
@@ -58,7 +72,7 @@ public struct EvaluationReport: Sendable {
   /// The row of means.
   var means: [Double] { SegmentationMetric.allCases.map(scores.mean) }
 
-  /// One line that says what was scored and by which rules.
+  /// One line: pictures, pixels and the rules of scoring.
   var footing: String {
     var text = "\(pictures) pictures, \(matrix.pixels) labelled pixels. "
     text += SegmentationScores.convention

@@ -1,16 +1,16 @@
-/// What is measured of a class. The raw value is the name in tables and files.
+/// The metrics of a class. The raw value is the name in tables and files.
 public enum SegmentationMetric: String, Sendable, CaseIterable {
-  /// Intersection over union.
+  /// Intersection over union: TP / (TP + FP + FN).
   case iou = "IoU"
-  /// Share of the class's pixels that were found; the same number as recall.
+  /// Accuracy of the class, TP / (TP + FN): equal to recall.
   case accuracy = "Acc"
-  /// Twice the intersection over the sum of both areas.
+  /// Dice coefficient: 2 TP / (2 TP + FP + FN).
   case dice = "Dice"
-  /// Weighted harmonic mean of precision and recall.
+  /// F-score: (1 + beta^2) P R / (beta^2 P + R) of precision P and recall R.
   case fscore = "Fscore"
-  /// Share of the predicted pixels that are right.
+  /// Precision: TP / (TP + FP).
   case precision = "Precision"
-  /// Share of the class's pixels that were found.
+  /// Recall: TP / (TP + FN).
   case recall = "Recall"
 
   /// The name of the mean over classes: `mIoU`, `mAcc`, ...
@@ -30,11 +30,11 @@ public struct SegmentationScores: Sendable, Equatable {
     "mmsegmentation IoUMetric: ignored pixels are left out; a class absent from labels and "
     + "predictions is nan and leaves the means; a class only predicted has IoU 0; exact counts"
 
-  /// Right pixels over labelled pixels; NaN where there are none.
+  /// Accuracy over all pixels: right ones over labelled ones; NaN where there are none.
   public let aAcc: Double
   /// The weight of recall against precision in the F-score.
   public let beta: Double
-  /// What took the place of NaN, if anything.
+  /// The number that replaces NaN; `nil` where NaN stays.
   public let nanReplacement: Double?
 
   private let values: [SegmentationMetric: [Double]]
@@ -43,8 +43,8 @@ public struct SegmentationScores: Sendable, Equatable {
   ///
   /// - Parameters:
   ///   - beta: the F-score's weight of recall, 1 for F1.
-  ///   - nanReplacement: a number that takes the place of NaN before means are taken
-  ///     (mmsegmentation's `nan_to_num`); `nil` keeps NaN and skips it.
+  ///   - nanReplacement: a number that replaces NaN before means are taken (mmsegmentation's
+  ///     `nan_to_num`); `nil` keeps NaN, which means skip.
   public init(_ matrix: ConfusionMatrix, beta: Double = 1, nanReplacement: Double? = nil) {
     let intersection = matrix.intersection.map(Double.init)
     let truth = matrix.truthArea.map(Double.init)
@@ -98,7 +98,7 @@ public struct SegmentationScores: Sendable, Equatable {
   /// Mean recall.
   public var mRecall: Double { mean(.recall) }
 
-  /// NaN equals NaN here: two score tables are equal where every cell reads the same.
+  /// Equality in which NaN equals NaN.
   public static func == (left: SegmentationScores, right: SegmentationScores) -> Bool {
     func same(_ a: Double, _ b: Double) -> Bool { a == b || (a.isNaN && b.isNaN) }
     return same(left.aAcc, right.aAcc) && left.beta == right.beta

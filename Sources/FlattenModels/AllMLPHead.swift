@@ -29,8 +29,8 @@ package struct AllMLPHead: SegmentationHead {
     path = tree.path
   }
 
-  package func callAsFunction(_ maps: consuming ShortList<Tensor>, _ pass: ForwardPass) -> Tensor {
-    var projected: ShortList<Tensor> = []  // [B, h, w, D] each
+  package func callAsFunction(_ maps: consuming [Tensor], _ pass: ForwardPass) -> Tensor {
+    var projected: [Tensor] = []  // [B, h, w, D] each
     for (level, map) in zip(levels, maps) { projected.append(level(map, pass)) }
     let all = pass.concatenatedResized(  // [B, H, W, L D]
       projected, alignCorners: alignCorners, layer: "\(path).fusion_conv.input")

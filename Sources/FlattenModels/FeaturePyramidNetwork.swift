@@ -12,7 +12,7 @@ import FlattenTensor
 package struct FeaturePyramidNetwork: Sendable {
   private let laterals: [Conv2D]
   /// The last convolution of each level, finest first.
-  let outputs: [JoinableConv2D]
+  var outputs: [Conv2D]
   package let featureInfo: [FeatureInfo]
 
   package init(from inputs: [FeatureInfo], channels: Int, tree: ParameterScope) throws {
@@ -22,31 +22,26 @@ package struct FeaturePyramidNetwork: Sendable {
         from: tree.scope("lateral_convs").scope(level).scope("conv"))
     }
     outputs = try inputs.indices.map { level in
-      JoinableConv2D(
-        try StoredConvolution(
-          in: channels, out: channels, ConvolutionGeometry(kernel: 3, padding: 1),
-          from: tree.scope("fpn_convs").scope(level).scope("conv")))
+      try Conv2D(
+        in: channels, out: channels, ConvolutionGeometry(kernel: 3, padding: 1),
+        from: tree.scope("fpn_convs").scope(level).scope("conv"))
     }
     featureInfo = inputs.map { FeatureInfo(channels: channels, stride: $0.stride) }
   }
 
   /// Maps `[B, H, W, C]` of the backbone to as many maps of one width.
-  package func callAsFunction(
-    _ maps: consuming ShortList<Tensor>, _ pass: ForwardPass
-  ) -> ShortList<Tensor> {
-    var levels = merged(maps, pass)  // coarsest first
-    var made: ShortList<Tensor> = []
-    for output in outputs { made.append(output(levels.removeLast(), pass)) }
-    return made
+  package func callAsFunction(_ maps: consuming [Tensor], _ pass: ForwardPass) -> [Tensor] {
+    zip(outputs, topDown(maps, pass)).map { output, level in output(level, pass) }
   }
 
-  /// The maps before the last convolutions, coarsest first. Each of the backbone's is let go once it is
-  /// used: together with their successors they would be most of what a pass holds.
-  func merged(_ maps: consuming ShortList<Tensor>, _ pass: ForwardPass) -> ShortList<Tensor> {
-    var levels: ShortList<Tensor> = []
+  /// The top-down path: each level's lateral convolution, plus the enlarged coarser level. Finest first.
+  func topDown(_ maps: consuming [Tensor], _ pass: ForwardPass) -> [Tensor] {
+    var levels: [Tensor] = []  // coarsest first
     for lateral in laterals.reversed() {
+      // Each map of the backbone is let go once it is used: together with their successors they would
+      // be most of what a pass holds.
       levels.append(lateral(maps.removeLast(), addingNearest: levels.last, pass))
     }
-    return levels
+    return levels.reversed()
   }
 }

@@ -8,7 +8,7 @@ import FlattenTensor
 package protocol SegmentationHead: Sendable {
   /// - Parameter maps: `[B, H, W, C]` each, finest first. Each is let go once it is used.
   /// - Returns: logits `[B, H, W, classes]` on the finest grid.
-  func callAsFunction(_ maps: consuming ShortList<Tensor>, _ pass: ForwardPass) -> Tensor
+  func callAsFunction(_ maps: consuming [Tensor], _ pass: ForwardPass) -> Tensor
 }
 
 /// The `decode_head` section of a config: which head, and the numbers that all heads have.
@@ -83,14 +83,7 @@ extension HeadConfiguration {
   ///   - kernel: 1 or 3.
   ///   - tree: holds `conv` and `bn`.
   func module(in inputs: Int, kernel: Int, from tree: ParameterScope) throws -> Conv2D {
-    Conv2D(try storedModule(in: inputs, kernel: kernel, from: tree))
-  }
-
-  /// The same, not yet prepared.
-  func storedModule(
-    in inputs: Int, kernel: Int, from tree: ParameterScope
-  ) throws -> StoredConvolution {
-    try StoredConvolution(
+    try Conv2D(
       in: inputs, out: channels, ConvolutionGeometry(kernel: kernel, padding: kernel / 2),
       following: .batchNorm(epsilon: normEpsilon, key: "bn"), activation: .relu, key: "conv",
       from: tree)

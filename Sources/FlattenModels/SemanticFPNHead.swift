@@ -13,10 +13,8 @@ import FlattenTensor
 /// Brings every level to the finest grid by convolutions and doublings, adds them and classifies.
 package struct SemanticFPNHead: SegmentationHead {
   private let alignCorners: Bool
-  /// The first convolution of each level, finest first.
-  let entrances: [JoinableConv2D]
-  /// The convolutions after it.
-  private let scaleHeads: [[Conv2D]]
+  /// The convolutions of each level, finest level first; at least one each.
+  var scaleHeads: [[Conv2D]]
   private let isFinest: [Bool]
   private let classifier: Conv2D
   private let path: String
@@ -27,53 +25,45 @@ package struct SemanticFPNHead: SegmentationHead {
     let finest = inputs.map(\.stride).min() ?? 1
     isFinest = inputs.map { $0.stride == finest }
     let doublings = inputs.map { ($0.stride / finest).trailingZeroBitCount }
-    entrances = try inputs.enumerated().map { level, input in
-      JoinableConv2D(
-        try c.storedModule(
-          in: input.channels, kernel: 3, from: tree.scope("scale_heads").scope(level).scope(0)))
-    }
-    scaleHeads = try inputs.indices.map { level in
-      try (0..<max(1, doublings[level])).dropFirst().map { index in
+    scaleHeads = try inputs.enumerated().map { level, input in
+      try (0..<max(1, doublings[level])).map { index in
         try c.module(
-          in: c.channels, kernel: 3,
+          in: index == 0 ? input.channels : c.channels, kernel: 3,
           from: tree.scope("scale_heads").scope(level).scope(2 * index))
       }
     }
     classifier = try c.classifier(from: tree)
   }
 
-  package func callAsFunction(
-    _ levels: consuming ShortList<Tensor>, _ pass: ForwardPass
-  ) -> Tensor {
-    levels.reverse()
-    return mix(levels, pass) { level, map in entrances[level](map, pass) }
+  package func callAsFunction(_ levels: consuming [Tensor], _ pass: ForwardPass) -> Tensor {
+    mix(zip(scaleHeads, levels).map { convolutions, level in convolutions[0](level, pass) }, pass)
   }
 
-  /// - Parameters:
-  ///   - levels: coarsest first, so that each is let go once it is used.
-  ///   - enter: a level, by its number from the finest, through its first convolution.
-  func mix(
-    _ levels: consuming ShortList<Tensor>, _ pass: ForwardPass,
-    entering enter: (Int, Tensor) -> Tensor
-  ) -> Tensor {
-    let finest = enter(0, levels.removeLast())
-    var coarser: ShortList<Tensor> = []
-    for level in 1..<entrances.count {
-      let following = scaleHeads[level]
-      var map = enter(level, levels.removeLast())
-      for index in 0...following.count {
-        if index > 0 { map = following[index - 1](map, pass) }
-        let doubled = Grid(2 * map.grid.height, 2 * map.grid.width)
-        // A last doubling that ends on the finest grid is what the addition below does.
-        if isFinest[level] || index == following.count && doubled == finest.grid { break }
-        map = pass.resizeBilinear(
-          map, height: doubled.height, width: doubled.width,
-          alignCorners: alignCorners, layer: "\(path).scale_heads.\(level).upsample")
-      }
-      coarser.append(map)
+  /// The rest, from the levels after their first convolution, finest first.
+  func mix(_ levels: [Tensor], _ pass: ForwardPass) -> Tensor {
+    let coarser = levels.indices.dropFirst().map { level in
+      enlarged(levels[level], level, until: levels[0].grid, pass)
     }
     let sum = pass.addResized(
-      finest, coarser, alignCorners: alignCorners, layer: "\(path).sum")
+      levels[0], coarser, alignCorners: alignCorners, layer: "\(path).sum")
     return classifier(sum, pass)
+  }
+
+  /// Doubles a level's map after each of its convolutions.
+  private func enlarged(
+    _ map: Tensor, _ level: Int, until finest: Grid, _ pass: ForwardPass
+  ) -> Tensor {
+    var map = map
+    let convolutions = scaleHeads[level]
+    for index in convolutions.indices {
+      if index > 0 { map = convolutions[index](map, pass) }
+      let doubled = Grid(2 * map.grid.height, 2 * map.grid.width)
+      // A last doubling that ends on the finest grid is what the addition of the levels does.
+      if isFinest[level] || index == convolutions.count - 1 && doubled == finest { break }
+      map = pass.resizeBilinear(
+        map, height: doubled.height, width: doubled.width, alignCorners: alignCorners,
+        layer: "\(path).scale_heads.\(level).upsample")
+    }
+    return map
   }
 }

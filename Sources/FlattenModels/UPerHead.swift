@@ -44,13 +44,13 @@ package struct UPerHead: SegmentationHead {
     path = tree.path
   }
 
-  package func callAsFunction(_ maps: consuming ShortList<Tensor>, _ pass: ForwardPass) -> Tensor {
+  package func callAsFunction(_ maps: consuming [Tensor], _ pass: ForwardPass) -> Tensor {
     var coarser = context(maps.removeLast(), pass)  // [B, h, w, D]
-    var levels = ShortList(only: coarser)  // coarsest first
+    var levels = [coarser]  // coarsest first
     for level in laterals.indices.reversed() {
       let lateral = laterals[level](maps.removeLast(), pass)
       coarser = pass.addResized(
-        lateral, ShortList(only: coarser), alignCorners: alignCorners,
+        lateral, [coarser], alignCorners: alignCorners,
         layer: "\(path).lateral_convs.\(level).sum")
       levels.append(coarser)
     }
@@ -88,7 +88,7 @@ struct PyramidPooling: Sendable {
 
   /// `[B, h, w, C]` to `[B, h, w, D]`.
   func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> Tensor {
-    var maps = ShortList(only: x)
+    var maps = [x]
     for (index, scale) in scales.enumerated() {
       let pooled = pass.adaptiveAveragePool(
         x, size: scale, layer: "\(path).psp_modules.\(index).0")

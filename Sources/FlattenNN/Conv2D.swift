@@ -1,8 +1,7 @@
 import FlattenCheckpoint
 import FlattenTensor
 
-/// A 2-D convolution on a map `[B, H, W, C]`, optionally with a batch norm folded into its weights and
-/// an activation after it.
+/// A 2-D convolution on a map `[B, H, W, C]`, with its bias or a batch norm, and an activation after it.
 public struct Conv2D: Sendable {
   /// What follows the convolution in the checkpoint.
   public enum Following: Sendable {
@@ -12,10 +11,16 @@ public struct Conv2D: Sendable {
     case batchNorm(epsilon: Float, key: String)
   }
 
-  private let weight: PackedConvolution
-  private let bias: Tensor?
-  private let activation: Activation
-  private let path: String
+  /// As the checkpoint has it; in a model for training only, or where another layer computes this one.
+  package private(set) var stored: StoredConvolution?
+  /// `nil` where another layer computes this one.
+  private let convolution: PackedConvolution?
+  package let path: String
+
+  /// `[outputs, inputs, kernel, kernel]`; in a model for training only.
+  public var weight: Tensor? { stored?.weight }
+  /// `[outputs]`; in a model for training only, and where the convolution has one.
+  public var bias: Tensor? { stored?.bias }
 
   /// Reads `<key>weight` `[outputs, inputs, kernel, kernel]` and what follows it.
   ///
@@ -32,19 +37,30 @@ public struct Conv2D: Sendable {
     following: Following = .bias(true), activation: Activation = .none, key: String = "",
     from tree: ParameterScope
   ) throws {
-    self.init(
-      try StoredConvolution(
-        in: inputs, out: outputs, geometry, following: following, activation: activation, key: key,
-        from: tree))
+    let scope = key.isEmpty ? tree : tree.scope(key)
+    let kernel = geometry.kernel
+    let weight = try scope.tensor(
+      "weight", [outputs, inputs, kernel, kernel], initially: .fanIn)
+    var bias: Tensor?
+    var norm: BatchNormStatistics?
+    switch following {
+    case .bias(let exists):
+      if exists { bias = try scope.tensor("bias", [outputs], initially: .zeros) }
+    case .batchNorm(let epsilon, let key):
+      norm = try BatchNormStatistics(outputs, epsilon: epsilon, from: tree.scope(key))
+    }
+    let stored = StoredConvolution(
+      geometry, weight: weight, bias: bias, norm: norm, activation: activation)
+    self.stored = tree.context.purpose == .training || !tree.isPrepared ? stored : nil
+    convolution = tree.isPrepared ? PackedConvolution(stored, tree.context) : nil
+    path = tree.path
   }
 
-  /// Prepares what was read.
-  package init(_ stored: StoredConvolution) {
-    weight = PackedConvolution(
-      stored.weight, scale: stored.scale, stored.geometry, stored.packing)
-    bias = stored.bias
-    activation = stored.activation
-    path = stored.path
+  /// The same layer without its parameters as the checkpoint has them.
+  package func releasingStored() -> Conv2D {
+    var layer = self
+    layer.stored = nil
+    return layer
   }
 
   /// `[B, H, W, inputs]` to `[B, H', W', outputs]`.
@@ -56,72 +72,33 @@ public struct Conv2D: Sendable {
   public func callAsFunction(
     _ x: Tensor, addingNearest coarse: Tensor? = nil, _ pass: ForwardPass
   ) -> Tensor {
-    pass.convolution(
-      x, weight, bias: bias, activation: activation, addingNearest: coarse, layer: path)
+    guard let convolution else {
+      preconditionFailure("\(path) was left for another layer to compute")
+    }
+    return pass.convolution(x, convolution, addingNearest: coarse, layer: path)
   }
 }
 
-/// A convolution's parameters as the checkpoint has them, with what follows it.
-package struct StoredConvolution: Sendable {
-  let geometry: ConvolutionGeometry
-  /// `[outputs, inputs, kernel, kernel]`.
-  let weight: Tensor
-  /// `[outputs]`, of a batch norm.
-  let scale: Tensor?
-  /// `[outputs]`.
-  let bias: Tensor?
-  let activation: Activation
-  let path: String
-  let packing: Packing
-
-  /// Reads `<key>weight` `[outputs, inputs, kernel, kernel]` and what follows it.
-  ///
-  /// - Parameters:
-  ///   - key: scope of the convolution below `tree`; empty where it is `tree` itself.
-  package init(
-    in inputs: Int, out outputs: Int, _ geometry: ConvolutionGeometry,
-    following: Conv2D.Following = .bias(true), activation: Activation = .none, key: String = "",
-    from tree: ParameterScope
-  ) throws {
-    let scope = key.isEmpty ? tree : tree.scope(key)
-    let kernel = geometry.kernel
-    self.geometry = geometry
-    weight = try scope.tensor("weight", [outputs, inputs, kernel, kernel])
-    switch following {
-    case .bias(let exists):
-      scale = nil
-      bias = exists ? try scope.tensor("bias", [outputs]) : nil
-    case .batchNorm(let epsilon, let key):
-      let norm = try BatchNorm(outputs, epsilon: epsilon, from: tree.scope(key))
-      scale = norm.scale
-      bias = norm.shift
-    }
-    self.activation = activation
-    path = tree.path
-    packing = tree.packing
-  }
-
-  private init(_ other: StoredConvolution, weight: Tensor) {
-    geometry = other.geometry
-    self.weight = weight
-    scale = other.scale
-    bias = other.bias
-    activation = other.activation
-    path = other.path
-    packing = other.packing.afterLoading
-  }
-
-  /// The same in the memory of what stays after loading.
-  func kept() -> StoredConvolution {
-    StoredConvolution(self, weight: weight.copied(to: packing.memory))
+extension BatchNormStatistics {
+  /// Reads `weight`, `bias`, `running_mean` and `running_var`, all `[channels]`.
+  package init(_ channels: Int, epsilon: Float, from tree: ParameterScope) throws {
+    self.init(
+      gamma: try tree.tensor("weight", [channels], initially: .ones),
+      beta: try tree.tensor("bias", [channels], initially: .zeros),
+      mean: try tree.tensor("running_mean", [channels], initially: .zeros),
+      variance: try tree.tensor("running_var", [channels], initially: .ones), epsilon: epsilon)
   }
 }
 
 /// A convolution of each channel by itself, stride 1, padding half the kernel.
 public struct DepthwiseConv2D: Sendable {
-  /// What operators that contain the convolution read.
-  let parameters: DepthwiseWeight
-  private let path: String
+  /// `[own, 1, kernel, kernel]`; in a model for training only.
+  public let weight: Tensor?
+  /// `[own]`; in a model for training only.
+  public let bias: Tensor?
+  /// For operators that contain the convolution.
+  let prepared: DepthwiseWeight
+  let path: String
 
   /// Reads `weight` `[own, 1, kernel, kernel]` and `bias` `[own]`.
   ///
@@ -133,21 +110,11 @@ public struct DepthwiseConv2D: Sendable {
   public init(
     _ channels: Int, kernel: Int, repeated: Int = 1, from tree: ParameterScope
   ) throws {
-    let stored = try tree.tensor("weight", [channels, 1, kernel, kernel])
-    let storedBias = try tree.tensor("bias", [channels])
-    let all = channels * repeated
-    let weight = Tensor([kernel * kernel, all]) { packed in
-      for position in 0..<kernel * kernel {
-        for channel in 0..<all {
-          packed[position * all + channel] =
-            stored.pointer[channel % channels * kernel * kernel + position]
-        }
-      }
-    }
-    let bias = Tensor([all]) { packed in
-      for channel in 0..<all { packed[channel] = storedBias.pointer[channel % channels] }
-    }
-    parameters = DepthwiseWeight(weight: weight, bias: bias, kernel: kernel)
+    let weight = try tree.tensor("weight", [channels, 1, kernel, kernel], initially: .fanIn)
+    let bias = try tree.tensor("bias", [channels], initially: .zeros)
+    self.weight = tree.kept(weight)
+    self.bias = tree.kept(bias)
+    prepared = DepthwiseWeight(weight, bias: bias, repeated: repeated)
     path = tree.path
   }
 
@@ -163,7 +130,6 @@ public struct DepthwiseConv2D: Sendable {
     _ pass: ForwardPass
   ) -> Tensor {
     pass.depthwiseConvolution(
-      x, offset: offset, parameters.weight, bias: parameters.bias, kernel: parameters.kernel,
-      activation: activation, residual: residual, layer: path)
+      x, offset: offset, prepared, activation: activation, residual: residual, layer: path)
   }
 }

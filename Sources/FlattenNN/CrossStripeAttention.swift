@@ -67,18 +67,18 @@ package struct StripeAttention: Sendable {
     let layout = layout(grid)
     let all = q.shape[2]
     let isAll = channels == 0..<all
-    var keysAndValues = ShortList(only: channels)
-    keysAndValues.append(channels.lowerBound + all..<channels.upperBound + all)
+    let keysAndValues = [channels, channels.lowerBound + all..<channels.upperBound + all]
     let stripesQ = pass.windows(
-      q.asMap(grid), layout, channels: isAll ? nil : ShortList(only: channels),
+      q.asMap(grid), layout, channels: isAll ? nil : [channels],
       layer: "\(path).stripes_q")
     let stripesKV = pass.windows(
       kv.asMap(grid), layout, channels: isAll ? nil : keysAndValues,
       layer: "\(path).stripes_kv")
-    pass.report(
-      AttentionRecord(
-        layer: path, .softmax(bias: nil), queries: stripesQ, keys: stripesKV, heads: heads,
-        layout: layout, depthwise: [encoding.parameters], channels: channels))
+    pass.observe(
+      attention:
+        AttentionRecord(
+          layer: path, .softmax(bias: nil), queries: stripesQ, keys: stripesKV, heads: heads,
+          layout: layout, depthwise: [encoding.prepared], channels: channels))
     let mixed = pass.softmaxAttention(
       stripesQ, kv: stripesKV, heads: heads, layer: "\(path).attention")
     // The encoding does not look out of its stripe either.
@@ -110,7 +110,7 @@ package struct FocusedStripeAttention: Sendable {
     _ q: Tensor, kv: Tensor, grid: Grid, _ pass: ForwardPass
   ) -> Tensor {
     let whole = WindowLayout(wholeOf: grid.height, grid.width)
-    let mixed = mixing(q, kv: kv, whole, encoding: encoding.parameters, pass)
+    let mixed = mixing(q, kv: kv, whole, encoding: encoding, pass)
     return encoding(kv.asMap(grid), offset: channels, residual: mixed, pass).asTokens
   }
 }

@@ -125,15 +125,10 @@ public struct FocusedLinearAttention: TokenAttention {
   public func callAsFunction(
     _ x: consuming Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass
   ) -> Tensor {
-    let whole = WindowLayout(wholeOf: grid.height, grid.width)
-    if reduction == .none {
-      return mixing(
-        consume x, query: query, keyValue: keyValue, output: projection, residual: residual, whole,
-        pass)
-    }
     let q = query(x, pass)  // [B, N, C]
     let kv = keyValue(keySource(consume x, grid: grid, pass), pass)  // [B, n, 2C]
-    let mixed = mixing(q, kv: kv, whole, reduction: reduction, pass)  // [B, N, C]
-    return projection(mixed, residual: residual, pass)
+    let y = mixing(  // [B, N, C]
+      q, kv: kv, WindowLayout(wholeOf: grid.height, grid.width), reduction: reduction, pass)
+    return projection(y, residual: residual, pass)
   }
 }

@@ -3,8 +3,10 @@ import FlattenTensor
 
 /// The feed-forward part of a transformer block: `fc2(GELU(fc1(x))) + residual`.
 public struct MLP: ResidualBranch {
-  private let expand: Linear
-  private let contract: Linear
+  /// `fc1`.
+  public let expand: Linear
+  /// `fc2`.
+  public let contract: Linear
   private let path: String
 
   /// Reads the linear layers `fc1` and `fc2`.
@@ -19,7 +21,7 @@ public struct MLP: ResidualBranch {
     _ x: consuming Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass
   ) -> Tensor {
     pass.mlp(
-      x, expand: (expand.weight, expand.bias), contract: (contract.weight, contract.bias),
+      x, expand: (expand.product, expand.bias), contract: (contract.product, contract.bias),
       residual: residual, layer: path)
   }
 }

@@ -3,9 +3,8 @@ import FlattenTensor
 
 /// A learned vector per position, resized bilinearly (align_corners false) to any other grid.
 ///
-/// Upstream runs only at the size the table was built for, or resizes it at every call; here a resized
-/// table is kept, so that pictures of one size pay once.
-public final class PositionTable: Sendable {
+/// Upstream runs only at the size the table was built for, or resizes it at every call.
+public struct PositionTable: Sendable {
   /// Rows before the grid's that belong to other tokens.
   public enum Leading: Sendable, Equatable {
     /// There are none.
@@ -23,12 +22,10 @@ public final class PositionTable: Sendable {
     }
   }
 
-  private let table: Tensor  // [1, H0, W0, C]
-  private let leadingRows: Tensor?  // [1, rows, C]
-  private let resized = Locked<[Grid: Tensor]>([:])
-
-  /// Sizes kept; a batch of pictures of ever new sizes must not fill the memory.
-  private static let kept = 16
+  /// `[1, leading + tokens, channels]`; in a model for training only.
+  public let table: Tensor?
+  private let rows: PositionRows
+  private let path: String
 
   /// Reads `[1, leading + tokens, channels]`.
   ///
@@ -53,49 +50,22 @@ public final class PositionTable: Sendable {
     {
       grid = square
     }
-    let stored = try tree.tensor(key, [1, leading.rows + grid.count, channels])
-    table = Tensor([1, grid.height, grid.width, channels]) { out in
-      stored.withUnsafeBuffer {
-        _ = out.update(fromContentsOf: $0.dropFirst(leading.rows * channels))
-      }
-    }
-    if case .kept(let rows) = leading {
-      leadingRows = Tensor([1, rows, channels], Array(stored.elements.prefix(rows * channels)))
-    } else {
-      leadingRows = nil
-    }
+    let table = try tree.tensor(
+      key, [1, leading.rows + grid.count, channels], initially: .normal(deviation: 0.02))
+    self.table = tree.kept(table)
+    let keepsLeading = if case .kept = leading { true } else { false }
+    rows = PositionRows(
+      table, height: grid.height, width: grid.width, keepsLeading: keepsLeading)
+    path = tree.scope(key).path
   }
 
-  /// The positions added to a map, once: what is resized for it is not kept.
-  ///
-  /// - Parameter x: `[B, H, W, C]`.
-  /// - Returns: `[B, N, C]`.
-  public func added(to x: Tensor, layer: String, _ pass: ForwardPass) -> Tensor {
-    if x.grid == table.grid || leadingRows != nil {
-      return pass.add(x.asTokens, self(x.grid, pass), layer: layer)
-    }
-    return pass.addResized(x, ShortList(only: table), alignCorners: false, layer: layer).asTokens
+  /// The positions of the grid added to a map `[B, H, W, C]`: `[B, N, C]`.
+  public func added(to map: Tensor, _ pass: ForwardPass) -> Tensor {
+    pass.addPositions(map, rows, layer: path)
   }
 
   /// The table for a grid: `[N, C]`, or `[leading + N, C]` where leading rows are kept.
   public func callAsFunction(_ grid: Grid, _ pass: ForwardPass) -> Tensor {
-    if grid == table.grid, leadingRows == nil {
-      return table.reshaped(Shape(grid.count, table.shape[3]))
-    }
-    if let known = resized.withLock({ $0[grid] }) { return known }
-    // Beside the pass, as it is no operator of the model; and not in its memory, which is for what comes
-    // and goes.
-    let tables = ForwardPass(threads: pass.threads, memory: nil, isDryRun: pass.isDryRun)
-    var rows = tables.resizeBilinear(
-      table, height: grid.height, width: grid.width, alignCorners: false, layer: ""
-    ).asTokens
-    if let leadingRows { rows = tables.joinTokens(leadingRows, rows, layer: "") }
-    let made = rows.reshaped(Shape(rows.shape[1], rows.shape[2]))
-    if pass.isDryRun { return made }
-    resized.withLock { known in
-      if known.count >= Self.kept { known.removeAll() }
-      known[grid] = made
-    }
-    return made
+    pass.positions(rows, height: grid.height, width: grid.width, layer: path)
   }
 }

@@ -42,10 +42,11 @@ public struct SpatialReductionAttention: TokenAttention {
   ) -> Tensor {
     let q = query(x, pass)  // [B, N, C]
     let kv = keyValue(keySource(consume x, grid: grid, pass), pass)  // [B, n, 2C]
-    pass.report(
-      AttentionRecord(
-        layer: path, .softmax(bias: nil), queries: q, keys: kv, heads: heads,
-        layout: WindowLayout(wholeOf: grid.height, grid.width), reduction: reduction))
+    pass.observe(
+      attention:
+        AttentionRecord(
+          layer: path, .softmax(bias: nil), queries: q, keys: kv, heads: heads,
+          layout: WindowLayout(wholeOf: grid.height, grid.width), reduction: reduction))
     let mixed = pass.softmaxAttention(q, kv: kv, heads: heads, layer: "\(path).attention")
     return projection(mixed, residual: residual, pass)
   }

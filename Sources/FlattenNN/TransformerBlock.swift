@@ -18,20 +18,46 @@ public protocol ResidualBranch: Sendable {
   ) -> Tensor
 }
 
-/// What mixes the tokens of a block: the protocol of all attentions, those that are built in and those
-/// of other packages.
+/// An attention: the part of a block that mixes tokens. All of them conform, those that are built in and
+/// those of other packages.
 ///
 /// A conforming type makes its layers in an initialiser that takes a `ParameterScope`, the attention's
 /// place in the checkpoint, and is immutable after that: one model is called from many threads. It keeps
 /// to the operators of `ForwardPass`, among which `mapRows` takes a function of its own.
-public protocol TokenAttention: ResidualBranch {}
+public protocol TokenAttention: ResidualBranch {
+  /// The same as `callAsFunction(_:grid:residual:_:)`, for an attention that uses what the block before it
+  /// in the stage has computed. By default `memory` is left alone.
+  func callAsFunction(
+    _ x: consuming Tensor, grid: Grid, residual: Tensor?, memory: inout StageMemory,
+    _ pass: ForwardPass
+  ) -> Tensor
+}
 
-/// A pre-norm block, of which all models here consist: `x + attention(norm1(x))`, then
-/// `x + mlp(norm2(x))`.
+extension TokenAttention {
+  /// Computes the attention from the tokens alone.
+  public func callAsFunction(
+    _ x: consuming Tensor, grid: Grid, residual: Tensor?, memory: inout StageMemory,
+    _ pass: ForwardPass
+  ) -> Tensor {
+    self(consume x, grid: grid, residual: residual, pass)
+  }
+}
+
+/// What a block leaves for the next one of its stage; empty at the stage's beginning.
+public struct StageMemory: Sendable {
+  /// The last attention's result without the residual, `[B, N, C]`, where an attention has left it.
+  public var attention: Tensor?
+
+  /// Makes an empty memory.
+  public init() {}
+}
+
+/// A pre-norm block, of which all models here consist: `y = x + attention(norm1(x))`, then
+/// `y + mlp(norm2(y))`.
 ///
-/// A pass may be asked for what a block makes on the way, under the names `<block>.norm1`, `.attn`,
-/// `.norm2`, `.mlp`, and `<block>` for its result. `attn` and `mlp` are what the branch adds, without
-/// the residual.
+/// An observer of the pass sees `<block>.norm1`, `.attn`, `.norm2`, `.mlp`, and `<block>`, the result.
+/// `attn` and `mlp` are the branches without the residual; a pass for inference, which adds it on the way,
+/// does not show them.
 public struct TransformerBlock: Sendable {
   private let norm1: LayerNorm
   private let attention: any TokenAttention
@@ -44,7 +70,7 @@ public struct TransformerBlock: Sendable {
   /// - Parameters:
   ///   - channels: of the tokens.
   ///   - normEpsilon: of both norms.
-  ///   - name: what intermediates are called by, such as `stages.2.blocks.1`.
+  ///   - name: of intermediates, such as `stages.2.blocks.1`.
   ///   - tree: the block's place in the checkpoint.
   ///   - attention: makes the attention from the block's place.
   ///   - mlp: makes the feed-forward part from the block's place.
@@ -61,25 +87,66 @@ public struct TransformerBlock: Sendable {
   }
 
   /// `[B, N, C]` to the same shape.
-  public func callAsFunction(_ x: Tensor, grid: Grid, _ pass: ForwardPass) -> Tensor {
-    let size = (grid.height, grid.width)
-    let normed = pass.handOut(norm1(x, pass), grid: size, as: "\(name).norm1")
-    let y = add(attention, of: consume normed, to: x, as: "\(name).attn", grid, pass)
-    let normedAgain = pass.handOut(norm2(y, pass), grid: size, as: "\(name).norm2")
-    let z = add(mlp, of: consume normedAgain, to: y, as: "\(name).mlp", grid, pass)
-    return pass.handOut(z, grid: size, as: name)
+  public func callAsFunction(
+    _ x: Tensor, grid: Grid, memory: inout StageMemory, _ pass: ForwardPass
+  ) -> Tensor {
+    let normed = pass.observe(norm1(x, pass), on: grid, as: "\(name).norm1")
+    let y = pass.residual(x, on: grid, as: "\(name).attn") { x in
+      attention(normed, grid: grid, residual: x, memory: &memory, pass)
+    }
+    let normedAgain = pass.observe(norm2(y, pass), on: grid, as: "\(name).norm2")
+    let z = pass.residual(y, on: grid, as: "\(name).mlp") { y in
+      mlp(normedAgain, grid: grid, residual: y, pass)
+    }
+    return pass.observe(z, on: grid, as: name)
+  }
+}
+
+/// The blocks of one resolution, one after another.
+public struct TransformerStage: Sendable {
+  private let blocks: [TransformerBlock]
+
+  /// Makes the blocks, whose parameters stand below their numbers.
+  ///
+  /// - Parameters:
+  ///   - count: how many there are.
+  ///   - tree: the place of the list of blocks.
+  ///   - block: makes one from its number and its place.
+  public init(
+    _ count: Int, from tree: ParameterScope,
+    block: (_ index: Int, _ scope: ParameterScope) throws -> TransformerBlock
+  ) rethrows {
+    blocks = try (0..<count).map { try block($0, tree.scope($0)) }
   }
 
-  /// `x + branch(normed)`, as one where nobody wants the branch by itself; the same bits either way.
-  private func add(
-    _ branch: any ResidualBranch, of normed: consuming Tensor, to x: Tensor,
-    as name: @autoclosure () -> String, _ grid: Grid, _ pass: ForwardPass
+  /// `[B, N, C]` to the same shape; N may be more than the grid has, where a class token stands first.
+  public func callAsFunction(
+    _ tokens: consuming Tensor, grid: Grid, _ pass: ForwardPass
   ) -> Tensor {
-    guard pass.wants(name()) else {
-      return branch(consume normed, grid: grid, residual: x, pass)
-    }
-    let own = branch(consume normed, grid: grid, residual: nil, pass)
-    return pass.add(
-      pass.handOut(own, grid: (grid.height, grid.width), as: name()), x, layer: "\(name()).sum")
+    var x = consume tokens
+    var memory = StageMemory()
+    for block in blocks { x = block(x, grid: grid, memory: &memory, pass) }
+    return x
+  }
+
+  /// `[B, H, W, C]` to the same shape.
+  public func callAsFunction(_ map: consuming Tensor, _ pass: ForwardPass) -> Tensor {
+    let grid = map.grid
+    return self((consume map).asTokens, grid: grid, pass).asMap(grid)
+  }
+}
+
+extension ForwardPass {
+  fileprivate func observe(
+    _ x: Tensor, on grid: Grid, as name: @autoclosure () -> String
+  ) -> Tensor {
+    observe(x, grid: (grid.height, grid.width), as: name())
+  }
+
+  fileprivate func residual(
+    _ x: Tensor, on grid: Grid, as name: @autoclosure () -> String,
+    _ branch: (_ residual: Tensor?) -> Tensor
+  ) -> Tensor {
+    residual(x, grid: (grid.height, grid.width), as: name(), branch)
   }
 }

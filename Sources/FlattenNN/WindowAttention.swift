@@ -34,10 +34,11 @@ package struct WindowAttention: WindowMixer {
   ) -> Tensor {
     let (q, kv) = queryKeyValue(windows, pass)
     let bias = bias(layout.window, pass)  // [h, tokens, tokens]
-    pass.report(
-      AttentionRecord(
-        layer: path, .softmax(bias: bias), queries: q, keys: kv, heads: bias.shape[0],
-        layout: layout))
+    pass.observe(
+      attention:
+        AttentionRecord(
+          layer: path, .softmax(bias: bias), queries: q, keys: kv, heads: bias.shape[0],
+          layout: layout))
     let mixed = pass.windowAttention(q, kv: kv, bias: bias, layout, layer: "\(path).attention")
     return projection(mixed, pass)
   }
@@ -62,8 +63,7 @@ package struct FocusedWindowAttention: WindowMixer {
   package func callAsFunction(
     _ windows: Tensor, _ layout: WindowLayout, _ pass: ForwardPass
   ) -> Tensor {
-    mixing(
-      windows, query: queryKeyValue.query, keyValue: queryKeyValue.keyValue, output: projection,
-      residual: nil, layout, pass)
+    let (q, kv) = queryKeyValue(windows, pass)
+    return projection(mixing(q, kv: kv, layout, pass), pass)
   }
 }

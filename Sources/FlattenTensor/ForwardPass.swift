@@ -14,10 +14,11 @@ package enum OperatorKind: String, Sendable, CaseIterable {
   case pooling
 }
 
-/// What one operator did: its place in the model, its output and its cost.
+/// One run of an operator: its place in the model, its output's shape and its cost.
 package struct OperatorRecord: Sendable {
-  /// The layer's path in the checkpoint, for example `backbone.block1.0.attn.q`.
-  package let layer: String
+  /// The layers' paths in the checkpoint, for example `backbone.block1.0.attn.q`; several where one operator
+  /// computes several layers.
+  package let layers: [String]
   package let kind: OperatorKind
   /// Shape of the output.
   package let shape: Shape
@@ -27,79 +28,78 @@ package struct OperatorRecord: Sendable {
   package let bytes: Int
   /// Wall-clock time; 0 in a dry run.
   package let seconds: Double
+
+  /// The layers in one word.
+  package var name: String { layers.joined(separator: " + ") }
 }
 
-/// One run through a model: the threads, the memory and the observers that operators use.
+/// One run through a model: the threads, the memory and the observer that operators use.
 ///
 /// A model is immutable and may be called from many threads; what a call needs lives here. A pass is
 /// used by one thread at a time; the pool of threads and of memory may be shared between passes.
 ///
 /// Its methods are the operators. Each writes a new tensor, divides the work among the threads, and
-/// gives the same bits whatever their number; `layer` is what records of costs call it. Shapes that do
-/// not fit end the program: they are mistakes of whoever wrote the model.
-///
-/// A second pass of one size takes nothing from the heap: tensors, the objects behind them and all that
-/// operators need on the way come from memory that the first has left.
+/// gives the same bits whatever their number; `layer` is the name that records of costs have. Operators
+/// that join several steps are defined by those steps, and take them one by one where the pass is not for
+/// ``Purpose/inference``. Shapes that do not fit end the program: they are mistakes in the model's code.
 public final class ForwardPass {
   package let threads: ThreadPool
-  /// Where outputs come from; `nil` takes each from the system, for what is kept.
+  /// Where outputs come from; `nil` takes each from the system, for tensors that are kept.
   package let memory: BufferPool?
+  /// Whether operators may join steps.
+  package let purpose: Purpose
   /// Shapes and costs only: operators return tensors whose elements are never written.
   package let isDryRun: Bool
-  /// Called with every operator's record, in order.
-  package var onOperator: ((OperatorRecord) -> Void)?
-  /// Called with every named layer's output, for tests and for looking inside a model.
-  package var onOutput: ((String, Tensor) -> Void)?
-  /// Who wants which intermediates of the model.
-  package var tap: IntermediateTap?
-  /// Called with every attention's operands, for looking at what it looks at.
-  package var onAttention: ((AttentionRecord) -> Void)?
+  /// Is told of every operator, intermediate and attention, in the order they are computed. Watching
+  /// changes nothing that is computed.
+  package var observer: ((Observation) -> Void)?
 
-  /// Whether somebody looks at each step's output or cost, so that steps must not be taken as one.
-  package var isObserved: Bool { isDryRun || onOutput != nil || onAttention != nil }
-
-  package init(threads: ThreadPool, memory: BufferPool? = BufferPool(), isDryRun: Bool = false) {
+  package init(
+    threads: ThreadPool, memory: BufferPool? = BufferPool(), purpose: Purpose = .inference,
+    isDryRun: Bool = false
+  ) {
     self.threads = threads
     self.memory = memory
+    self.purpose = purpose
     self.isDryRun = isDryRun
   }
 
   /// Makes a pass with threads of its own: for a layer by itself, as in tests.
   ///
-  /// - Parameter threadCount: threads that compute, at least 1.
-  public convenience init(threadCount: Int) {
-    self.init(threads: ThreadPool(threads: threadCount))
+  /// - Parameters:
+  ///   - threadCount: threads that compute, at least 1.
+  ///   - purpose: whether operators may join steps.
+  public convenience init(threadCount: Int, purpose: Purpose = .inference) {
+    self.init(threads: ThreadPool(threads: threadCount), purpose: purpose)
   }
 
   /// Makes an operator's output and has `body` write it; skipped in a dry run.
   ///
   /// - Parameters:
-  ///   - layer: path of the layer in the checkpoint; not made unless somebody looks.
+  ///   - layer: path of the layer in the checkpoint; evaluated for an observer only.
+  ///   - next: a second layer that the operator computes as well.
   ///   - macs: multiply-accumulate operations.
   ///   - reading: elements of the inputs and weights.
   package func output(
-    _ shape: Shape, _ kind: OperatorKind, layer: @autoclosure () -> String, macs: Int = 0,
-    reading: Int,
+    _ shape: Shape, _ kind: OperatorKind, layer: @autoclosure () -> String,
+    and next: @autoclosure () -> String? = nil, macs: Int = 0, reading: Int,
     _ body: (UnsafeMutablePointer<Float>) -> Void
   ) -> Tensor {
     let result = Tensor(uninitialized: shape, pool: memory)
-    var seconds = 0.0
-    if !isDryRun {
-      if onOperator == nil {
-        body(result.mutablePointer)
-      } else {
-        seconds = ContinuousClock().measure { body(result.mutablePointer) }.seconds
-      }
+    guard let observer else {
+      if !isDryRun { body(result.mutablePointer) }
+      return result
     }
-    onOperator?(
-      OperatorRecord(
-        layer: layer(), kind: kind, shape: shape, macs: macs,
-        bytes: (reading + result.count) * MemoryLayout<Float>.stride, seconds: seconds))
-    if !isDryRun { onOutput?(layer(), result) }
+    let time =
+      isDryRun ? .zero : ContinuousClock().measure { body(result.mutablePointer) }
+    let record = OperatorRecord(
+      layers: [layer()] + (next().map { [$0] } ?? []), kind: kind, shape: shape, macs: macs,
+      bytes: (reading + result.count) * MemoryLayout<Float>.stride, seconds: time.seconds)
+    observer(.operation(record, output: isDryRun ? nil : result))
     return result
   }
 
-  /// Lends memory for one piece of an operator's work; what it holds at first is anything.
+  /// Lends memory for one piece of an operator's work; its first contents are undefined.
   func withScratch(_ count: Int, _ body: (UnsafeMutablePointer<Float>) -> Void) {
     let bytes = count * MemoryLayout<Float>.stride
     let block = memory?.take(bytes: bytes) ?? MemoryBlock(bytes: bytes)

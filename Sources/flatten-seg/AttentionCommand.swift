@@ -1,6 +1,8 @@
+import FlattenRegions
 import ArgumentParser
 import FlattenFiles
-import FlattenSeg
+import FlattenInspection
+import FlattenVision
 import Foundation
 
 struct AttentionCommand: ParsableCommand {
@@ -83,7 +85,7 @@ struct AttentionCommand: ParsableCommand {
     let outputs = AttentionOutputs(
       picture: source, output: output, matrix: matrix, mayReplace: overwrite)
     try outputs.check()
-    let viewer = try model.loadViewer()
+    let viewer = AttentionViewer(try model.load(model.configuration()))
     if reporting.verbose { Output.error(viewer.summary) }
     let decoded = try source.decode(limits: reporting.limits)
     if !reporting.quiet { decoded.warnings.forEach(Output.warning) }

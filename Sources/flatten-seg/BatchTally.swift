@@ -1,14 +1,14 @@
 import FlattenFiles
-import FlattenSeg
+import FlattenVision
 
 /// What a batch of pictures came to.
 struct BatchTally {
   private(set) var done = 0
   private var succeeded = 0
-  private var failures: [(source: PictureSource, error: FileError)] = []
+  private var failures: [(source: PictureSource, error: PictureFailure)] = []
 
   /// - Parameter failure: `nil` where the picture is done.
-  mutating func add(_ source: PictureSource, failure: FileError?) {
+  mutating func add(_ source: PictureSource, failure: PictureFailure?) {
     done += 1
     if let failure {
       failures.append((source, failure))
@@ -27,8 +27,7 @@ struct BatchTally {
     guard failed > 0 else { return }
     let total = pictures.sources.count + pictures.failures.count
     guard total > 1 else {
-      let kind = failures.first?.error.kind ?? .unreadable
-      throw kind == .unwritable ? ExitStatus.failed : ExitStatus.input
+      throw failures.first?.error.isUnwritable ?? false ? ExitStatus.failed : ExitStatus.input
     }
     let names = pictures.failures.map(\.path) + failures.map(\.source.path)
     Output.error("\(failed) of \(total) pictures failed:")
@@ -36,7 +35,7 @@ struct BatchTally {
     if names.count > 20 { Output.error("  and \(names.count - 20) more") }
     if succeeded > 0 { throw ExitStatus.partial }
     let isUnwritable =
-      pictures.failures.isEmpty && failures.allSatisfy { $0.error.kind == .unwritable }
+      pictures.failures.isEmpty && failures.allSatisfy(\.error.isUnwritable)
     throw isUnwritable ? ExitStatus.failed : ExitStatus.input
   }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import FlattenFiles
-import FlattenSeg
+import FlattenInspection
+import FlattenVision
 import FlattenTensor
 import Foundation
 
@@ -81,24 +82,23 @@ struct BenchCommand: ParsableCommand {
         repeats: repeats ?? 5)
       return try table.run(configs.isEmpty ? ["Configs"] : configs, json ? nil : format)
     }
-    let configuration =
-      try config.map { try ModelConfiguration.load(path: $0) } ?? .segmentation(.builtIn())
-    let benchmark = try Benchmark.run(
-      configuration, weights: weights, size: size?.size ?? configuration.nominalSize,
+    let configuration: any TaskConfiguration =
+      try config.map { try VisionTasks.configuration(path: $0) }
+      ?? SegmentationConfiguration.builtIn()
+    let benchmark = try configuration.benchmark(
+      weights: weights, size: size?.size ?? configuration.nominalSize,
       threads: compute.threads ?? ThreadPool.availableProcessors, precision: compute.storage,
       repeats: repeats ?? 20)
     if json {
-      Output.line(document(configuration, benchmark).text())
+      Output.line(document(configuration.name, benchmark).text())
     } else {
-      Output.text(table(configuration, benchmark))
+      Output.text(table(configuration.name, benchmark))
     }
   }
 
-  private func document(
-    _ configuration: ModelConfiguration, _ benchmark: Benchmark
-  ) -> OrderedJSON {
+  private func document(_ name: String, _ benchmark: Benchmark) -> OrderedJSON {
     .object([
-      ("name", .string(configuration.name)),
+      ("name", .string(name)),
       ("median_ms", .number(benchmark.medianSeconds * 1e3)),
       ("min_ms", .number(benchmark.minSeconds * 1e3)),
       ("precision", .string(benchmark.precision.rawValue)),
@@ -126,9 +126,7 @@ struct BenchCommand: ParsableCommand {
     ])
   }
 
-  private func table(
-    _ configuration: ModelConfiguration, _ benchmark: Benchmark
-  ) -> String {
+  private func table(_ model: String, _ benchmark: Benchmark) -> String {
     func row(_ name: String, _ seconds: Double, _ macs: Int, _ bytes: Int) -> [String] {
       let rate = Double(macs) / max(seconds, 1e-9)
       return [
@@ -160,7 +158,7 @@ struct BenchCommand: ParsableCommand {
       + String(
         format: "%@\n%dx%d (height x width), %@, %d %@, %@: median %.1f ms, fastest %.1f ms, "
           + "%.0f GFLOP/s of %.0f, %.0f MB; within %.1e of the reference kernels\n",
-        configuration.name, benchmark.size.height, benchmark.size.width,
+        model, benchmark.size.height, benchmark.size.width,
         benchmark.precision.rawValue, benchmark.threads,
         benchmark.threads == 1 ? "thread" : "threads", Version.instructionSet,
         benchmark.medianSeconds * 1e3, benchmark.minSeconds * 1e3,

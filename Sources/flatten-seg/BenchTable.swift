@@ -1,7 +1,7 @@
+import FlattenRegions
 import ArgumentParser
-import FlattenData
 import FlattenFiles
-import FlattenSeg
+import FlattenVision
 import Foundation
 
 /// `bench --all`: a line for each of many models.
@@ -60,7 +60,7 @@ struct BenchTable {
       } catch let status as ExitStatus {
         failures.append((config, status))
       } catch {
-        Output.error("error: \(error)")
+        Output.error("error: \(ErrorTexts.text(of: error))")
         failures.append((config, ExitStatus(of: error) ?? .failed))
       }
     }
@@ -87,7 +87,7 @@ struct BenchTable {
       case .folder: break
       }
       let walk = FolderWalk(path)
-      if let problem = walk.problems.first { throw problem }
+      if let problem = walk.problems.first { throw problem.error }
       let found = walk.files.filter { $0.hasSuffix(".yaml") || $0.hasSuffix(".yml") }
       guard !found.isEmpty else {
         throw FileError(path: path, kind: .refused, reason: "holds no configs (.yaml)")
@@ -97,9 +97,9 @@ struct BenchTable {
   }
 
   private func row(_ config: String) throws -> Row {
-    let configuration = try ModelConfiguration.load(path: config)
+    let configuration = try VisionTasks.configuration(path: config)
     let size = size ?? configuration.nominalSize
-    let profile = try ModelProfile(of: configuration, size: size)
+    let profile = try configuration.profile(size: size)
     var arguments = [
       "bench", "--config=\(config)", "--size", "\(size.height)x\(size.width)",
       "--precision", precision.rawValue, "--repeat", "\(repeats)", "--json",

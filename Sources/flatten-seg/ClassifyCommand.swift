@@ -1,6 +1,6 @@
 import ArgumentParser
 import FlattenFiles
-import FlattenSeg
+import FlattenVision
 import Synchronization
 
 struct ClassifyCommand: ParsableCommand {
@@ -46,10 +46,10 @@ struct ClassifyCommand: ParsableCommand {
     Progress.shared.begin(quiet: reporting.quiet || pictures.sources.count < 2)
     batch.run(pictures.sources, shouldStop: { Interrupt.isRequested }) { outcome in
       if !reporting.quiet { outcome.warnings.forEach(Output.warning) }
-      var failure: FileError?
+      var failure: PictureFailure?
       switch outcome.result {
       case .failure(let error):
-        Output.error("error: \(error)")
+        Output.error("error: \(ErrorTexts.text(of: error))")
         failure = error
       case .success(let summary): report(outcome.source, summary)
       }

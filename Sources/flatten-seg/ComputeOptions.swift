@@ -1,5 +1,5 @@
 import ArgumentParser
-import FlattenSeg
+import FlattenVision
 
 /// How a model computes; shared by every command that runs one.
 struct ComputeOptions: ParsableArguments {

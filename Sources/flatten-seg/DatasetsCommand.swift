@@ -1,7 +1,7 @@
 import ArgumentParser
 import FlattenData
 import FlattenFiles
-import FlattenSeg
+import FlattenVision
 
 struct DatasetsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

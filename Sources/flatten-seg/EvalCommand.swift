@@ -3,7 +3,7 @@ import FlattenData
 import FlattenFiles
 import FlattenImage
 import FlattenMetrics
-import FlattenSeg
+import FlattenVision
 import FlattenTensor
 import Foundation
 
@@ -93,54 +93,25 @@ struct EvalCommand: ParsableCommand {
     let start = ContinuousClock.now
     try checkOutputs()
     Interrupt.watch()
-    if let config = model.config, let weights = model.weights,
-      case .classification = try ModelConfiguration.load(path: config)
-    {
-      return try runClassification(config: config, weights: weights)
-    }
-    try requireGates(among: ["aAcc", "mIoU", "mAcc", "mDice", "mFscore"])
-    let report: EvaluationReport
-    let progress: @Sendable (Evaluation.Progress) -> Void = {
-      Progress.shared.show(done: $0.done, of: $0.total)
-    }
+    let report: any ScoreReport
     if let predictions {
-      let description = try DatasetDescription.load(
-        nameOrPath: dataset ?? "folder")
-      let labelled = try open(description)
-      Progress.shared.begin(quiet: quiet)
-      report = try Evaluation.score(
-        predictions: predictions, on: labelled, limit: limit,
-        shouldStop: { Interrupt.isRequested }, onProgress: progress)
+      report = try score(predictions: predictions)
     } else {
-      let segmenter = try model.load()
-      let description =
-        try dataset.map {
-          try DatasetDescription.load(nameOrPath: $0)
-        } ?? segmenter.configuration.dataset
-      if let classes = datasetOptions.classes ?? description.knownClassCount {
-        try Evaluation.requireClasses(classes, of: description, segmenter)
+      let configuration = try model.configuration()
+      guard let task = configuration as? any EvaluatedTask else {
+        throw RequestError("Models like '\(printable(configuration.name))' cannot be scored.")
       }
-      let labelled = try open(description)
-      if verbose { Output.error(segmenter.summary) }
-      Progress.shared.begin(quiet: quiet)
-      let isQuiet = quiet
-      report = try Evaluation.run(
-        segmenter, on: labelled, options: try inference.options(for: segmenter), limit: limit,
-        shouldStop: { Interrupt.isRequested },
-        onWarning: { if !isQuiet { Output.warning($0) } }, onProgress: progress)
+      report = try task.evaluated(by: self)
     }
     try finish(pictures: report.pictures)
-    try write(report)
+    if let report = report as? EvaluationReport { try writeConfusion(report) }
+    try write(text(of: report))
     showRate(pictures: report.pictures, since: start)
-    let scores = report.scores
-    try checkGates([
-      "aAcc": scores.aAcc, "mIoU": scores.mIoU, "mAcc": scores.mAcc, "mDice": scores.mDice,
-      "mFscore": scores.mFscore,
-    ])
+    try checkGates(report)
   }
 
   /// Ends the progress; an interrupted evaluation has no scores.
-  func finish(pictures: Int) throws {
+  private func finish(pictures: Int) throws {
     Progress.shared.clear()
     guard Interrupt.wasSignalled else { return }
     Output.error(
@@ -148,24 +119,13 @@ struct EvalCommand: ParsableCommand {
     throw ExitStatus.interrupted
   }
 
-  func showRate(pictures: Int, since start: ContinuousClock.Instant) {
+  private func showRate(pictures: Int, since start: ContinuousClock.Instant) {
     if quiet { return }
     let seconds = (ContinuousClock.now - start).seconds
     Output.error(
       String(
         format: "%@ in %.1f s, %.2f a second", counted(pictures, "picture"), seconds,
         Double(pictures) / seconds))
-  }
-
-  private func open(_ description: DatasetDescription) throws -> Dataset {
-    let dataset = try Dataset.open(
-      description, root: data, split: datasetOptions.split, options: datasetOptions.options())
-    if !quiet && !dataset.orphanLabels.isEmpty {
-      Output.warning(
-        "\(dataset.orphanLabels.count) labels have no picture and are not read, the first is "
-          + printable(dataset.orphanLabels[0], limit: 200))
-    }
-    return dataset
   }
 
   /// Refuses outputs that cannot be written, before hours are spent.
@@ -179,28 +139,25 @@ struct EvalCommand: ParsableCommand {
     }
   }
 
-  private func write(_ report: EvaluationReport) throws {
-    let text =
-      switch format {
-      case .table: report.text()
-      case .json: report.json()
-      case .csv: report.csv()
-      case .markdown: report.markdown()
-      }
+  private func text(of report: any ScoreReport) -> String {
+    switch format {
+    case .table: report.text()
+    case .json: report.json()
+    case .csv: report.csv()
+    case .markdown: report.markdown()
+    }
+  }
+
+  private func writeConfusion(_ report: EvaluationReport) throws {
     if let confusion { try AtomicFile.write(report.confusionCSV(), to: confusion) }
     if let confusionPicture {
-      let classes = 0..<report.matrix.classes
-      let counts = classes.map { truth in
-        classes.map { Double(report.matrix[truth: truth, prediction: $0]) }
-      }
-      try ConfusionPicture.draw(names: report.classNames, counts: counts)
+      try ConfusionPicture.draw(names: report.classNames, counts: report.matrix.rows)
         .writePNG(to: confusionPicture)
     }
-    try write(text)
   }
 
   /// Writes scores where the user wants them.
-  func write(_ text: String) throws {
+  private func write(_ text: String) throws {
     let whole = text.hasSuffix("\n") ? text : text + "\n"
     if let output {
       try AtomicFile.write(whole, to: output)
@@ -217,11 +174,10 @@ struct EvalCommand: ParsableCommand {
     }
   }
 
-  /// - Parameter figures: 0 to 1, by name.
-  func checkGates(_ figures: [String: Double]) throws {
+  private func checkGates(_ report: any ScoreReport) throws {
     var isMissed = false
     for gate in failUnder {
-      let figure = (figures[gate.name] ?? .nan) * 100
+      let figure = (report.figure(gate.name) ?? .nan) * 100
       if !(figure >= gate.least) {
         Output.error(
           "error: \(gate.name) is \(String(format: "%.4f", figure)), at least \(gate.least) is demanded"
@@ -233,9 +189,38 @@ struct EvalCommand: ParsableCommand {
   }
 }
 
-extension DatasetDescription {
-  /// The number of classes, `nil` where the user has to give it.
-  fileprivate var knownClassCount: Int? { classes.isEmpty ? nil : classes.count }
+/// A task whose models `eval` can score.
+protocol EvaluatedTask: TaskConfiguration {
+  /// Refuses options that would be ignored.
+  static func requireOwnOptions(_ command: EvalCommand) throws
+
+  /// Scores a model on the data set that the command names.
+  static func score(_ model: Loaded, for command: EvalCommand) throws -> Report
+}
+
+extension EvaluatedTask {
+  fileprivate func evaluated(by command: EvalCommand) throws -> any ScoreReport {
+    try Self.requireOwnOptions(command)
+    try command.requireGates(among: Self.figureNames)
+    return try Self.score(try command.model.load(self), for: command)
+  }
+}
+
+extension EvalCommand {
+  /// Says what will be scored, and begins.
+  func begin(_ model: some VisionModel) {
+    if verbose { Output.error(model.summary) }
+    Progress.shared.begin(quiet: quiet)
+  }
+
+  var onWarning: @Sendable (String) -> Void {
+    let isQuiet = quiet
+    return { if !isQuiet { Output.warning($0) } }
+  }
+
+  static let show: @Sendable (Evaluation.Progress) -> Void = {
+    Progress.shared.show(done: $0.done, of: $0.total)
+  }
 }
 
 /// A figure and the least value it must reach: `mIoU=36`.
@@ -246,7 +231,7 @@ struct GateArgument: ExpressibleByArgument {
   init?(argument: String) {
     let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
     guard parts.count == 2, let least = Double(parts[1]), least.isFinite,
-      ["aAcc", "mIoU", "mAcc", "mDice", "mFscore", "top1", "top5"].contains(parts[0])
+      VisionTasks.figureNames.contains(parts[0])
     else { return nil }
     name = parts[0]
     self.least = least

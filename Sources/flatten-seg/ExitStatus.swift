@@ -1,4 +1,4 @@
-import FlattenSeg
+import FlattenVision
 
 /// How the process ends.
 enum ExitStatus: Int32, Error {

@@ -1,7 +1,6 @@
 import ArgumentParser
-import FlattenCheckpoint
 import FlattenFiles
-import FlattenSeg
+import FlattenVision
 import Foundation
 import Logging
 
@@ -81,7 +80,7 @@ struct FlattenSegCommand: ParsableCommand {
       return ExitStatus.usage.rawValue
     }
     if let failure = ExitStatus(of: error) {
-      Output.error("error: \((error as? ParameterError)?.summary ?? "\(error)")")
+      Output.error("error: \(ErrorTexts.text(of: error))")
       return failure.rawValue
     }
     if exitCode(for: error).isSuccess {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import FlattenFiles
-import FlattenSeg
+import FlattenInspection
+import FlattenVision
 import Foundation
 
 struct InfoCommand: ParsableCommand {
@@ -34,10 +35,10 @@ struct InfoCommand: ParsableCommand {
     if let size = size?.size, size.height < 32 || size.width < 32 {
       throw RequestError("--size is \(size.height)x\(size.width), at least 32x32 is wanted.")
     }
-    let configuration =
-      try config.map { try ModelConfiguration.load(path: $0) } ?? .segmentation(.builtIn())
-    let profile = try ModelProfile(
-      of: configuration, size: size?.size ?? configuration.nominalSize)
+    let configuration: any TaskConfiguration =
+      try config.map { try VisionTasks.configuration(path: $0) }
+      ?? SegmentationConfiguration.builtIn()
+    let profile = try configuration.profile(size: size?.size ?? configuration.nominalSize)
     if json {
       Output.line(document(configuration.name, profile).text())
     } else {

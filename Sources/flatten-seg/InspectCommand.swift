@@ -1,7 +1,8 @@
 import ArgumentParser
+import FlattenBackbones
 import FlattenCheckpoint
 import FlattenFiles
-import FlattenSeg
+import FlattenVision
 
 struct InspectCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -24,14 +25,21 @@ struct InspectCommand: ParsableCommand {
 
   func run() throws {
     let summary = try WeightsError.telling {
-      try CheckpointSummary(try reading.open(file))
+      let checkpoint = try reading.open(file)
+      return try CheckpointSummary(
+        checkpoint,
+        looksLike: ModelLikeness(checkpoint.entries.map { ($0.name, $0.shape) }).description)
     }
-    guard json else { return Output.line(summary.text) }
+    let task = VisionTasks.task(of: Set(summary.tensors.map(\.name)))
+    guard json else {
+      return Output.line(summary.text + (task.map { "\ntask: \($0.taskName)" } ?? ""))
+    }
     let document = OrderedJSON.object([
       ("path", .string(summary.path)),
       ("kind", .string(summary.kind)),
       ("unwrapped", summary.unwrapped.map { .string($0) } ?? .null),
       ("looks_like", summary.looksLike.map { .string($0) } ?? .null),
+      ("task", task.map { .string($0.taskName) } ?? .null),
       ("elements", .integer(summary.elementCount)),
       ("bytes", .integer(summary.byteCount)),
       (
@@ -136,8 +144,7 @@ struct InitCommand: ParsableCommand {
 
   func run() throws {
     try requireOther(output, than: config)
-    let configuration = try ModelConfiguration.load(path: config)
-    try WeightsInitialiser.write(for: configuration, seed: seed, to: output)
+    try VisionTasks.configuration(path: config).writeRandomWeights(seed: seed, to: output)
     Output.line(printable(output, limit: .max))
   }
 }

@@ -1,5 +1,6 @@
+import FlattenRegions
 import ArgumentParser
-import FlattenSeg
+import FlattenVision
 import Foundation
 
 /// Which model, and how it computes; shared by the commands that run one.
@@ -27,28 +28,29 @@ struct ModelOptions: ParsableArguments {
     }
   }
 
-  /// Loads the model; its warnings go to standard error.
-  func load() throws -> Segmenter {
-    let segmenter: Segmenter
-    if let config, let weights {
-      segmenter = try Segmenter.load(
-        config: config, weights: weights, threads: compute.threads, precision: compute.storage,
-        skipsUnknownObjects: skipUnknownObjects)
-    } else {
-      segmenter = try Segmenter.builtIn(threads: compute.threads, precision: compute.storage)
-    }
-    segmenter.warnings.forEach(Output.warning)
-    return segmenter
+  /// The config of a model of any task.
+  func configuration() throws -> any TaskConfiguration {
+    try config.map { try VisionTasks.configuration(path: $0) }
+      ?? SegmentationConfiguration.builtIn()
   }
 
-  /// Loads a model of either task to look into; its warnings go to standard error.
-  func loadViewer() throws -> AttentionViewer {
-    guard let config, let weights else { return AttentionViewer(try load()) }
-    let viewer = try AttentionViewer.load(
-      config: config, weights: weights, threads: compute.threads, precision: compute.storage,
-      skipsUnknownObjects: skipUnknownObjects)
-    viewer.warnings.forEach(Output.warning)
-    return viewer
+  /// The config of a segmentor.
+  func segmentation() throws -> SegmentationConfiguration {
+    try config.map(SegmentationConfiguration.load) ?? .builtIn()
+  }
+
+  /// Loads the model of a config; its warnings go to standard error.
+  func load<Configuration: TaskConfiguration>(
+    _ configuration: Configuration
+  ) throws -> Configuration.Loaded {
+    let checkpoint =
+      try weights.map {
+        try WeightsError.opening($0, options: .init(skipUnknownObjects: skipUnknownObjects))
+      } ?? Segmenter.openBuiltInWeights()
+    let model = try configuration.load(
+      checkpoint, threads: compute.threads, precision: compute.storage)
+    model.warnings.forEach(Output.warning)
+    return model
   }
 }
 

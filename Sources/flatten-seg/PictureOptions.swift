@@ -1,5 +1,5 @@
 import ArgumentParser
-import FlattenSeg
+import FlattenVision
 
 /// Which pictures; shared by the commands that work on pictures.
 struct PictureOptions: ParsableArguments {

@@ -1,7 +1,7 @@
 import ArgumentParser
 import FlattenFiles
 import FlattenImage
-import FlattenSeg
+import FlattenVision
 import Foundation
 import Synchronization
 
@@ -88,7 +88,7 @@ struct PredictCommand: ParsableCommand {
     try outputs.check(pictures.sources)
 
     let ahead = pictures.sources.first.flatMap { PictureAhead($0, limits: reporting.limits) }
-    let segmenter = try model.load()
+    let segmenter = try model.load(model.segmentation())
     var batch = BatchPrediction(
       segmenter, options: try inference.options(for: segmenter), outputs: outputs)
     batch.limits = reporting.limits
@@ -132,7 +132,7 @@ struct PredictCommand: ParsableCommand {
   private func report(_ outcome: BatchPrediction.Outcome) {
     if !reporting.quiet { outcome.warnings.forEach(Output.warning) }
     switch outcome.result {
-    case .failed(let error): Output.error("error: \(error)")
+    case .failed(let error): Output.error("error: \(ErrorTexts.text(of: error))")
     case .skipped(let path):
       if !reporting.quiet && !json { Output.error("kept: \(printable(path, limit: 400))") }
     case .written(let paths, let summary):
@@ -172,7 +172,7 @@ struct PredictCommand: ParsableCommand {
 
 extension BatchPrediction.Outcome {
   /// Why there is no result, `nil` where there is one.
-  fileprivate var failure: FileError? {
+  fileprivate var failure: PictureFailure? {
     if case .failed(let error) = result { error } else { nil }
   }
 }

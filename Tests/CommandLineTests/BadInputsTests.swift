@@ -91,6 +91,18 @@ extension CommandLineTests {
       }
     }
 
+    /// Every loop below has something to run over.
+    @Test(arguments: [
+      ("checkpoint", 200), ("safetensors", 50), ("yaml", 50), ("image", 100), ("label", 20),
+      ("dataset", 10),
+    ])
+    func theCollectionIsWhole(kind: String, least: Int) {
+      #expect(BadInput.entries(kind).count >= least)
+      for expect in ["ok", "error"] {
+        #expect(!BadInput.entries(kind, expect: expect).isEmpty, "\(expect)")
+      }
+    }
+
     @Test func checkpoints() throws {
       let folder = try Scratch()
       for input in BadInput.entries("checkpoint", "safetensors") {

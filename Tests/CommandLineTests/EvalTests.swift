@@ -1,3 +1,4 @@
+import FlattenRegions
 import FlattenImage
 import FlattenTensor
 import Foundation
@@ -73,18 +74,69 @@ extension CommandLineTests {
       #expect(counts.reduce(0, +) == report["pixels"].int)
     }
 
+    /// 32 pixels a class; half of class 2 is taken for class 1. Of class 1 then 32 of 48 predicted pixels
+    /// are right, of class 2 16 of 32 true ones are found.
     @Test func formats() throws {
       let folder = try smallSet()
+      try LabelMap(width: 8, height: 6, ids: (0..<48).map { [0, 1, 1][$0 % 3] })
+        .write(to: folder.path("masks/b.png"), as: .grey8)
+      let footing = """
+        2 pictures, 96 labelled pixels. mmsegmentation IoUMetric: ignored pixels are left out; a \
+        class absent from labels and predictions is nan and leaves the means; a class only \
+        predicted has IoU 0; exact counts.
+
+        """
       let table = try Tool.run(small, in: folder)
       #expect(table.status == 0)
-      #expect(table.lines.first?.hasPrefix("class") == true)
-      #expect(table.errors.hasPrefix("2 pictures in "))
+      #expect(
+        table.text == """
+          class       IoU     Acc    Dice  Fscore  Precision  Recall
+          ----------------------------------------------------------
+          class_0  100.00  100.00  100.00  100.00     100.00  100.00
+          class_1   66.67  100.00   80.00   80.00      66.67  100.00
+          class_2   50.00   50.00   66.67   66.67     100.00   50.00
+          ----------------------------------------------------------
+          mean      72.22   83.33   82.22   82.22      88.89   83.33
+          aAcc 83.33  mIoU 72.22  mAcc 83.33
+
+          """ + footing)
+      #expect(table.errorLines.count == 1 && table.errors.hasPrefix("2 pictures in "))
+
+      let markdown = try Tool.run(small + ["--format", "markdown", "-q"], in: folder)
+      expectSuccess(markdown)
+      #expect(
+        markdown.text == """
+          | class | IoU | Acc | Dice | Fscore | Precision | Recall |
+          | --- | ---: | ---: | ---: | ---: | ---: | ---: |
+          | class_0 | 100.00 | 100.00 | 100.00 | 100.00 | 100.00 | 100.00 |
+          | class_1 | 66.67 | 100.00 | 80.00 | 80.00 | 66.67 | 100.00 |
+          | class_2 | 50.00 | 50.00 | 66.67 | 66.67 | 100.00 | 50.00 |
+          | **mean** | 72.22 | 83.33 | 82.22 | 82.22 | 88.89 | 83.33 |
+
+          aAcc 83.33  mIoU 72.22  mAcc 83.33
+
+
+          """ + footing)
+
       let csv = try Tool.run(small + ["--format", "csv", "-q"], in: folder)
       expectSuccess(csv)
-      #expect(csv.lines.first == "class,IoU,Acc,Dice,Fscore,Precision,Recall")
-      #expect(csv.lines.contains { $0.hasSuffix(",100.0,100.0,100.0,100.0,100.0,100.0") })
-      let markdown = try Tool.run(small + ["--format", "markdown", "-q"], in: folder)
-      #expect(markdown.lines.first?.hasPrefix("| class | IoU |") == true)
+      try expectRows(
+        csv.lines,
+        [
+          ("class_0", [1, 1, 1, 1, 1, 1]),
+          ("class_1", [2.0 / 3, 1, 4.0 / 5, 4.0 / 5, 2.0 / 3, 1]),
+          ("class_2", [1.0 / 2, 1.0 / 2, 2.0 / 3, 2.0 / 3, 1, 1.0 / 2]),
+          ("mean", [13.0 / 18, 5.0 / 6, 37.0 / 45, 37.0 / 45, 8.0 / 9, 5.0 / 6]),
+        ])
+      let document = try json(Tool.run(small + ["--format", "json", "-q"], in: folder))
+      for line in csv.lines.dropFirst().dropLast() {
+        let fields = line.split(separator: ",").map(String.init)
+        let entry = document["classes"].list.first { $0["name"].text == fields[0] }
+        let keys = ["IoU", "Acc", "Dice", "Fscore", "Precision", "Recall"]
+        #expect(
+          try keys.map { try #require(entry?[$0].number) } == fields.dropFirst().map(Double.init))
+      }
+
       let file = try Tool.run(
         small + ["--format", "csv", "-q", "--output", "scores.csv"], in: folder)
       expectSuccess(file)
@@ -94,6 +146,20 @@ extension CommandLineTests {
         small + ["--format", "csv", "-q"], in: folder,
         environment: ["LC_ALL": "de_DE.UTF-8"])
       #expect(same.output == csv.output)
+    }
+
+    /// A table of comma-separated percentages with full digits.
+    private func expectRows(_ lines: [String], _ wanted: [(name: String, shares: [Double])]) throws
+    {
+      #expect(lines.first == "class,IoU,Acc,Dice,Fscore,Precision,Recall")
+      try #require(lines.count == 1 + wanted.count)
+      for (line, row) in zip(lines.dropFirst(), wanted) {
+        let fields = line.split(separator: ",", omittingEmptySubsequences: false)
+        #expect(fields.first.map(String.init) == row.name && fields.count == 1 + row.shares.count)
+        for (field, share) in zip(fields.dropFirst(), row.shares) {
+          #expect(abs(try #require(Double(field)) - 100 * share) <= 1e-12 * 100, "\(line)")
+        }
+      }
     }
 
     @Test func limitAndGates() throws {

@@ -1,6 +1,7 @@
 import FlattenBackbones
 import FlattenFiles
 import FlattenImage
+import FlattenRegions
 import Foundation
 import TestSupport
 import Testing
@@ -80,38 +81,62 @@ extension CommandLineTests {
       }
     }
 
-    /// The mask is the one that `flatten-seg predict` writes, and the program has less than 15 lines.
+    /// The mask is the one that `flatten-seg predict` writes, and so are the classes and their shares.
     @Test func aSegmentedPicture() throws {
-      let source = try String(
-        contentsOf: Fixtures.repository.appending(
-          path: "Examples/SegmentPicture/Sources/SegmentPicture/main.swift"), encoding: .utf8)
-      #expect(source.split(separator: "\n", omittingEmptySubsequences: false).count <= 15)
-
       let program = try build("SegmentPicture")
       let outcome = try run(program, [picture.path, "mask.png"])
-      #expect(outcome.lines.first?.contains("0.") == true)
-      expectSuccess(try Tool.run(["predict", picture.path, "--output", "masks"], in: folder))
+      let predicted = try Tool.run(
+        ["predict", picture.path, "--output", "masks", "--json"], in: folder)
+      expectSuccess(predicted)
+      let document = try JSONDecoder().decode(JSONValue.self, from: predicted.output)
+      let classes = try document["classes"].list.map { entry in
+        try "\(#require(entry["name"].text)) \(#require(entry["share"].number))"
+      }
+      #expect(classes.count > 2)
+      #expect(outcome.lines == classes)
       let name = picture.deletingPathExtension().lastPathComponent
       #expect(try folder.read("mask.png") == folder.read("masks/\(name).png"))
     }
 
-    /// An attention and a model of one's own, with what is public and nothing else.
+    /// An attention and a model of one's own, with what is public and nothing else: registered by name, with
+    /// an option, in a segmentor whose weights are written and read, which predicts and is scored.
     @Test func aModelOfOnesOwn() throws {
       let program = try build("OwnModel")
+      let data = Fixtures.repository.appending(path: "Datasets/street").path
       try folder.write(
         """
         name: ReLU attention
+        dataset: street
         model:
-          backbone: {type: flatten_pvt_v2, variant: b0, attn_type: RRLL}
+          backbone:
+            type: flatten_pvt_v2
+            variant: b0
+            attention: [{type: relu, power: 2}, relu, focused, softmax]
+          neck: {type: fpn, out_channels: 32}
+          decode_head: {type: fpn_head, channels: 32, num_classes: 11}
         input: {mean: [123.675, 116.28, 103.53], std: [58.395, 57.12, 57.375]}
         """, to: "relu.yaml")
-      let outcome = try run(program, ["relu.yaml", picture.path])
+      let outcome = try run(program, ["relu.yaml", picture.path, data, "w.safetensors"])
+      try #require(outcome.lines.count == 4)
       #expect(
-        outcome.lines == [
+        [0, 1, 3].map { outcome.lines[$0] } == [
           "stages.0.blocks.0.attn [1, 90, 120, 32]",
           "ReLU attention [[1, 90, 120, 32], [1, 45, 60, 64], [1, 23, 30, 160], [1, 12, 15, 256]]",
           "two levels [[1, 90, 120, 32], [1, 45, 60, 64]]",
         ])
+      // Untrained: some score between none and all, of all four pictures.
+      let figures = outcome.lines[2].split(separator: " ").compactMap { Double($0) }
+      #expect(figures.count == 3 && figures[0] == 4)
+      #expect(figures.dropFirst().allSatisfy { 0 < $0 && $0 < 1 })
+      let mask = try LabelImage.decode(path: folder.path("w.safetensors.png")).value
+      #expect(mask.width == 480 && mask.height == 360)
+      // The program does not know the attention: it names the config's key and what is known.
+      let refused = try Tool.run(
+        ["predict", picture.path, "--config", "relu.yaml", "--weights", "w.safetensors"], in: folder
+      )
+      #expect(refused.status == 3)
+      #expect(
+        refused.errors.contains("model.backbone.attention") && refused.errors.contains("relu"))
     }
   }
 }

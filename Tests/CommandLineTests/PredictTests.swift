@@ -1,7 +1,7 @@
+import FlattenRegions
 import FlattenFiles
 import FlattenImage
-import FlattenSeg
-import FlattenTensor
+import FlattenVision
 import Foundation
 import TestSupport
 import Testing

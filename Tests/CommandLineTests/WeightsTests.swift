@@ -114,6 +114,7 @@ extension CommandLineTests {
         let type = ["f32": "float32", "f16": "float16", "bf16": "bfloat16"][dtype]
         #expect(json["tensors"].list.contains { $0["type"].text == type })
         #expect(json["looks_like"].text?.hasPrefix("FLatten-PVTv2 B0") == true)
+        #expect(json["task"].text == "segmentation")
       }
       // What was widened to 32 bits computes the same.
       try folder.makePicture("a.png")

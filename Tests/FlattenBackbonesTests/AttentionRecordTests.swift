@@ -1,5 +1,6 @@
 import FlattenBackbones
 import FlattenConfig
+import FlattenInspection
 import FlattenNN
 import FlattenTensor
 import TestSupport
@@ -15,13 +16,11 @@ import Testing
     let text = golden.parameters.replacing(["type": .string(family)]).configText
     let configuration = try BackboneConfiguration(ConfigNode.parse(text, name: fixture.id))
     let tree = try golden.weights { configuration.translating($0, below: "") }
-    let backbone = try configuration.makeBackbone(from: tree.root)
-    let pass = ForwardPass(threads: ThreadPool(threads: 2))
+    let backbone = try configuration.make(for: .densePrediction, from: tree.root)
+    let pass = ForwardPass(threads: ThreadPool(threads: 2), purpose: .inspection)
     let tap = OutputTap(pass)
-    var records: [AttentionRecord] = []
-    pass.onAttention = { records.append($0) }
     _ = backbone(try golden.map(), pass)
-    return (configuration, records, tap)
+    return (configuration, tap.attentions, tap)
   }
 
   /// Every block tells of itself once, in order, with the keys, queries and windows of its map.

@@ -55,7 +55,7 @@ import Testing
     let attentions = try AttentionRegistry([
       "N": { site, _ in Nothing(site: site) }, "i": { _, _ in Identity() },
     ])
-    #expect(attentions.letters == ["N", "i"])
+    #expect(attentions.names == ["N", "i"])
     let letters = isVision ? "i" : "NiLS"
     let backbone = try Backbone.untrained(
       config: config(family, letters: letters), attentions: attentions, threads: 2)
@@ -184,13 +184,46 @@ import Testing
       try Backbone.untrained(config: config, attentions: attentions)
     }
     #expect(error?.description.contains("has the letter 'X'") == true)
-    #expect(error?.description.contains("L, S and the registered B, R") == true)
+    #expect(error?.description.contains("L and S, B, R") == true)
   }
 
-  @Test(arguments: ["L", "S", "1", "ß", " "] as [Character])
-  func reservedLettersAreRefused(letter: Character) {
-    #expect(throws: BackboneError.reservedLetter(letter)) {
-      try AttentionRegistry([letter: { site, _ in Nothing(site: site) }])
+  @Test(arguments: ["L", "S", "focused", "softmax", "1", "ß", " ", "", "a b", "-x"])
+  func reservedNamesAreRefused(name: String) {
+    #expect(throws: BackboneError.reservedAttention(name)) {
+      try AttentionRegistry([name: { site, _ in Nothing(site: site) }])
+    }
+  }
+
+  /// Each stage's options reach its attention; one that nothing reads, or a value out of range, is an error
+  /// that names it.
+  @Test func optionsReachTheAttention() throws {
+    let powers = Locked<[Int]>([])
+    let attentions = try AttentionRegistry([
+      "relu": { site, scope in
+        let power = try site.options.int("power", in: 1...8, default: 1)
+        powers.withLock { $0.append(power) }
+        return try ReLUAttention(site, from: scope)
+      }
+    ])
+    func make(_ attention: String) throws -> Backbone {
+      let numbers = "variant: b0, depths: [1, 1, 1, 1], attention: [\(attention), softmax]"
+      return try Backbone.untrained(
+        config: SmallConfigs.file("flatten_pvt_v2", numbers: numbers, in: folder),
+        attentions: attentions, threads: 2)
+    }
+    let one = try make("relu, {type: relu, power: 3}, focused")
+    #expect(powers.withLock { $0 } == [1, 3])
+    let other = try make("relu, {type: relu, power: 2}, focused")
+    let (a, b) = (try one(Self.input), try other(Self.input))
+    #expect(a[0].tensor.elements == b[0].tensor.elements)
+    #expect(a[1].tensor.elements != b[1].tensor.elements)
+    for (attention, word) in [
+      ("relu, {type: relu, slope: 3}, focused", "slope"),
+      ("relu, {type: relu, power: 99}, focused", "power"),
+      ("relu, {type: relu, power: many}, focused", "power"),
+    ] {
+      let error = #expect(throws: ConfigError.self) { try make(attention) }
+      #expect(error?.key.hasSuffix(word) == true, "\(error?.description ?? "")")
     }
   }
 

@@ -1,3 +1,4 @@
+import FlattenCheckpoint
 import FlattenConfig
 import FlattenNN
 import TestSupport
@@ -6,28 +7,41 @@ import Testing
 @testable import FlattenBackbones
 
 @Suite struct BackboneConfigurationTests {
-  private struct OtherFamily: Error {}
-
   private func read(_ text: String) throws -> BackboneConfiguration {
     try BackboneConfiguration(ConfigNode.parse("{\(text)}", name: "c.yaml"))
   }
 
+  /// The section of a config, and whether its family has linear attention.
+  private func section(_ text: String) throws -> (BackboneSection, isFlatten: Bool) {
+    let map = try ConfigNode.parse("{\(text)}", name: "c.yaml").map()
+    let family = try map.required("type").string()
+    return (
+      BackboneSection(map: map, family: family, attentions: AttentionRegistry()),
+      family.hasPrefix("flatten_")
+    )
+  }
+
   private func swin(_ text: String) throws -> SwinConfiguration {
-    guard case .swin(let c) = try read(text).numbers else { throw OtherFamily() }
-    return c
+    let (section, isFlatten) = try section(text)
+    return try SwinConfiguration(
+      section, variants: isFlatten ? SwinTransformer.flattenVariants : SwinTransformer.variants,
+      isFlatten: isFlatten)
   }
 
   private func cswin(_ text: String) throws -> CSwinConfiguration {
-    guard case .cswin(let c) = try read(text).numbers else { throw OtherFamily() }
-    return c
+    let (section, isFlatten) = try section(text)
+    return try CSwinConfiguration(
+      section, variants: isFlatten ? CSwinTransformer.flattenVariants : CSwinTransformer.variants,
+      isFlatten: isFlatten)
   }
 
   @Test func everyFamilyHasItsVariants() throws {
-    for family in BackboneConfiguration.Family.allCases {
-      let name = family.rawValue.hasSuffix("v2") ? "b1" : "tiny"
-      #expect(try read("type: \(family.rawValue), variant: \(name)").family == family)
-      #expect(throws: ConfigError.self) { try read("type: \(family.rawValue), variant: huge") }
-      #expect(throws: ConfigError.self) { try read("type: \(family.rawValue), depthss: [1]") }
+    #expect(BackboneFamily.all.count == 10)
+    for family in BackboneFamily.all.map(\.name) {
+      let name = family.hasSuffix("v2") ? "b1" : "tiny"
+      #expect(try read("type: \(family), variant: \(name)").family.name == family)
+      #expect(throws: ConfigError.self) { try read("type: \(family), variant: huge") }
+      #expect(throws: ConfigError.self) { try read("type: \(family), depthss: [1]") }
     }
   }
 
@@ -35,9 +49,9 @@ import Testing
   @Test func windowSizes() throws {
     let flatten = try swin("type: flatten_swin, variant: tiny")
     #expect(flatten.linearWindow == 56 && flatten.softmaxWindow == 7)
-    #expect(flatten.attention == [.linear, .linear, .softmax, .softmax])
+    #expect(flatten.attention == [.focused, .focused, .softmax, .softmax])
     let large = try swin("type: flatten_swin, variant: base_384")
-    #expect(large.linearWindow == 96 && large.softmaxWindow == 12 && large.imageSize == 384)
+    #expect(large.linearWindow == 96 && large.softmaxWindow == 12 && large.common.imageSize == 384)
     #expect(try swin("type: flatten_swin, variant: tiny, window_size: 96").softmaxWindow == 12)
     #expect(try swin("type: flatten_swin, variant: tiny, window_size: 4").softmaxWindow == 7)
     #expect(try swin("type: swin, variant: tiny, window_size: 4").softmaxWindow == 4)
@@ -46,10 +60,47 @@ import Testing
 
   @Test(arguments: ["LLLL", "LLSS", "SSSS"]) func lettersChooseTheAttention(letters: String) throws
   {
-    let kinds = letters.map { AttentionKind(builtIn: $0) }
+    let kinds = letters.map { AttentionChoice.letters[String($0)] }
     #expect(try swin("type: flatten_swin, variant: tiny, attn_type: \(letters)").attention == kinds)
     #expect(
       try cswin("type: flatten_cswin, variant: tiny, attn_type: \(letters)").attention == kinds)
+  }
+
+  /// What the second block of a stage looks at.
+  private func span(
+    _ c: SwinConfiguration, stage: Int, isFocused: Bool = false
+  ) -> WindowedAttention.Span {
+    c.span(c.site(stage: stage, block: 1), isFocused: isFocused)
+  }
+
+  /// `attention` is a list of names or of maps with options; `attn_type` is short for it.
+  @Test func attentionsAreNamed() throws {
+    let c = try swin(
+      "type: flatten_swin, variant: tiny, attention: [softmax, {type: focused}, focused, softmax]")
+    #expect(c.attention == [.softmax, .focused, .focused, .softmax])
+    #expect(try read("type: flatten_deit, variant: tiny, attention: softmax").depths == [12])
+    for (text, words) in [
+      ("attention: [focused, mine, focused, softmax]", "one of focused, softmax"),
+      ("attention: [focused, focused]", "2"),
+      ("attention: [{kind: focused}, focused, focused, softmax]", "type"),
+      ("attention: [focused, focused, focused, focused], attn_type: LLLL", "one of the two"),
+    ] {
+      let error = #expect(throws: ConfigError.self) {
+        try swin("type: flatten_swin, variant: tiny, \(text)")
+      }
+      #expect(error?.description.contains(words) == true, "\(text): \(error?.description ?? "")")
+    }
+    // Options are read when the attention is made, and the built-in ones have none.
+    let unread = try read(
+      "type: flatten_pvt, variant: tiny, attention: [{type: focused, agents: 3}, focused, focused, focused]"
+    )
+    let error = #expect(throws: ConfigError.self) {
+      try unread.make(for: .densePrediction, from: ParameterTree.shapesOnly().root)
+    }
+    #expect(error?.description.contains("agents") == true)
+    #expect(throws: ConfigError.self) {
+      try read("type: pvt, variant: tiny, attention: [softmax, softmax, softmax, softmax]")
+    }
   }
 
   /// The rule of small maps: official models cut windows, mmsegmentation pads maps.
@@ -59,26 +110,26 @@ import Testing
     let cut = try swin("type: swin, variant: tiny, small_maps: cut")
     #expect(cut.smallMaps == .cut)
     // Classification always cuts.
-    let c = try swin("type: swin, variant: tiny")
+    var c = try swin("type: swin, variant: tiny")
     let grid = Grid(7, 7)
-    let last = c.block(stage: 3, 1, for: .classification).span.layout(grid)
-    #expect(last.isWhole)
-    let dense = c.block(stage: 3, 1, for: .densePrediction).span.layout(grid)
+    let dense = span(c, stage: 3).layout(grid)
+    c.smallMaps = .cut
+    #expect(span(c, stage: 3).layout(grid).isWhole)
     #expect(dense.shift == 3 && dense.count == 1)
     // Cut windows end where the map does, in each direction.
-    let narrow = cut.block(stage: 3, 1, for: .densePrediction).span.layout(Grid(4, 16))
+    let narrow = span(cut, stage: 3).layout(Grid(4, 16))
     #expect(narrow.windowHeight == 4 && narrow.windowWidth == 7 && narrow.shift == 0)
-    let large = cut.block(stage: 3, 1, for: .densePrediction).span.layout(Grid(8, 16))
+    let large = span(cut, stage: 3).layout(Grid(8, 16))
     #expect(large.windowHeight == 7 && large.windowWidth == 7 && large.shift == 3)
   }
 
   /// A linear block that saw the whole map where the model was built sees it at any size.
   @Test func linearSpans() throws {
     let c = try swin("type: flatten_swin, variant: tiny")
-    let whole = c.block(stage: 0, 1, for: .densePrediction).span
+    let whole = span(c, stage: 0, isFocused: true)
     #expect(whole == .wholeMap(native: Grid(56, 56)) && whole.layout(Grid(128, 200)).isWhole)
-    let windowed = try swin("type: flatten_swin, variant: tiny, window_size: 28")
-      .block(stage: 0, 1, for: .densePrediction).span
+    let windowed = span(
+      try swin("type: flatten_swin, variant: tiny, window_size: 28"), stage: 0, isFocused: true)
     #expect(windowed == .windows(side: 28, shift: 14, smallMaps: .cut))
   }
 

@@ -154,7 +154,7 @@ import Testing
         .required("backbone"))
     let tree = ParameterTree.random(seed: 7)
     let scope = prefix.isEmpty ? tree.root : tree.root.scope(prefix)
-    _ = try configuration.makeBackbone(from: scope)
+    _ = try configuration.make(for: .densePrediction, from: scope)
     for other in others { _ = try tree.root.tensor(other, [3]) }
     let path = folder.path(name)
     try tree.write(to: path)
@@ -295,7 +295,7 @@ import Testing
     .pictureTooLarge(width: 8, height: 9, bytes: 5 << 20), .noMemory(threads: 3, bytes: 7 << 20),
     .sampleCount(found: 5, width: 8, height: 9), .batchShape(found: [8, 9], channels: 3),
     .noPictures(channels: 4), .unknownIntermediate("stages.8", known: ["stages.9"]),
-    .reservedLetter("L"),
+    .reservedAttention("L"),
   ])
   func errorsAreOneSentenceAndARemedy(error: BackboneError) {
     let text = error.description

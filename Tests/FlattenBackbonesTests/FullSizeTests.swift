@@ -23,20 +23,17 @@ import Testing
     }
   }
 
-  static let models: [Model] = BackboneConfiguration.Family.allCases.flatMap { family in
-    switch family {
-    case .pvtV2:
-      [Model(family: "pvt_v2", variant: "b0"), Model(family: "pvt_v2", variant: "b2_li")]
-    case .flattenPVTv2: [Model(family: family.rawValue, variant: "b0")]
-    default: [Model(family: family.rawValue, variant: "tiny")]
-    }
-  }
+  static let models: [Model] =
+    BackboneFamily.all.map(\.name).map {
+      Model(family: $0, variant: $0.hasSuffix("pvt_v2") ? "b0" : "tiny")
+    } + [Model(family: "pvt_v2", variant: "b2_li")]
 
   /// With random weights: maps of the promised sizes, finite, and the same bits with other threads.
   @Test(arguments: models, [(512, 512), (500, 333)]) func everyFamilyRuns(
     _ model: Model, size: (height: Int, width: Int)
   ) throws {
-    let backbone = try model.configuration().makeBackbone(
+    let backbone = try model.configuration().make(
+      for: .densePrediction,
       from: ParameterTree.random(seed: 5).root)
     let x = FormulaParameters.picture(height: size.height, width: size.width)
     let maps = backbone(x, ForwardPass(threads: ThreadPool(threads: 2)))
@@ -79,7 +76,7 @@ import Testing
   }()
 
   @Test func theCasesHaveAllFamilies() {
-    let families = Set(BackboneConfiguration.Family.allCases.map(\.rawValue))
+    let families = Set(BackboneFamily.all.map(\.name))
     #expect(Set(Self.cases.map(\.model.family)) == families)
     #expect(Self.cases.count == 20)
   }
@@ -91,11 +88,11 @@ import Testing
       source = try FormulaParameters(keysOf: keys)
     } else {
       let tree = ParameterTree.shapesOnly()
-      _ = try configuration.makeBackbone(from: tree.root)
+      _ = try configuration.make(for: .densePrediction, from: tree.root)
       source = FormulaParameters(tree.requested.map { ($0.name, $0.shape, true) })
     }
     let tree = ParameterTree(source: configuration.translating(source, below: ""))
-    let backbone = try configuration.makeBackbone(from: tree.root)
+    let backbone = try configuration.make(for: .densePrediction, from: tree.root)
     try tree.finish(ignoring: configuration.ignoredKeys)
 
     let x = FormulaParameters.picture(

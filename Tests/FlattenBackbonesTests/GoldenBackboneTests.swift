@@ -21,7 +21,7 @@ import Testing
     let text = golden.parameters.replacing(["type": .string(family)]).configText
     let configuration = try BackboneConfiguration(ConfigNode.parse(text, name: fixture.id))
     let tree = try golden.weights { configuration.translating($0, below: "") }
-    let backbone = try configuration.makeBackbone(from: tree.root)
+    let backbone = try configuration.make(for: .densePrediction, from: tree.root)
     try tree.finish(ignoring: configuration.ignoredKeys)
 
     let x = try golden.map()
@@ -47,23 +47,26 @@ import Testing
     var c = PyramidConfiguration(
       embedDims: [try #require(p["dim"].int)], heads: [try #require(p["num_heads"].int)],
       mlpRatios: [try #require(p["mlp_ratio"].int)], depths: [1])
-    c.attention = [p["attn_type"].text == "L" ? .linear : .softmax]
+    c.attention = [p["attn_type"].text == "L" ? .focused : .softmax]
     c.reductionRatios = [try #require(p["sr_ratio"].int)]
     c.linearReductionRatios = c.reductionRatios
-    c.focusingFactor = p["focusing_factor"].int ?? 3
-    c.kernel = p["kernel_size"].int ?? 5
+    c.common.focusingFactor = p["focusing_factor"].int ?? 3
+    c.common.kernel = p["kernel_size"].int ?? 5
     c.hasPooledKeys = p["linear"] == .bool(true)
-    c.overriddenNativeGrid = grid
+    let site = c.site(stage: 0, block: 0, nativeGrid: grid)
+    var memory = StageMemory()
 
     let tree = try golden.weights()
-    let pass = ForwardPass(threads: ThreadPool(threads: 2))
+    let pass = ForwardPass(threads: ThreadPool(threads: 2), purpose: .inspection)
     let tap = OutputTap(pass)
     let x = try golden.input()
     let y: Tensor
     if isV2 {
-      y = try TransformerBlock(pvtV2: c, stage: 0, 0, from: tree.root)(x, grid: grid, pass)
+      y = try TransformerBlock(pvtV2: c, at: site, from: tree.root)(
+        x, grid: grid, memory: &memory, pass)
     } else {
-      y = try TransformerBlock(pvt: c, stage: 0, 0, from: tree.root)(x, grid: grid, pass)
+      y = try TransformerBlock(pvt: c, at: site, from: tree.root)(
+        x, grid: grid, memory: &memory, pass)
     }
     try tree.finish(ignoring: [])
     let first = try #require(tap.outputs["norm1"])

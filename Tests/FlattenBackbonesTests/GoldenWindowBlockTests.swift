@@ -20,20 +20,22 @@ import Testing
     let golden = try Golden(fixture)
     let p = golden.parameters
     let tree = try golden.weights()
-    let pass = ForwardPass(threads: ThreadPool(threads: 2))
+    let pass = ForwardPass(threads: ThreadPool(threads: 2), purpose: .inspection)
     let tap = OutputTap(pass)
     let x = try golden.input()
     let y: Tensor
+    var memory = StageMemory()
     switch fixture.kind {
     case "block_swin":
       let grid = Grid(
         try #require(p["input_resolution"][0].int), try #require(p["input_resolution"][1].int))
-      y = try TransformerBlock(swin: configuration(p, grid), from: tree.root)(x, grid: grid, pass)
+      y = try swinBlock(p, grid, from: tree.root)(x, grid: grid, memory: &memory, pass)
     case "block_cswin":
       let side = try #require(p["resolution"].int)
+      let c = try configuration(p, side: side)
       let block = try TransformerBlock(
-        cswin: configuration(p, side: side), stage: 0, 0, from: tree.root)
-      y = block(x, grid: Grid(side, side), pass)
+        cswin: c, at: c.site(stage: 0, block: 0), from: tree.root)
+      y = block(x, grid: Grid(side, side), memory: &memory, pass)
     case "patch_merging":
       let grid = Grid(
         try #require(p["input_resolution"][0].int), try #require(p["input_resolution"][1].int))
@@ -60,20 +62,33 @@ import Testing
     #expect(golden.mismatch("y", y) == nil)
   }
 
-  private func configuration(_ p: JSONValue, _ grid: Grid) throws -> SwinBlockConfiguration {
+  private func swinBlock(
+    _ p: JSONValue, _ grid: Grid, from tree: ParameterScope
+  ) throws -> TransformerBlock {
     let window = try #require(p["window_size"].int)
-    let dim = try #require(p["dim"].int)
+    let (dim, heads) = (try #require(p["dim"].int), try #require(p["num_heads"].int))
+    let hidden = dim * (try #require(p["mlp_ratio"].int))
     let isLinear = p["attn_type"].text == "L"
     let isWhole = isLinear && min(grid.height, grid.width) <= window
-    return SwinBlockConfiguration(
-      stage: 0, 0, channels: dim, heads: try #require(p["num_heads"].int), nativeGrid: grid,
-      span: isWhole
-        ? .wholeMap(native: grid)
-        : .windows(side: window, shift: try #require(p["shift_size"].int), smallMaps: .cut),
-      attention: isLinear ? .linear : .softmax,
-      mlpHidden: dim * (try #require(p["mlp_ratio"].int)), qkvBias: true, normEpsilon: 1e-5,
+    let span: WindowedAttention.Span =
+      isWhole
+      ? .wholeMap(native: grid)
+      : .windows(side: window, shift: try #require(p["shift_size"].int), smallMaps: .cut)
+    let mixing = FocusedMixing.Configuration(
+      channels: dim, heads: heads, nativeGrid: isWhole ? grid : Grid(window, window),
       focusingFactor: try #require(p["focusing_factor"].int),
       kernel: try #require(p["kernel_size"].int))
+    return try TransformerBlock(
+      dim, normEpsilon: 1e-5, name: "block", from: tree,
+      attention: {
+        try WindowedAttention(span, from: $0.scope("attn")) { scope -> any WindowMixer in
+          isLinear
+            ? try FocusedWindowAttention(mixing, qkvBias: true, from: scope)
+            : try WindowAttention(
+              channels: dim, heads: heads, window: window, qkvBias: true, from: scope)
+        }
+      },
+      mlp: { try MLP(dim, hidden: hidden, from: $0.scope("mlp")) })
   }
 
   /// A model whose first stage is the block's: the last stage where the case says so.
@@ -84,11 +99,11 @@ import Testing
       embedDim: try #require(p["dim"].int), depths: all(1),
       heads: all(try #require(p["num_heads"].int)),
       splitSizes: all(try #require(p["split_size"].int)),
-      attention: all(p["attn_type"].text == "L" ? .linear : .softmax))
-    c.imageSize = 4 * side
-    c.mlpRatio = try #require(p["mlp_ratio"].number)
-    c.focusingFactor = try #require(p["focusing_factor"].int)
-    c.kernel = try #require(p["kernel_size"].int)
+      attention: all(p["attn_type"].text == "L" ? .focused : .softmax))
+    c.common.imageSize = 4 * side
+    c.common.mlpRatio = try #require(p["mlp_ratio"].number)
+    c.common.focusingFactor = try #require(p["focusing_factor"].int)
+    c.common.kernel = try #require(p["kernel_size"].int)
     return c
   }
 }

@@ -15,6 +15,9 @@ struct BadInput: Sendable, CustomTestStringConvertible {
 
   var testDescription: String { file }
 
+  /// Whether the file would have a reader call something.
+  var isAttack: Bool { file.contains("/call-") && expectation == "error" }
+
   static let all: [BadInput] = {
     guard let folder = Fixtures.badInputs else { return [] }
     func json(_ name: String) -> JSONValue {
@@ -54,6 +57,11 @@ func isShort(_ error: any Error, naming path: String) -> Bool {
     && !text.unicodeScalars.contains { $0.value < 0x20 || $0.value == 0x7F }
 }
 
+/// What a reader of checkpoints has to say of a file beside its name; `nil` for errors that it must not throw.
+private func reason(of error: any Error) -> String? {
+  (error as? FileError)?.reason ?? (error as? UnknownObjectError)?.fact
+}
+
 @Suite(.enabled(if: Fixtures.badInputs != nil, "the folder of bad inputs is not here"))
 struct BadInputsTests {
   @Test(arguments: BadInput.all) func verdict(input: BadInput) throws {
@@ -61,13 +69,13 @@ struct BadInputsTests {
     switch input.expectation {
     case "ok": try compare(try WholeCheckpoint(path: input.path), input.expected)
     case "error":
-      let error = #expect(throws: FileError.self) { try WholeCheckpoint(path: input.path) }
-      if let error {
-        #expect(isShort(error, naming: input.path), "\(error)")
-        let text = error.reason.lowercased()
-        #expect(
-          input.says.isEmpty || input.says.contains { text.contains($0.lowercased()) }, "\(error)")
-      }
+      let thrown = #expect(throws: (any Error).self) { try WholeCheckpoint(path: input.path) }
+      let error = try #require(thrown)
+      let text = try #require(reason(of: error), "\(error)")
+      #expect(isShort(error, naming: input.path), "\(error)")
+      #expect(
+        input.says.isEmpty || input.says.contains { text.lowercased().contains($0.lowercased()) },
+        "\(text)")
     default:
       do {
         let whole = try WholeCheckpoint(path: input.path)
@@ -112,9 +120,25 @@ struct BadInputsTests {
     }
   }
 
+  /// The files that a test is about; that they are there is part of the test.
+  private func files(atLeast count: Int, where isMeant: (BadInput) -> Bool) -> [BadInput] {
+    let files = BadInput.all.filter(isMeant)
+    #expect(files.count >= count, "\(files.map(\.file))")
+    return files
+  }
+
+  @Test func theFolderIsWhole() {
+    #expect(BadInput.all.count >= 300)
+    #expect(Set(BadInput.all.map(\.expectation)) == ["ok", "error", "survive"])
+    // Those that the attacks' test takes as arguments.
+    #expect(!files(atLeast: 10) { $0.isAttack }.isEmpty)
+  }
+
   @Test func namesThatDifferInNormalFormAreTwoTensors() throws {
-    for input in BadInput.all
-    where input.expectation == "ok" && input.file.contains("unicode-nfc-nfd") {
+    let inputs = files(atLeast: 2) {
+      $0.expectation == "ok" && $0.file.contains("unicode-nfc-nfd")
+    }
+    for input in inputs {
       let checkpoint = try Checkpoint.open(path: input.path)
       #expect(checkpoint.entries.count == 2)
       let values = try checkpoint.entries.map { try checkpoint.read($0.name).elements }
@@ -123,10 +147,33 @@ struct BadInputsTests {
   }
 
   @Test func nonFiniteWeightsAreReported() throws {
-    for input in BadInput.all where input.file.hasSuffix("nonfinite.pth") {
+    for input in files(atLeast: 1, where: { $0.file.hasSuffix("nonfinite.pth") }) {
       let whole = try WholeCheckpoint(path: input.path)
       #expect(whole.checkpoint.nonFiniteTensors == ["a"])
       #expect(whole.checkpoint.warnings.count == 1)
+    }
+  }
+
+  /// Integers stay what they are where floating-point numbers become narrower.
+  @Test func everyElementTypeIsConverted() throws {
+    for input in files(atLeast: 1, where: { $0.file.hasSuffix("/dtypes.pth") }) {
+      let source = try Checkpoint.open(path: input.path)
+      #expect(Set(source.entries.map(\.elementType)).count > 5)
+      try withTemporaryFile { path in
+        try SafetensorsWriter(precision: .bfloat16).write(source, to: path)
+        let copy = try Checkpoint.open(path: path)
+        #expect(copy.entries.count == source.entries.count)
+        for entry in source.entries {
+          let written = try #require(copy.entry(entry.name))
+          #expect(written.shape == entry.shape)
+          if entry.elementType.isFloatingPoint {
+            #expect(written.elementType == .bfloat16)
+          } else {
+            #expect(written.elementType == entry.elementType)
+            #expect(try copy.readBytes(written) == source.readBytes(entry))
+          }
+        }
+      }
     }
   }
 
@@ -144,8 +191,7 @@ struct BadInputsTests {
   }
 
   /// Names that only an attack would use stay an error with the option that skips unknown classes.
-  @Test(arguments: BadInput.all.filter { $0.file.contains("/call-") && $0.expectation == "error" })
-  func attacksStayRefused(input: BadInput) {
+  @Test(arguments: BadInput.all.filter(\.isAttack)) func attacksStayRefused(input: BadInput) {
     #expect(throws: FileError.self) {
       try WholeCheckpoint(path: input.path, options: .init(skipUnknownObjects: true))
     }

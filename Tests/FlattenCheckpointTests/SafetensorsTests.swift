@@ -90,8 +90,8 @@ import Testing
     #expect(error?.description.contains("'loud'") == true)
   }
 
-  /// Names and texts with quotes, control characters and other scripts; integers stay integers.
-  @Test func conversionKeepsNamesAndIntegers() throws {
+  /// Names and texts with quotes, control characters and other scripts.
+  @Test func conversionKeepsNames() throws {
     let names = ["plain", "with \"quotes\" \\ and \n", "caf\u{E9}", "cafe\u{301}"]
     let metadata = [(key: "format", value: "a\tb\u{1}\""), (key: "é", value: "")]
     try withTemporaryFile { path in
@@ -105,24 +105,6 @@ import Testing
       #expect(checkpoint.entries.map { Array($0.name.utf8) } == names.map { Array($0.utf8) })
       for name in names {
         #expect(try checkpoint.read(name).elements[0] == Float(name.utf8.count))
-      }
-    }
-    for input in BadInput.all where input.file.hasSuffix("/dtypes.pth") {
-      let source = try Checkpoint.open(path: input.path)
-      try withTemporaryFile { path in
-        try SafetensorsWriter(precision: .bfloat16).write(source, to: path)
-        let copy = try Checkpoint.open(path: path)
-        #expect(copy.entries.count == source.entries.count)
-        for entry in source.entries {
-          let written = try #require(copy.entry(entry.name))
-          #expect(written.shape == entry.shape)
-          if entry.elementType.isFloatingPoint {
-            #expect(written.elementType == .bfloat16)
-          } else {
-            #expect(written.elementType == entry.elementType)
-            #expect(try copy.readBytes(written) == source.readBytes(entry))
-          }
-        }
       }
     }
   }

@@ -107,6 +107,10 @@ enum PickleFile {
   }
 
   /// Each instruction takes the same time however high the stack is: none may copy it.
+  ///
+  /// Four times as many take four times as long, where copying took sixteen times as long. What counts is
+  /// this thread's own time, so that others on the machine do not; and one good measurement of several is
+  /// enough, as nothing makes work quicker than it is.
   @Test(arguments: ["}NNs", "]Na", "N20", "(Nt", "}(NNu", "](Ne", "(N1N", "N\u{94}", ")R", "}b"])
   func timeIsLinear(instructions: String) throws {
     let step: [UInt8] =
@@ -116,12 +120,27 @@ enum PickleFile {
       case "N\u{94}": [UInt8(ascii: "N"), 0x94]
       default: Array(instructions.utf8)
       }
-    let steps = Array(repeatElement(step, count: 50_000).joined())
-    let start = ContinuousClock.now
-    #expect(
-      try open(PickleFile.weights(extra: [UInt8(ascii: "(")] + steps + Array("t".utf8))) != [])
-    // 0.3 s in a debug build; one copy of the stack at each step takes 20 s.
-    #expect(ContinuousClock.now - start < .seconds(6))
+    func time(_ count: Int) throws -> UInt64 {
+      let steps = Array(repeatElement(step, count: count).joined())
+      let file = PickleFile.weights(extra: [UInt8(ascii: "(")] + steps + Array("t".utf8))
+      let start = threadNanoseconds()
+      #expect(try open(file) == ["w"])
+      return threadNanoseconds() - start
+    }
+    var ratios: [Double] = []
+    repeat {
+      let (few, many) = (try time(6000), try time(24_000))
+      try #require(few > 0)
+      ratios.append(Double(many) / Double(few))
+    } while ratios.last.map { $0 > 8 } == true && ratios.count < 5
+    #expect(ratios.contains { $0 <= 8 }, "\(ratios)")
+  }
+
+  /// The processor time of the calling thread.
+  private func threadNanoseconds() -> UInt64 {
+    var time = timespec()
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
   }
 
   /// A list given to `list` a million times would be copied a million times.
@@ -143,7 +162,7 @@ enum PickleFile {
   func namesOfAttacksAreRefusedWithTheOptionToo(module: String, name: String) {
     let file = PickleFile.weights(extra: PickleFile.global(module, name))
     #expect(reason(file).hasPrefix("test.pth: "))
-    #expect(!reason(file).contains("--skip-unknown-objects"))
+    #expect(throws: FileError.self) { _ = try open(file) }
     #expect(!reason(file, skip: true).hasPrefix("opened"))
   }
 
@@ -151,7 +170,9 @@ enum PickleFile {
     let object = PickleFile.global("my.code", "Thing") + Array(")R}b".utf8)
     let file = PickleFile.weights(extra: object)
     #expect(reason(file).contains("'my.code.Thing'"))
-    #expect(reason(file).contains("--skip-unknown-objects"))
+    #expect(throws: UnknownObjectError(path: "test.pth", className: "my.code.Thing")) {
+      _ = try open(file)
+    }
     #expect(try open(file, skip: true) == ["w"])
   }
 

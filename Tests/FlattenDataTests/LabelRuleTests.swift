@@ -1,3 +1,4 @@
+import FlattenRegions
 import FlattenData
 import FlattenTensor
 import TestSupport

@@ -1,5 +1,5 @@
+import FlattenRegions
 import FlattenFiles
-import FlattenTensor
 import Foundation
 import Testing
 

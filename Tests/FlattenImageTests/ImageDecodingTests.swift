@@ -21,8 +21,14 @@ private let badPictures = BadInput.entries(kind: "image")
     try expectEqual(bgr, shape: [image.height, image.width, 3], to: "bgr", of: fixture)
   }
 
+  @Test(.enabled(if: Fixtures.badInputs != nil, "the collection of bad inputs is not present"))
+  func theCollectionHoldsPictures() {
+    #expect(badPictures.filter { $0.expect == "ok" }.count > 100)
+    #expect(badPictures.filter { $0.expect == "error" }.count > 100)
+  }
+
   @Test(
-    .enabled(if: !badPictures.isEmpty, "the collection of bad inputs is not present"),
+    .enabled(if: Fixtures.badInputs != nil, "the collection of bad inputs is not present"),
     arguments: badPictures)
   func judgesAwkwardFiles(_ entry: BadInput) throws {
     guard let image = try entry.outcome(of: { try Image.decode(path: entry.path) }),
@@ -50,7 +56,7 @@ private let badPictures = BadInput.entries(kind: "image")
     }
   }
 
-  @Test(.enabled(if: !badPictures.isEmpty, "the collection of bad inputs is not present"))
+  @Test(.enabled(if: Fixtures.badInputs != nil, "the collection of bad inputs is not present"))
   func anErrorLeavesNoStateBehind() async throws {
     let results = await withTaskGroup(of: [String].self) { group in
       for shift in 0..<4 {
@@ -124,7 +130,7 @@ private let badPictures = BadInput.entries(kind: "image")
 
   /// A sequential picture of one scan a component, the last of which is not there. libjpeg gives
   /// such a component the value 128 without a word.
-  @Test(.enabled(if: !badPictures.isEmpty, "the collection of bad inputs is not present"))
+  @Test(.enabled(if: Fixtures.badInputs != nil, "the collection of bad inputs is not present"))
   func refusesAMissingScan() throws {
     let entry = try #require(badPictures.first { $0.path.hasSuffix("/noninterleaved.jpg") })
     let bytes = [UInt8](try Data(contentsOf: URL(filePath: entry.path)))

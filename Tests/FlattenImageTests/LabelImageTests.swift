@@ -1,5 +1,5 @@
+import FlattenRegions
 import FlattenFiles
-import FlattenTensor
 import Foundation
 import TestSupport
 import Testing
@@ -44,8 +44,14 @@ extension Sample {
       to: "label", of: fixture)
   }
 
+  @Test(.enabled(if: Fixtures.badInputs != nil, "the collection of bad inputs is not present"))
+  func theCollectionHoldsLabels() {
+    #expect(badLabels.filter { $0.expect == "ok" }.count >= 20)
+    #expect(badLabels.filter { $0.expect == "error" }.count >= 10)
+  }
+
   @Test(
-    .enabled(if: !badLabels.isEmpty, "the collection of bad inputs is not present"),
+    .enabled(if: Fixtures.badInputs != nil, "the collection of bad inputs is not present"),
     arguments: badLabels)
   func judgesAwkwardFiles(_ entry: BadInput) throws {
     if let map = try entry.outcome(of: { try LabelImage.decode(path: entry.path) }),

@@ -1,4 +1,4 @@
-import FlattenTensor
+import FlattenRegions
 import Testing
 
 @testable import FlattenImage

@@ -1,5 +1,5 @@
+import FlattenRegions
 import FlattenCodecs
-import FlattenTensor
 import Testing
 
 @testable import FlattenImage

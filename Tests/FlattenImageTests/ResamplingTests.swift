@@ -1,3 +1,4 @@
+import FlattenRegions
 import FlattenTensor
 import TestSupport
 import Testing

@@ -21,6 +21,12 @@ import Testing
     #expect(counts == [[4, 1, 3], [0, 0, 0], [2, 1, 1]])
   }
 
+  @Test func figuresHaveNames() {
+    #expect(ClassificationReport.figureNames == ["top1", "top5"])
+    #expect(report.figure("top1") == 2.0 / 6 && report.figure("top5") == 4.0 / 6)
+    #expect(report.figure("mIoU") == nil)
+  }
+
   @Test func formats() throws {
     #expect(report.text() == "top-1 33.33  top-5 66.67  6 pictures\n")
     #expect(

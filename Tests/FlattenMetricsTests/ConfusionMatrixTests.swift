@@ -1,5 +1,4 @@
 import FlattenMetrics
-import FlattenTensor
 import Testing
 
 @Suite struct ConfusionMatrixTests {
@@ -36,6 +35,12 @@ import Testing
     #expect(none.pixelsIgnored == 0)
     #expect(none.pixelsOutOfRange == 1)
     #expect(matrix([0, 1], [0, 1], ignore: 70_000).pixels == 2)
+  }
+
+  /// What is out of range or ignored is in no row.
+  @Test func rowsHoldTheClassesAlone() {
+    let counted = matrix([0, 0, 1, 9, 2], [0, 1, 1, 2, 9])
+    #expect(counted.rows == [[1, 1, 0], [0, 1, 0], [0, 0, 0]])
   }
 
   @Test func outOfRangeTruthStillCountsItsPrediction() {

@@ -31,6 +31,18 @@ import Testing
         """)
   }
 
+  /// By hand: 3 of 5 pixels right; IoU 1/2 and 1/3, accuracy 2/3 and 1/2, Dice 2/3 and 1/2.
+  @Test func figuresHaveNames() throws {
+    let report = try report()
+    #expect(EvaluationReport.figureNames == ["aAcc", "mIoU", "mAcc", "mDice", "mFscore"])
+    let figures = EvaluationReport.figureNames.compactMap(report.figure)
+    for (figure, expected) in zip(figures, [3.0 / 5, 5.0 / 12, 7.0 / 12, 7.0 / 12, 7.0 / 12]) {
+      #expect(abs(figure - expected) < 1e-15)
+    }
+    #expect(figures.count == 5)
+    #expect(report.figure("mPrecision") == nil && report.figure("top1") == nil)
+  }
+
   @Test func jsonHasStableKeysAndFullDigits() throws {
     let text = try report().json()
     let json = try JSONDecoder().decode(JSONValue.self, from: Data(text.utf8))

@@ -1,3 +1,4 @@
+import FlattenRegions
 import FlattenMetrics
 import FlattenTensor
 import TestSupport

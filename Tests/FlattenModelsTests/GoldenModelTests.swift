@@ -1,4 +1,5 @@
 import FlattenBackbones
+import FlattenCheckpoint
 import FlattenConfig
 import FlattenModels
 import FlattenTensor
@@ -7,23 +8,58 @@ import Testing
 
 /// Whole segmentors and classifiers of the golden set, compared at every level.
 @Suite struct GoldenModelTests {
-  static let segmentors =
-    Fixtures.cases(kinds: ["segmentor"]) + Fixtures.familyCases(kind: "segmentor")
+  static let segmentors = Fixtures.segmentors
 
   @Test func theSetIsNotEmpty() {
     #expect(!Self.segmentors.isEmpty, "no segmentor cases in \(Fixtures.folder.path)")
     #expect(!Self.classifiers.isEmpty, "no classifier cases in \(Fixtures.folder.path)")
   }
 
+  /// The wide set's necks and heads, two sizes of eleven families, are joined wherever published models'
+  /// are.
+  @Test func publishedWaysAreTaken() throws {
+    func joins(_ neck: Int, _ head: Int) -> Bool {
+      PackedConvolutionPair.saves(inputs: neck, middle: neck, outputs: head)
+    }
+    let joined = try Self.segmentors.filter { fixture in
+      let p = try Golden(fixture).parameters
+      guard let neck = p["neck"]["out_channels"].int, let head = p["decode_head"]["channels"].int
+      else { return false }
+      return joins(neck, head)
+    }
+    #expect(joined.count == (joins(256, 128) ? 22 : 0))
+  }
+
+  /// - Parameter build: makes the model of its config and its parameters.
+  private func load(
+    _ golden: Golden, name: String,
+    build: (SegmentorConfiguration, ParameterScope) throws -> SemanticSegmentor
+  ) throws -> SemanticSegmentor {
+    let configuration = try SegmentorConfiguration(golden.parameters, name: name)
+    let tree = try golden.weights(translating: configuration.translating)
+    let model = try build(configuration, tree.root)
+    try tree.finish(ignoring: SemanticSegmentor.ignoredKeys(configuration))
+    return model
+  }
+
+  /// The model as users run it: loaded for inference.
   @Test(arguments: segmentors) func segmentorAgrees(with fixture: FixtureCase) throws {
     let golden = try Golden(fixture)
-    let configuration = try SegmentorConfiguration(golden.parameters, name: fixture.id)
-    let tree = try golden.weights()
-    let model = try SemanticSegmentor(configuration, from: tree.root)
-    try tree.finish(ignoring: SemanticSegmentor.ignoredKeys(configuration))
+    let model = try load(golden, name: fixture.id) { try SemanticSegmentor.load($0, from: $1) }
     let pass = ForwardPass(threads: ThreadPool(threads: 2))
+    let x = try golden.map()
+    try expectAgreement(golden, logits: model(x, pass), height: x.shape[1], width: x.shape[2])
+  }
 
-    let stages = model.backbone(try golden.map(), pass)
+  /// Its parts one after the other, so that a failure names the first to diverge.
+  @Test(arguments: segmentors) func partsAgree(with fixture: FixtureCase) throws {
+    let golden = try Golden(fixture)
+    let model = try load(golden, name: fixture.id) { try SemanticSegmentor($0, from: $1) }
+    let pass = ForwardPass(threads: ThreadPool(threads: 2), purpose: .inspection)
+    let x = try golden.map()
+
+    let stages = model.backbone(x, pass)
+    #expect(golden.expected["stage\(stages.count)"] != nil)
     for (index, map) in stages.enumerated() where golden.expected["stage\(index + 1)"] != nil {
       #expect(golden.mismatch(map: "stage\(index + 1)", map) == nil)
     }
@@ -31,12 +67,17 @@ import Testing
     for (index, map) in levels.enumerated() where golden.expected["fpn\(index + 1)"] != nil {
       #expect(golden.mismatch(map: "fpn\(index + 1)", map) == nil)
     }
-    let logits = model.head(levels, pass)
-    #expect(golden.mismatch(map: "logits", logits) == nil)
+    try expectAgreement(
+      golden, logits: model.head(levels, pass), height: x.shape[1], width: x.shape[2])
+  }
 
-    let x = try golden.map()
-    let full = pass.resizeBilinear(
-      logits, height: x.shape[1], width: x.shape[2], alignCorners: false, layer: "")
+  /// Compares the logits `[B, H', W', classes]`, and what of the case is at the picture's size.
+  private func expectAgreement(
+    _ golden: Golden, logits: Tensor, height: Int, width: Int
+  ) throws {
+    #expect(golden.mismatch(map: "logits", logits) == nil)
+    let full = ForwardPass(threads: ThreadPool(threads: 2)).resizeBilinear(
+      logits, height: height, width: width, alignCorners: false, layer: "")
     if golden.expected["logits_full"] != nil {
       #expect(golden.mismatch(map: "logits_full", full) == nil)
     }
@@ -63,7 +104,7 @@ import Testing
       .configText
     let configuration = try BackboneConfiguration(ConfigNode.parse(text, name: fixture.id))
     let tree = try golden.weights()
-    let backbone = try configuration.makeClassifyingBackbone(from: tree.root)
+    let backbone = try configuration.make(for: .classification, from: tree.root)
     let model = try ImageClassifier(
       backbone, classes: try #require(p["num_classes"].int), from: tree.root)
     try tree.finish(
@@ -84,24 +125,5 @@ extension SegmentorConfiguration {
   /// Reads a golden case's `params` through the config reader.
   init(_ p: JSONValue, name: String) throws {
     try self.init(ConfigNode.parse(Golden.modelText(p), name: name))
-  }
-}
-
-extension Tensor {
-  /// Every so-manieth row and column of a map.
-  fileprivate func sampled(rows: Int, columns: Int) -> Tensor {
-    let ys = Array(stride(from: 0, to: shape[1], by: rows))
-    let xs = Array(stride(from: 0, to: shape[2], by: columns))
-    let values = elements
-    var picked: [Float] = []
-    for item in 0..<shape[0] {
-      for y in ys {
-        for x in xs {
-          let start = ((item * shape[1] + y) * shape[2] + x) * shape[3]
-          picked += values[start..<start + shape[3]]
-        }
-      }
-    }
-    return Tensor([shape[0], ys.count, xs.count, shape[3]], picked)
   }
 }

@@ -37,14 +37,14 @@ import Testing
     #expect(Self.variants.count == 43)
     let listed = Set(Self.variants.map(\.family))
     // FLatten-DeiT has no original code.
-    let all = Set(BackboneConfiguration.Family.allCases.map(\.rawValue))
+    let all = Set(BackboneFamily.all.map(\.name))
     #expect(all.subtracting(listed) == ["flatten_deit"])
   }
 
   private func count(_ variant: Variant) throws -> Int {
     let tree = ParameterTree.shapesOnly()
     _ = try ImageClassifier(
-      variant.configuration().makeClassifyingBackbone(from: tree.root), classes: 1000,
+      variant.configuration().make(for: .classification, from: tree.root), classes: 1000,
       from: tree.root)
     // FLatten-PVT creates a norm of 512 channels that its forward never uses; it is not built here.
     let unused = variant.family == "flatten_pvt" ? 2 * 512 : 0
@@ -154,11 +154,11 @@ import Testing
     try #require(file.parameterShapes.count > 50)
     let tree = ParameterTree(source: configuration.translating(file, below: ""))
     if list.isDense {
-      _ = try configuration.makeBackbone(from: tree.root)
+      _ = try configuration.make(for: .densePrediction, from: tree.root)
       try tree.finish(ignoring: configuration.ignoredKeys)
     } else {
       _ = try ImageClassifier(
-        configuration.makeClassifyingBackbone(from: tree.root), classes: 1000, from: tree.root)
+        configuration.make(for: .classification, from: tree.root), classes: 1000, from: tree.root)
       try tree.finish(
         ignoring: configuration.ignoredKeys.filter { !$0.pattern.hasPrefix("head") })
     }
@@ -198,19 +198,19 @@ import Testing
       let tree = ParameterTree.shapesOnly()
       _ = try ImageClassifier(
         Variant(family: weights.family, name: "tiny").configuration()
-          .makeClassifyingBackbone(from: tree.root), classes: 1000, from: tree.root)
+          .make(for: .classification, from: tree.root), classes: 1000, from: tree.root)
       source = FormulaParameters(tree.requested.map { ($0.name, $0.shape, true) })
     }
     try #require(source.parameterShapes.count > 50)
-    for family in BackboneConfiguration.Family.allCases where family.rawValue != weights.family {
-      let variant = family.rawValue.hasSuffix("pvt_v2") ? "b0" : "tiny"
-      let configuration = try Variant(family: family.rawValue, name: variant).configuration()
+    for family in BackboneFamily.all.map(\.name) where family != weights.family {
+      let variant = family.hasSuffix("pvt_v2") ? "b0" : "tiny"
+      let configuration = try Variant(family: family, name: variant).configuration()
       let tree = ParameterTree(source: configuration.translating(source, below: ""))
       if isDense {
-        _ = try configuration.makeBackbone(from: tree.root)
+        _ = try configuration.make(for: .densePrediction, from: tree.root)
       } else {
         _ = try ImageClassifier(
-          configuration.makeClassifyingBackbone(from: tree.root), classes: 1000, from: tree.root)
+          configuration.make(for: .classification, from: tree.root), classes: 1000, from: tree.root)
       }
       let error = #expect(throws: ParameterError.self, "\(weights.name) as \(family)") {
         try tree.finish(ignoring: configuration.ignoredKeys) { _ in
@@ -255,7 +255,8 @@ import Testing
   @Test(arguments: variants.filter { ["tiny", "b0"].contains($0.name) }) func anySizeRuns(
     _ variant: Variant
   ) throws {
-    let backbone = try variant.configuration().makeBackbone(from: ParameterTree.shapesOnly().root)
+    let backbone = try variant.configuration().make(
+      for: .densePrediction, from: ParameterTree.shapesOnly().root)
     let pass = ForwardPass(threads: ThreadPool(threads: 1), isDryRun: true)
     for (height, width) in [(32, 32), (33, 95), (224, 224), (1023, 64), (47, 389)] {
       let maps = backbone(Tensor(uninitialized: [2, height, width, 3]), pass)
@@ -277,7 +278,7 @@ import Testing
     let all = try FormulaParameters(keysOf: "swin_tiny_mmsegmentation", isEmpty: true)
     let source = FormulaParameters(all.parameterShapes.filter { !$0.name.hasPrefix("norm2.") })
     let tree = ParameterTree(source: configuration.translating(source, below: ""))
-    _ = try configuration.makeBackbone(from: tree.root)
+    _ = try configuration.make(for: .densePrediction, from: tree.root)
     let error = #expect(throws: ParameterError.self) {
       try tree.finish(ignoring: configuration.ignoredKeys)
     }
@@ -295,7 +296,7 @@ import Testing
       let configuration = try BackboneConfiguration(ConfigNode.parse(text, name: family))
       let file = try FormulaParameters(keysOf: "\(family)_tiny")
       let tree = ParameterTree(source: file)
-      _ = try configuration.makeBackbone(from: tree.root)
+      _ = try configuration.make(for: .densePrediction, from: tree.root)
       let error = #expect(throws: ParameterError.self) {
         try tree.finish(ignoring: configuration.ignoredKeys)
       }

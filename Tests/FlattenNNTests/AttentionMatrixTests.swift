@@ -1,15 +1,9 @@
+import FlattenInspection
 import FlattenNN
 import FlattenTensor
 import Foundation
 import TestSupport
 import Testing
-
-/// What `Tools/reference/attention_matrices.py` made.
-enum AttentionMatrices {
-  static func file(_ name: String) -> URL {
-    Fixtures.repository.appending(path: "Tests/AttentionMatrices/\(name).safetensors")
-  }
-}
 
 /// The matrices of attentions against those that were read off the original modules.
 @Suite struct AttentionMatrixTests {
@@ -27,13 +21,11 @@ enum AttentionMatrices {
   /// A case's attention, its records and its outputs by name.
   private func run(_ golden: Golden) throws -> (record: AttentionRecord, outputs: [String: Tensor])
   {
-    let pass = ForwardPass(threads: ThreadPool(threads: 2))
+    let pass = ForwardPass(threads: ThreadPool(threads: 2), purpose: .inspection)
     let tap = OutputTap(pass)
-    var records: [AttentionRecord] = []
-    pass.onAttention = { records.append($0) }
     _ = try golden.attention(pass)
-    try #require(records.count == 1)
-    return (records[0], tap.outputs)
+    try #require(tap.attentions.count == 1)
+    return (tap.attentions[0], tap.outputs)
   }
 
   @Test(arguments: known) func agreesWithTheOriginal(fixture: FixtureCase) throws {
@@ -128,7 +120,7 @@ enum AttentionMatrices {
   @Test func aPassThatNobodyLooksAtReportsNothing() throws {
     let golden = try Golden(try #require(Self.known.first))
     let dry = ForwardPass(threads: ThreadPool(threads: 1), isDryRun: true)
-    dry.onAttention = { _ in Issue.record("a dry run has no numbers") }
+    dry.observer = { if case .attention = $0 { Issue.record("a dry run has no numbers") } }
     _ = try golden.attention(dry)
   }
 }

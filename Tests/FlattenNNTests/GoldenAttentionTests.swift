@@ -14,7 +14,7 @@ import Testing
 
   @Test(arguments: cases) func attentionAgrees(with fixture: FixtureCase) throws {
     let golden = try Golden(fixture)
-    let pass = ForwardPass(threads: ThreadPool(threads: 2))
+    let pass = ForwardPass(threads: ThreadPool(threads: 2), purpose: .inspection)
     let tap = OutputTap(pass)
     let x = try golden.input()
     let y = try golden.attention(pass)

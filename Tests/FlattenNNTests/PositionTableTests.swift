@@ -77,7 +77,7 @@ import Testing
   @Test(arguments: [(3, 5), (4, 9), (1, 1)]) func addedToAMap(grid: (Int, Int)) throws {
     let table = try table(.noise([1, 15, 18], seed: 1), native: Grid(3, 5))
     let x = Tensor.noise([2, grid.0, grid.1, 18], seed: 2)
-    let sum = table.added(to: x, layer: "pos", pass())
+    let sum = table.added(to: x, pass())
     let rows = table(Grid(grid.0, grid.1), pass()).elements
     #expect(sum.shape == [2, grid.0 * grid.1, 18])
     let worst = sum.elements.indices.map { index in

@@ -128,10 +128,11 @@ import Testing
   @Test func focusReadsTheFirstChannelsAndAddsThePosition() {
     let wide = Tensor.noise([2, 130, 9], seed: 1)
     let position = Tensor.noise([130, 4], seed: 2)
-    let scale = Tensor.noise([4], seed: 3, scale: 0.3, offset: 0.8)
+    let map = FocusMap(scale: .noise([4], seed: 3, offset: 0.8), power: 3)
+    let scale = map.inverseScale
     for position in [nil, position] {
       let y = pass().focus(
-        wide, position: position, FocusMap(inverseScale: scale, power: 3), layer: "focus")
+        wide, position: position, map, layer: "focus")
       let x = wide.elements
       var wanted: [Double] = []
       for token in 0..<260 {
@@ -148,58 +149,104 @@ import Testing
     }
   }
 
-  /// One operator or its steps, with grids of many and few rows, wide and narrow, and more keys than a
-  /// piece; with the linear layers around it or without.
-  @Test(
-    arguments: [(39, 31, 36, 2), (3, 300, 20, 1), (200, 90, 16, 1), (1, 1, 48, 3)],
-    [Precision.float32, .bfloat16])
-  func theWholeIsItsParts(size: (Int, Int, Int, Int), precision: Precision) {
+  /// The scale of the focusing map goes through a softplus, of which the kernel wants the inverse.
+  @Test func theScaleIsInverted() {
+    let map = FocusMap(scale: Tensor([1, 1, 4], [0, 1, -3, 25]), power: 3)
+    let wanted = [0.0, 1, -3, 25].map { 1 / log(1 + exp($0)) }
+    #expect(map.inverseScale.mismatch(wanted, [4]) == nil)
+  }
+
+  /// Values of another width than keys, any normaliser, and the state itself, by their definitions.
+  @Test(arguments: [
+    LinearAttentionNormaliser.none, .meanKey(epsilon: 0.25), .clampedMeanKey(least: 0.75),
+  ])
+  func statesMayBeRectangular(normaliser: LinearAttentionNormaliser) {
+    let (batch, queries, keys, heads, f, d) = (2, 37, 530, 3, 7, 4)
+    let q = Tensor.noise([batch, queries, heads * f], seed: 1, scale: 0.5, offset: 0.5)
+    let k = Tensor.noise([batch, keys, heads * f], seed: 2, scale: 0.5, offset: 0.5)
+    let v = Tensor.noise([batch, keys, 2 + heads * d], seed: 3)
+    let pass = pass()
+    let state = pass.linearAttentionState(
+      k, v, channels: 2..<2 + heads * d, heads: heads, layer: "state")
+    let y = pass.linearAttention(q, state, normaliser: normaliser, layer: "apply")
+    let (qs, ks, vs) = (q.elements, k.elements, v.elements)
+    var (products, means, wanted): ([Double], [Double], [Double]) = ([], [], [])
+    for b in 0..<batch {
+      for h in 0..<heads {
+        for i in 0..<f {
+          let column = (0..<keys).map { Double(ks[(b * keys + $0) * heads * f + h * f + i]) }
+          means.append(column.reduce(0, +) / Double(keys))
+          for j in 0..<d {
+            products.append(
+              (0..<keys).reduce(0) {
+                $0 + column[$1] * Double(vs[(b * keys + $1) * v.shape[2] + 2 + h * d + j])
+              } / Double(keys))
+          }
+        }
+      }
+    }
+    for b in 0..<batch {
+      for n in 0..<queries {
+        for h in 0..<heads {
+          let query = (0..<f).map { Double(qs[(b * queries + n) * heads * f + h * f + $0]) }
+          let first = (b * heads + h) * f
+          let dot = (0..<f).reduce(0) { $0 + query[$1] * means[first + $1] }
+          let divisor: Double =
+            switch normaliser {
+            case .none: 1
+            case .meanKey(let epsilon): dot + Double(epsilon)
+            case .clampedMeanKey(let least): max(dot, Double(least))
+            }
+          for j in 0..<d {
+            wanted.append(
+              (0..<f).reduce(0) { $0 + query[$1] * products[(first + $1) * d + j] } / divisor)
+          }
+        }
+      }
+    }
+    #expect(state.products.mismatch(products, [batch, heads, f, d], tolerance: 4e-6) == nil)
+    #expect(state.meanKey.mismatch(means, [batch, heads, f], tolerance: 4e-6) == nil)
+    #expect(y.mismatch(wanted, [batch, queries, heads * d], tolerance: 4e-6) == nil)
+  }
+
+  /// For inference two sweeps, else step by step, with grids of many and few rows, wide and narrow, and
+  /// more keys than a piece: the same bits. Below the least number of tokens both are steps.
+  @Test(arguments: [(66, 33, 36, 2), (7, 300, 20, 1), (200, 90, 16, 1), (1, 2100, 48, 3)])
+  func theFusedOperatorIsItsSteps(size: (Int, Int, Int, Int)) {
     let (height, width, channels, heads) = size
     let tokens = height * width
-    let x = Tensor.noise([2, tokens, channels], seed: 1)
-    let residual = Tensor.noise([2, tokens, channels], seed: 7)
-    func layer(_ outputs: Int, seed: Int) -> Projection {
-      Projection(
-        weight: PackedMatrix(.noise([outputs, channels], seed: seed), .plain(precision)),
-        bias: .noise([outputs], seed: seed + 1))
-    }
-    let (query, keyValue) = (layer(channels, seed: 10), layer(2 * channels, seed: 12))
-    let output = layer(channels, seed: 14)
-    let parameters = FocusedAttentionParameters(
-      position: .noise([tokens, channels], seed: 3),
-      focus: FocusMap(inverseScale: .noise([channels], seed: 4, offset: 2), power: 3),
+    #expect(tokens >= ForwardPass.fewestFused)
+    let q = Tensor.noise([2, tokens, channels], seed: 1)
+    let kv = Tensor.noise([2, tokens, 2 * channels], seed: 2)
+    let position = Tensor.noise([tokens, channels], seed: 3)
+    let weights = FocusedAttentionWeights(
+      focus: FocusMap(scale: .noise([channels], seed: 4, offset: 2), power: 3),
       depthwise: DepthwiseWeight(
-        weight: .noise([25, channels], seed: 5), bias: .noise([channels], seed: 6), kernel: 5),
-      heads: heads)
-    let pass = pass()
-    let q = pass.linear(x, query.weight, bias: query.bias, layer: "")
-    let kv = pass.linear(x, keyValue.weight, bias: keyValue.bias, layer: "")
-    let (focusedQ, focusedK) = (
-      pass.focus(q, parameters.focus, layer: ""),
-      pass.focus(kv, position: parameters.position, parameters.focus, layer: "")
-    )
-    let mixed = pass.linearAttention(focusedQ, focusedK, kv: kv, heads: heads, layer: "")
-    let parts = pass.depthwiseConvolution(
-      kv.reshaped([2, height, width, 2 * channels]), offset: channels,
-      parameters.depthwise.weight, bias: parameters.depthwise.bias, kernel: 5, residual: mixed,
-      layer: ""
-    ).reshaped(x.shape)
-    let projected = pass.linear(
-      parts, output.weight, bias: output.bias, residual: residual, layer: "")
-
-    let middle = pass.focusedLinearAttention(
-      .projected(q: q, kv: kv), parameters, grid: (height, width), layer: "")
-    let whole = pass.focusedLinearAttention(
-      .tokens(x, query: query, keyValue: keyValue), parameters, grid: (height, width),
-      output: output, residual: residual, layer: "")
-    let bare = pass.focusedLinearAttention(
-      .tokens(x, query: query, keyValue: keyValue), parameters, grid: (height, width),
-      layer: "")
+        .noise([channels, 1, 5, 5], seed: 5), bias: .noise([channels], seed: 6)),
+      depthwiseLayer: "attn.dwc", heads: heads)
+    var names: [Purpose: [String]] = [:]
+    func run(_ purpose: Purpose) -> Tensor {
+      let pass = pass(purpose)
+      pass.observer = {
+        if case .operation(let record, _) = $0 { names[purpose, default: []].append(record.name) }
+      }
+      return pass.focusedLinearAttention(
+        q, kv: kv, position: position, weights, grid: (height, width), layer: "attn"
+      ) {
+        AttentionRecord(
+          layer: "attn", .linear, queries: $0, keys: $1, heads: heads,
+          layout: WindowLayout(wholeOf: height, width))
+      }
+    }
+    let (whole, parts) = (run(.inference), run(.inspection))
+    #expect(names[.inference] == ["attn"])
+    #expect(
+      names[.inspection] == [
+        "attn.focus_q", "attn.focus_k", "attn.state", "attn.attention", "attn.dwc",
+      ])
     // OpenBLAS, which multiplies without AVX2, sums in an order that depends on the number of rows.
     let isExact = String(cString: fk_isa()) != "generic"
-    for (got, wanted) in [(middle, parts), (whole, projected), (bare, parts)] {
-      #expect(got.mismatch(wanted.elements.map(Double.init), x.shape) == nil)
-      #expect(!isExact || got.bits == wanted.bits)
-    }
+    #expect(whole.mismatch(parts.elements.map(Double.init), q.shape) == nil)
+    #expect(!isExact || whole.bits == parts.bits)
   }
 }

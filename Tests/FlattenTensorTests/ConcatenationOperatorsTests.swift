@@ -23,7 +23,7 @@ import Testing
         wanted += values[pixel * channels..<(pixel + 1) * channels]
       }
     }
-    let all = pass.concatenatedResized(ShortList(maps), alignCorners: alignCorners, layer: "all")
+    let all = pass.concatenatedResized(Array(maps), alignCorners: alignCorners, layer: "all")
     #expect(all.shape == [2, 7, 11, 36])
     #expect(all.bits == wanted.map(\.bitPattern))
   }

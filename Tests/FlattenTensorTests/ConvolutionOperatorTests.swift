@@ -86,7 +86,7 @@ import Testing
         return Naive.activated(sum, activation)
       }
       let y = pass().convolution(
-        map, PackedConvolution(weight, c.geometry), bias: hasBias ? bias : nil,
+        map, ConvolutionWeights(weight, c.geometry), bias: hasBias ? bias : nil,
         activation: activation, layer: "conv")
       // Winograd's transforms add roundings: F(4x4) has 4e-6 of the largest output for 256 channels.
       let isTransformed = min(channels, c.outputs) >= 32
@@ -98,7 +98,7 @@ import Testing
     let geometry = ConvolutionGeometry(kernel: 3)
     #expect(geometry.outputSize(2) == 0 && geometry.outputSize(3) == 1)
     let y = pass().convolution(
-      .noise([1, 2, 5, 1], seed: 1), PackedConvolution(.noise([2, 1, 3, 3], seed: 2), geometry),
+      .noise([1, 2, 5, 1], seed: 1), ConvolutionWeights(.noise([2, 1, 3, 3], seed: 2), geometry),
       bias: nil, layer: "conv")
     #expect(y.shape == [1, 0, 3, 2] && y.elements.isEmpty)
   }
@@ -119,7 +119,7 @@ import Testing
     for offset in [0, 3, 7] {
       for activation: Activation in [.none, .relu, .gelu] {
         let y = pass().depthwiseConvolution(
-          wide, offset: offset, weight, bias: bias, kernel: 3, activation: activation,
+          wide, offset: offset, DepthwiseWeight(taps: weight, bias: bias), activation: activation,
           residual: residual.reshaped([2, 15, 4]), layer: "dwc")
         let wanted = Naive.map([2, 3, 5, 4]) { b, row, column, c in
           var sum = Double(bias.elements[c])

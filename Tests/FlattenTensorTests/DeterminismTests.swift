@@ -32,21 +32,22 @@ import Testing
     Operator(testDescription: "convolution") { pass in
       pass.convolution(
         .noise([2, 19, 23, 3], seed: 1),
-        PackedConvolution(
+        ConvolutionWeights(
           .noise([17, 3, 3, 3], seed: 2), ConvolutionGeometry(kernel: 3, padding: 1)),
         bias: .noise([17], seed: 3), activation: .relu, layer: "")
     },
     Operator(testDescription: "convolution of many channels") { pass in
       pass.convolution(
         .noise([2, 33, 41, 35], seed: 1),
-        PackedConvolution(
+        ConvolutionWeights(
           .noise([47, 35, 3, 3], seed: 2), ConvolutionGeometry(kernel: 3, padding: 1)),
         bias: .noise([47], seed: 3), activation: .relu, layer: "")
     },
     Operator(testDescription: "depthwise convolution") { pass in
       pass.depthwiseConvolution(
-        .noise([2, 9, 11, 35], seed: 1), .noise([25, 35], seed: 2), bias: .noise([35], seed: 3),
-        kernel: 5, activation: .gelu, layer: "")
+        .noise([2, 9, 11, 35], seed: 1),
+        DepthwiseWeight(taps: .noise([25, 35], seed: 2), bias: .noise([35], seed: 3)),
+        activation: .gelu, layer: "")
     },
     Operator(testDescription: "linear attention") { pass in
       pass.linearAttention(
@@ -54,20 +55,21 @@ import Testing
         kv: .noise([2, 49, 128], seed: 3), heads: 2, layer: "")
     },
     Operator(testDescription: "focused linear attention") { pass in
-      let x = Tensor.noise([2, 39 * 31, 36], seed: 1)
-      let weight = PackedMatrix(.noise([36, 36], seed: 7))
+      let tokens = 66 * 33
       return pass.focusedLinearAttention(
-        .tokens(
-          x, query: Projection(weight: weight, bias: nil),
-          keyValue: Projection(weight: PackedMatrix(.noise([72, 36], seed: 2)), bias: nil)),
-        FocusedAttentionParameters(
-          position: .noise([39 * 31, 36], seed: 3),
-          focus: FocusMap(inverseScale: .noise([36], seed: 4, offset: 2), power: 3),
+        .noise([2, tokens, 36], seed: 1), kv: .noise([2, tokens, 72], seed: 2),
+        position: .noise([tokens, 36], seed: 3),
+        FocusedAttentionWeights(
+          focus: FocusMap(scale: .noise([36], seed: 4, offset: 2), power: 3),
           depthwise: DepthwiseWeight(
-            weight: .noise([25, 36], seed: 5), bias: .noise([36], seed: 6), kernel: 5),
-          heads: 2),
-        grid: (39, 31), output: Projection(weight: weight, bias: nil), residual: x,
-        layer: "")
+            taps: .noise([25, 36], seed: 5), bias: .noise([36], seed: 6)),
+          depthwiseLayer: "", heads: 2),
+        grid: (66, 33), layer: ""
+      ) {
+        AttentionRecord(
+          layer: "", .linear, queries: $0, keys: $1, heads: 2,
+          layout: WindowLayout(wholeOf: 66, 33))
+      }
     },
     Operator(testDescription: "softmax attention") { pass in
       pass.softmaxAttention(
@@ -100,7 +102,7 @@ import Testing
     Operator(testDescription: "focusing map") { pass in
       pass.focus(
         .noise([2, 301, 40], seed: 1), position: .noise([301, 35], seed: 2),
-        FocusMap(inverseScale: .noise([35], seed: 3, offset: 2), power: 3), layer: "")
+        FocusMap(scale: .noise([35], seed: 3, offset: 2), power: 3), layer: "")
     },
     Operator(testDescription: "layer norm") { pass in
       pass.layerNorm(
@@ -116,7 +118,7 @@ import Testing
     Operator(testDescription: "nearest resize") { pass in
       pass.convolution(
         .noise([2, 28, 31, 13], seed: 2),
-        PackedConvolution(.noise([19, 13, 1, 1], seed: 3), ConvolutionGeometry(kernel: 1)),
+        ConvolutionWeights(.noise([19, 13, 1, 1], seed: 3), ConvolutionGeometry(kernel: 1)),
         bias: nil, addingNearest: .noise([2, 7, 9, 19], seed: 1), layer: "")
     },
     Operator(testDescription: "token resize") { pass in

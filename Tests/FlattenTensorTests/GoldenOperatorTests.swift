@@ -94,15 +94,12 @@ import Testing
       dilation: try #require(p["dilation"].int))
     if p["groups"].int == 1 {
       return pass.convolution(
-        try golden.map(), PackedConvolution(weight, geometry), bias: bias, layer: "conv"
+        try golden.map(), ConvolutionWeights(weight, geometry), bias: bias, layer: "conv"
       ).channelsFirst()
     }
     #expect(p["groups"].int == weight.shape[0] && p["stride"].int == 1)
-    let channels = weight.shape[0]
-    let turned = weight.reshaped([1, channels, kernel * kernel, 1]).channelsLast()
-      .reshaped([kernel * kernel, channels])
     return pass.depthwiseConvolution(
-      try golden.map(), turned, bias: bias, kernel: kernel, layer: "conv"
+      try golden.map(), DepthwiseWeight(weight, bias: bias), layer: "conv"
     ).channelsFirst()
   }
 
@@ -141,7 +138,7 @@ import Testing
       kernel: weight.shape[2], stride: try #require(p["stride"].int),
       padding: try #require(p["padding"].int))
     return pass.convolution(
-      try golden.map(), PackedConvolution(folded, geometry), bias: Tensor([shift.count], shift),
+      try golden.map(), ConvolutionWeights(folded, geometry), bias: Tensor([shift.count], shift),
       activation: .relu, layer: "conv"
     ).channelsFirst()
   }

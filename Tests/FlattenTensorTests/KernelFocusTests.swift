@@ -155,16 +155,19 @@ import Testing
 
   @Test(arguments: KernelSet.all) func divisionByADotAgrees(set: KernelSet) {
     for (rows, columns, gap) in Extents.shapes {
+      // Queries as wide as the values, and of another width; and what the sum must at least be.
+      let (depth, least): (Int, Float) =
+        gap == 0 ? (columns, -.infinity) : (columns / 2 + 3, Float(columns) / 8)
       let y = Rows(rows, columns, stride: columns + gap, seed: 1)
-      let q = Rows(rows, columns, stride: columns + 2 * gap, seed: 2, scale: 0.5, offset: 0.5)
-      let k = Rows(1, columns, seed: 3, scale: 0.5, offset: 0.5)
+      let q = Rows(rows, depth, stride: depth + 2 * gap, seed: 2, scale: 0.5, offset: 0.5)
+      let k = Rows(1, depth, seed: 3, scale: 0.5, offset: 0.5)
       let wanted = Rows(rows, columns) { row, column in
-        let dot = (0..<columns).reduce(0.0) { $0 + Double(q[row, $1]) * Double(k[0, $1]) }
-        return Float(Double(y[row, column]) / (dot + 1e-6))
+        let dot = (0..<depth).reduce(0.0) { $0 + Double(q[row, $1]) * Double(k[0, $1]) }
+        return Float(Double(y[row, column]) / max(dot + 1e-6, Double(least)))
       }
       set.table.divide_by_dot(
-        y.pointer, y.stride, q.pointer, q.stride, k.pointer, rows, columns, 1e-6)
-      let problem = y.mismatch(wanted) { (6 + Float(columns) / 16) * ulp * abs(wanted[$0, $1]) }
+        y.pointer, y.stride, columns, q.pointer, q.stride, k.pointer, depth, rows, 1e-6, least)
+      let problem = y.mismatch(wanted) { (6 + Float(depth) / 16) * ulp * abs(wanted[$0, $1]) }
       #expect(problem == nil)
       #expect(q.isIntact && k.isIntact)
     }
@@ -175,7 +178,8 @@ import Testing
     let y = Rows(3, 21) { _, _ in 1e-6 }
     let q = Rows(3, 21) { row, column in row == 1 && column == 20 ? .nan : 0 }
     let k = Rows(1, 21) { _, _ in 1 }
-    set.table.divide_by_dot(y.pointer, 21, q.pointer, 21, k.pointer, 3, 21, 1e-6)
+    set.table.divide_by_dot(
+      y.pointer, 21, 21, q.pointer, 21, k.pointer, 21, 3, 1e-6, 1e-7)
     let wanted = Rows(3, 21) { row, _ in row == 1 ? .nan : 1 }
     #expect(y.mismatch(wanted, within: 1e-6) == nil)
   }
@@ -210,8 +214,8 @@ import Testing
     set.table.focus(p, 3, nil, p, 0, 3, p, 3)
     set.table.focus(p, 3, p, p, 2, 0, p, 3)
     set.table.column_sums(p, 3, 2, 0, p)
-    set.table.divide_by_dot(p, 3, p, 3, p, 0, 3, 1)
-    set.table.divide_by_dot(p, 3, p, 3, p, 2, 0, 1)
+    set.table.divide_by_dot(p, 3, 3, p, 3, p, 3, 0, 1, 0)
+    set.table.divide_by_dot(p, 3, 0, p, 3, p, 3, 2, 1, 0)
     set.table.add_scaled(p, p, 1, 0)
     #expect(x.values == before)
     #expect(x.isIntact)

@@ -170,7 +170,7 @@ import Testing
     let g = noise(window * window, seed: 1)
     let x = noise(side * side, seed: 2)
     var u = [Float](repeating: 0, count: positions)
-    fk_winograd_weights(form, g, &u, 1)
+    table.winograd_weights(form, g, nil, 1, &u, 1)
     var v = u
     table.winograd_input(form, x, side, side, 1, 0, 0, &v, 1)
     let m = zip(u, v).map { $0 * $1 }

@@ -57,7 +57,7 @@ private final class FencedRows {
       table.softmax(c.pointer, columns, rows, columns, 1)
       table.column_sums(x.pointer, columns, rows, columns, one.pointer)
       table.divide_by_dot(
-        c.pointer, columns, x.pointer, columns, one.pointer, rows, columns, 1e-6)
+        c.pointer, columns, columns, x.pointer, columns, one.pointer, columns, rows, 1e-6, 0)
       table.bilinear_row(
         x.pointer, x.pointer, 0.5, 0.5, [0, 1], [1, 1], [0.5, 0.5], [0.5, 0.5], 2, columns,
         x.pointer, c.pointer)

@@ -100,24 +100,40 @@ import Testing
     }
   }
 
-  /// Windows side by side, the last eight not full, beside each window by itself.
+  /// The matrix G of Winograd's convolution, from its points: `G[i][e] = p_i^e / f_i`, where `f_i` is
+  /// the product of `p_i - p_j` over all j but i; infinity takes the highest power alone.
+  private static func winogradG(window: Int) -> [[Double]] {
+    let points: [Double] = window == 3 ? [0, 1, -1, 0.5, -2] : [0, 1, -1, 2, -2, 0.5, -0.5]
+    let finite = points.indices.map { i in
+      let f = points.indices.filter { $0 != i }.reduce(1.0) { $0 * (points[i] - points[$1]) }
+      // The sign of the first row stands in both G and B^T, or in neither.
+      return (0..<window).map { pow(points[i], Double($0)) / (i == 0 ? abs(f) : f) }
+    }
+    return finite + [(0..<window).map { $0 == window - 1 ? 1 : 0 }]
+  }
+
+  /// Windows side by side, the last eight not full, against `G g G^T` of each window by itself.
   @Test(arguments: KernelSet.all, [3, 5])
   func winogradWeightsAgree(set: KernelSet, window: Int) {
     let (taps, positions) = (window * window, (window + 3) * (window + 3))
+    let matrix = Self.winogradG(window: window)
     for (lanes, scale) in [1, 3, 8, 12, 16, 32, 33].flatMap({ lanes in
       [nil, 2.5, 0].map { (lanes, $0 as Float?) }
     }) {
       let g = Rows(taps, lanes, seed: lanes)
-      let factors = Rows(1, lanes) { scale ?? Float($0 + $1) }
+      let factors = Rows(1, lanes) { (scale ?? 0) * Float($1 + 1) }
       let u = Rows.output(positions, lanes, stride: lanes + 3)
       set.table.winograd_weights(
         Int32(window), g.pointer, scale == nil ? nil : factors.pointer, lanes, u.pointer, lanes + 3)
-      let wanted = Rows.output(positions, lanes)
-      for lane in 0..<lanes {
-        let scaled = (0..<taps).map { g[$0, lane] * (scale ?? 1) }
-        fk_winograd_weights(Int32(window), scaled, wanted.pointer + lane, lanes)
+      let wanted = Rows(positions, lanes) { position, lane in
+        let (row, column) = (matrix[position / (window + 3)], matrix[position % (window + 3)])
+        return Float(
+          (0..<taps).reduce(0.0) { sum, tap in
+            let scaled = Double(g[tap, lane] * (scale == nil ? 1 : factors[0, lane]))
+            return sum + row[tap / window] * scaled * column[tap % window]
+          })
       }
-      // At most the last bit, where the reference was compiled to fuse.
+      // At most the last bit.
       #expect(u.mismatch(wanted) { ulp * abs(wanted[$0, $1]) } == nil)
       #expect(g.isIntact && factors.isIntact)
     }

@@ -83,13 +83,67 @@ extension Tensor {
 }
 
 /// A pass with its own threads.
-func pass(threads: Int = 2) -> ForwardPass { ForwardPass(threads: ThreadPool(threads: threads)) }
+func pass(threads: Int = 2, _ purpose: Purpose = .inference) -> ForwardPass {
+  ForwardPass(threads: ThreadPool(threads: threads), purpose: purpose)
+}
+
+/// A dense convolution's weights as PyTorch stores them, without what follows.
+struct ConvolutionWeights {
+  let weight: Tensor
+  let geometry: ConvolutionGeometry
+  let context: LoadingContext
+
+  init(_ weight: Tensor, _ geometry: ConvolutionGeometry, _ context: LoadingContext = .plain) {
+    self.weight = weight
+    self.geometry = geometry
+    self.context = context
+  }
+}
+
+extension ForwardPass {
+  /// A convolution that is prepared for this call.
+  func convolution(
+    _ x: Tensor, _ weights: ConvolutionWeights, bias: Tensor?, activation: Activation = .none,
+    addingNearest coarse: Tensor? = nil, layer: String
+  ) -> Tensor {
+    let stored = StoredConvolution(
+      weights.geometry, weight: weights.weight, bias: bias, norm: nil, activation: activation)
+    return convolution(
+      x, PackedConvolution(stored, weights.context), addingNearest: coarse, layer: layer)
+  }
+
+  /// Both halves of linear attention, as FLatten joins them.
+  ///
+  /// - Parameter kv: `[B, n, 2C]`, of which the last C channels are the values.
+  func linearAttention(
+    _ q: Tensor, _ k: Tensor, kv: Tensor, heads: Int, layer: String
+  ) -> Tensor {
+    let channels = k.shape[2]
+    let state = linearAttentionState(
+      k, kv, channels: channels..<2 * channels, heads: heads, layer: "\(layer).state")
+    return linearAttention(q, state, normaliser: .meanKey(epsilon: 1e-6), layer: layer)
+  }
+}
+
+extension DepthwiseWeight {
+  /// Weights `[kernel * kernel, C]`, tap by tap.
+  init(taps weight: Tensor, bias: Tensor?) {
+    let (area, channels) = (weight.shape[0], weight.shape[1])
+    let kernel = Int(Double(area).squareRoot())
+    let values = weight.elements
+    self.init(
+      Tensor(
+        [channels, 1, kernel, kernel],
+        (0..<channels * area).map { values[$0 % area * channels + $0 / area] }),
+      bias: bias)
+  }
+}
 
 extension ForwardPass {
   /// A nearest resize: what a 1x1 convolution without weights adds to nothing.
   func enlargedNearest(_ x: Tensor, height: Int, width: Int) -> Tensor {
     let channels = x.shape[3]
-    let weight = PackedConvolution(
+    let weight = ConvolutionWeights(
       Tensor(zeros: [channels, 1, 1, 1]), ConvolutionGeometry(kernel: 1))
     return convolution(
       Tensor(zeros: [x.shape[0], height, width, 1]), weight, bias: nil, addingNearest: x,

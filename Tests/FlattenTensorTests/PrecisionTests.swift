@@ -65,9 +65,9 @@ import Testing
     let bias = Tensor.noise([outputs], seed: 3)
     let pass = pass()
     let got = pass.convolution(
-      x, PackedConvolution(weight, geometry, .plain(.bfloat16)), bias: bias, layer: "conv")
+      x, ConvolutionWeights(weight, geometry, .plain(.bfloat16)), bias: bias, layer: "conv")
     let wanted = pass.convolution(
-      rounded(x), PackedConvolution(rounded(weight), geometry), bias: bias, layer: "conv")
+      rounded(x), ConvolutionWeights(rounded(weight), geometry), bias: bias, layer: "conv")
     #expect(
       got.mismatch(wanted.elements.map(Double.init), wanted.shape, tolerance: tolerance) == nil)
     #expect(got.bits != wanted.bits || tolerance < 1e-3)
@@ -76,7 +76,7 @@ import Testing
   /// Same bits for any number of threads, as in float32.
   @Test(arguments: [1, 3, 8]) func threadsDoNotMatter(threads: Int) {
     let x = Tensor.noise([1, 19, 31, 40], seed: 1)
-    let conv = PackedConvolution(
+    let conv = ConvolutionWeights(
       .noise([64, 40, 3, 3], seed: 2), ConvolutionGeometry(kernel: 3, padding: 1),
       .plain(.bfloat16))
     let fc = PackedMatrix(.noise([75, 40], seed: 3), .plain(.bfloat16))

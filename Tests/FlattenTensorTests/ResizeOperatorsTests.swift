@@ -57,7 +57,7 @@ import Testing
     // Beside a product, whose weight copies each channel.
     let identity = Tensor([5, 5, 1, 1], (0..<25).map { $0 % 6 == 0 ? 1 : 0 })
     let sum = pass().convolution(
-      base, PackedConvolution(identity, ConvolutionGeometry(kernel: 1)), bias: nil,
+      base, ConvolutionWeights(identity, ConvolutionGeometry(kernel: 1)), bias: nil,
       addingNearest: map, layer: "sum")
     #expect(
       sum.mismatch(zip(wanted, base.elements).map { $0 + Double($1) }, base.shape) == nil)

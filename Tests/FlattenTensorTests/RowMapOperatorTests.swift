@@ -8,7 +8,7 @@ import Testing
     let x = Tensor([1, rows, columns], (0..<rows * columns).map { Float($0) })
     let pass = ForwardPass(threadCount: threads)
     var records: [OperatorRecord] = []
-    pass.onOperator = { records.append($0) }
+    pass.observer = { if case .operation(let record, _) = $0 { records.append(record) } }
     let y = pass.mapRows(x, channels: 2, layer: "ends") { row, out in
       out[0] = -row[0]
       out[1] = row[row.count - 1]
@@ -19,7 +19,7 @@ import Testing
       return [-first, first + 4]
     }
     #expect(y.elements == expected)
-    #expect(records.map(\.layer) == ["ends"] && records.map(\.shape) == [[1, rows, 2]])
+    #expect(records.map(\.name) == ["ends"] && records.map(\.shape) == [[1, rows, 2]])
   }
 
   @Test func aDryRunComputesNothing() {

@@ -50,7 +50,7 @@ import Testing
           }
         }
       }
-      let got = pass().windows(x, layout, channels: channels.map { ShortList($0) }, layer: "")
+      let got = pass().windows(x, layout, channels: channels.map { Array($0) }, layer: "")
       #expect(got.shape == [2 * layout.count, layout.tokens, taken.count])
       #expect(got.elements.map(Double.init) == wanted)
     }

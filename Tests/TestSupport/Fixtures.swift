@@ -52,6 +52,14 @@ package enum Fixtures {
     cases(in: families).filter { $0.kind == kind || $0.kind.isEmpty }
   }
 
+  /// What Tools/reference/wide.py makes: segmentors wide enough for every way to convolve.
+  package static let wide = repository.appending(path: "Tests/WideFixtures")
+
+  /// The segmentors of all sets.
+  package static var segmentors: [FixtureCase] {
+    cases(kinds: ["segmentor"]) + familyCases(kind: "segmentor") + cases(in: wide)
+  }
+
   private static func cases(in folder: URL) -> [FixtureCase] {
     guard let data = try? Data(contentsOf: folder.appending(path: "index.json")),
       let index = try? JSONDecoder().decode(JSONValue.self, from: data)

@@ -25,7 +25,13 @@ package final class FormulaParameters: ParameterSource {
   ///
   /// - Parameter list: the file's name in `Tests/FamilyFixtures/keys`, without its ending.
   package convenience init(keysOf list: String, isEmpty: Bool = false) throws {
-    let file = Fixtures.families.appending(path: "keys/\(list).txt")
+    try self.init(
+      list: Fixtures.families.appending(path: "keys/\(list).txt"), isEmpty: isEmpty)
+  }
+
+  /// The keys of a list: on each line a name, a shape as in `16x3x4x4` or `scalar`, and `int` after it
+  /// where the elements are integers.
+  package convenience init(list file: URL, isEmpty: Bool = false) throws {
     let lines = try String(contentsOf: file, encoding: .utf8).split(separator: "\n")
     self.init(
       lines.map { line in
@@ -33,7 +39,7 @@ package final class FormulaParameters: ParameterSource {
         // The shape of a single number is written as a word.
         let shape = words[1].split(separator: "x").compactMap { Int($0) }
         return (String(words[0]), shape, words.count == 2)
-      }, isEmpty: isEmpty, name: list)
+      }, isEmpty: isEmpty, name: file.deletingPathExtension().lastPathComponent)
   }
 
   /// Well mixed numbers that belong to a name.
@@ -55,10 +61,10 @@ package final class FormulaParameters: ParameterSource {
     mixed(name, count: count).map { Float($0 >> 8) * 0x1p-23 - 1 }
   }
 
-  /// `[1, H, W, 3]`, numbers in [-2, 2).
-  package static func picture(height: Int, width: Int) -> Tensor {
-    let values = uniform("x", count: 3 * height * width).map { 2 * $0 }
-    return Tensor([1, 3, height, width], values).channelsLast()
+  /// `[B, H, W, 3]`, numbers in [-2, 2).
+  package static func picture(batch: Int = 1, height: Int, width: Int) -> Tensor {
+    let values = uniform("x", count: batch * 3 * height * width).map { 2 * $0 }
+    return Tensor([batch, 3, height, width], values).channelsLast()
   }
 
   package func read(_ name: String, into buffer: UnsafeMutableBufferPointer<Float>) throws {

@@ -57,14 +57,29 @@ package struct Golden {
   }
 
   /// An input `[B, C, H, W]` as `[B, H, W, C]`.
-  package func map(_ name: String = "x") throws -> Tensor { try input(name).channelsLast() }
+  ///
+  /// One that is marked `formula` is not stored: it is ``FormulaParameters/picture(batch:height:width:)``.
+  package func map(_ name: String = "x") throws -> Tensor {
+    let described = json["inputs"][name]
+    guard described["formula"].bool == true else { return try input(name).channelsLast() }
+    let shape = described["shape"].ints
+    guard shape.count == 4, shape[1] == 3 else {
+      throw Missing(description: "\(folder.lastPathComponent) has no picture '\(name)'")
+    }
+    return FormulaParameters.picture(batch: shape[0], height: shape[2], width: shape[3])
+  }
 
-  /// The weights as a parameter tree.
+  /// The weights as a parameter tree: those of `files.weights`, or ``FormulaParameters`` with the keys of
+  /// `files.keys`.
   ///
   /// - Parameter translating: gives the file our names.
   package func weights(
     translating: (any ParameterSource) -> any ParameterSource = { $0 }
   ) throws -> ParameterTree {
+    if let list = json["files"]["keys"].text {
+      let source = try FormulaParameters(list: folder.appending(path: list))
+      return ParameterTree(source: translating(source))
+    }
     guard let name = json["files"]["weights"].text else {
       throw Missing(description: "\(folder.lastPathComponent) has no weights")
     }
@@ -94,9 +109,20 @@ package struct Golden {
     return problem.map { "\(name): \($0)" }
   }
 
-  /// The same for a map `[B, H, W, C]` whose expectation is `[B, C, H, W]`.
+  /// The same for a map `[B, H, W, C]` whose expectation is `[B, C, H, W]`, or every so many rows and
+  /// columns of it where the expectation has a `stride`; `shape` is then that of the whole map.
   package func mismatch(map name: String, _ got: Tensor) -> String? {
-    mismatch(name, got.channelsFirst())
+    let described = json["expected"][name]
+    guard !described["stride"].isNull else { return mismatch(name, got.channelsFirst()) }
+    let steps = described["stride"].ints
+    guard steps.count == 2, steps.allSatisfy({ $0 > 0 }) else {
+      return "'\(name)' has no stride of rows and columns"
+    }
+    let whole = got.channelsFirst()
+    guard whole.shape == Shape(described["shape"].ints) else {
+      return "\(name): shape \(whole.shape), expected \(described["shape"].ints)"
+    }
+    return mismatch(name, got.sampled(rows: steps[0], columns: steps[1]).channelsFirst())
   }
 
   /// What is wrong with labels, or `nil` where at most the case's number of pixels differ.
@@ -174,6 +200,25 @@ extension Tensor {
         }
       }
     }
+  }
+}
+
+extension Tensor {
+  /// The first of every `rows` rows and of every `columns` columns of a map `[B, H, W, C]`.
+  package func sampled(rows: Int, columns: Int) -> Tensor {
+    let ys = Array(stride(from: 0, to: shape[1], by: rows))
+    let xs = Array(stride(from: 0, to: shape[2], by: columns))
+    let values = elements
+    var picked: [Float] = []
+    for item in 0..<shape[0] {
+      for y in ys {
+        for x in xs {
+          let start = ((item * shape[1] + y) * shape[2] + x) * shape[3]
+          picked += values[start..<start + shape[3]]
+        }
+      }
+    }
+    return Tensor([shape[0], ys.count, xs.count, shape[3]], picked)
   }
 }
 

@@ -16,7 +16,12 @@ import Testing
     let description = """
       {"files": {"inputs": "in.safetensors", "expected": "out.safetensors"},
        "params": {"size": [2, 3], "on": true, "name": "x", "none": null},
+       "inputs": {"made": {"shape": [2, 3, 4, 5], "formula": true},
+                  "flat": {"shape": [2, 3, 4], "formula": true},
+                  "grey": {"shape": [2, 1, 4, 5], "formula": true}},
        "expected": {"y": {"atol": 0.5}, "labels": {"max_mismatched_pixels": \(allowed)},
+                    "part": {"atol": 0.5, "shape": [1, 2, 3, 5], "stride": [2, 3]},
+                    "odd": {"atol": 0.5, "shape": [1, 2, 3, 5], "stride": [2]},
                     "silent": {}}}
       """
     try Data(description.utf8).write(to: folder.appending(path: "case.json"))
@@ -25,6 +30,9 @@ import Testing
     try file([
       "y": ("F32", [1, 2, 1, 3], bytes([0, 1, 2, 3, 4, 5] as [Float])),
       "labels": ("U8", [1, 2, 3], Data([1, 2, 3, 4, 5, 255])),
+      // Of 30 numbers in a row as [1, 2, 3, 5]: rows 0 and 2, columns 0 and 3.
+      "part": ("F32", [1, 2, 2, 2], bytes([0, 3, 10, 13, 15, 18, 25, 28] as [Float])),
+      "odd": ("F32", [1, 2, 2, 2], bytes([0, 3, 10, 13, 15, 18, 25, 28] as [Float])),
       "silent": ("F32", [1], bytes([1] as [Float])),
     ])
     .write(to: folder.appending(path: "out.safetensors"))
@@ -104,6 +112,53 @@ import Testing
       #expect(golden.mismatch("y", silent, alternative: "silent") == nil)
       #expect(golden.mismatch("y", silent, alternative: "nowhere") != nil)
     }
+  }
+
+  @Test func comparesAPartOfAMap() throws {
+    try withGolden { golden in
+      let values = (0..<30).map(Float.init)
+      #expect(golden.mismatch(map: "part", Tensor([1, 2, 3, 5], values).channelsLast()) == nil)
+      // A pixel between the stored ones is not looked at, each of those is.
+      for (index, isStored) in [(1, false), (3, true), (28, true), (29, false)] {
+        var wrong = values
+        wrong[index] += 1
+        let problem = golden.mismatch(
+          map: "part", Tensor([1, 2, 3, 5], wrong).channelsLast())
+        #expect((problem != nil) == isStored)
+      }
+      // Maps of another size may have as many pixels at these places.
+      #expect(
+        golden.mismatch(map: "part", Tensor([1, 2, 3, 4], Array(values[..<24])).channelsLast())
+          == "part: shape [1, 2, 3, 4], expected [1, 2, 3, 5]")
+      #expect(
+        golden.mismatch(map: "odd", Tensor([1, 2, 3, 5], values).channelsLast())
+          == "'odd' has no stride of rows and columns")
+    }
+  }
+
+  @Test func makesAPictureThatIsNotStored() throws {
+    try withGolden { golden in
+      let picture = try golden.map("made")
+      #expect(picture.shape == [2, 4, 5, 3])
+      #expect(
+        picture.elements
+          == FormulaParameters.picture(batch: 2, height: 4, width: 5).elements)
+      #expect(Set(picture.elements).count > 100)
+      for name in ["flat", "grey", "nowhere"] {
+        #expect(throws: Golden.Missing.self) { try golden.map(name) }
+      }
+    }
+  }
+
+  @Test func makesWeightsThatAreNotStored() throws {
+    let folder = try TemporaryFolder()
+    let list = "a.weight 2x3x1x1\nbn.num_batches_tracked scalar int\nscale scalar\n"
+    try Data(list.utf8).write(to: folder.url.appending(path: "some.txt"))
+    let source = try FormulaParameters(list: folder.url.appending(path: "some.txt"))
+    #expect(source.name == "some")
+    #expect(source.parameterShapes.map(\.name) == ["a.weight", "bn.num_batches_tracked", "scale"])
+    #expect(source.parameterShapes.map(\.shape) == [[2, 3, 1, 1], [], []])
+    #expect(source.parameterShapes.map(\.isFloatingPoint) == [true, false, true])
   }
 
   @Test func readsParameters() throws {

@@ -222,4 +222,5 @@ def main():
         file.write(f'{{"versions": {json.dumps(versions)},\n "cases": [\n{rows}\n]}}\n')
 
 
-main()
+if __name__ == "__main__":
+    main()

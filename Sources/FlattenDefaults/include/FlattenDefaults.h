@@ -1,6 +1,6 @@
-/// Files that travel inside the binary, found by name.
+/// Files embedded in the program, found by name.
 ///
-/// Each kind of resource has a C file of its own with a table of its own; resources.c lists the tables.
+/// Each kind of resource has a C file with a table; resources.c lists the tables.
 #pragma once
 
 #include <stddef.h>
@@ -13,7 +13,7 @@ typedef struct {
   size_t length;
 } fd_resource;
 
-/// How many files are embedded.
+/// Number of embedded files.
 size_t fd_resource_count(void);
 
 /// The file at `index`, in a fixed order, or NULL from `fd_resource_count()` on.

@@ -1,5 +1,5 @@
 import FlattenImage
-import FlattenSeg
+import FlattenVision
 import Foundation
 
 guard CommandLine.arguments.count == 3 else { exit(2) }  // the picture, the mask

@@ -1,0 +1,196 @@
+/// A guess at the model, from the names and shapes of its tensors.
+///
+/// For people: in `inspect` and in errors about weights that do not fit. Nothing is decided by it.
+package struct ModelLikeness {
+  /// Names without the prefix that data-parallel training adds. A shape is empty where it is unknown.
+  private let shapes: [String: [Int]]
+  /// Prefix of the backbone's names: `backbone.` or empty.
+  private let backbone: String
+
+  package init(_ tensors: [(name: String, shape: [Int])]) {
+    let prefix = "module."
+    let isParallel = !tensors.isEmpty && tensors.allSatisfy { $0.name.hasPrefix(prefix) }
+    shapes = Dictionary(
+      tensors.map { (isParallel ? String($0.name.dropFirst(prefix.count)) : $0.name, $0.shape) },
+      uniquingKeysWith: { first, _ in first })
+    backbone = shapes.keys.contains { $0.hasPrefix("backbone.") } ? "backbone." : ""
+  }
+
+  /// From names alone, as ``ParameterTree/finish(ignoring:looksLike:)`` has them.
+  package init(names: Set<String>) { self.init(names.map { ($0, []) }) }
+
+  /// The guess in words; `nil` where nothing is recognised. For example "FLatten-PVT tiny
+  /// (attention LLLL, depths 2-2-2-2, widths 64-128-320-512), FPN 256, FPNHead 128, 11 classes".
+  package var description: String? {
+    guard let family else { return decoder.isEmpty ? nil : decoder.joined(separator: ", ") }
+    let body = parts(of: family)
+    let size = family.sizes.first {
+      $0.depths == body.depths && $0.width == body.widths.first
+    }
+    var details: [String] = []
+    if family.hasLetters, !body.letters.isEmpty { details.append("attention \(body.letters)") }
+    details.append("depths \(body.depths.map(String.init).joined(separator: "-"))")
+    if !body.widths.isEmpty {
+      details.append("widths \(body.widths.map(String.init).joined(separator: "-"))")
+    }
+    let name = size.map { "\(family.name) \($0.name)" } ?? family.name
+    return (["\(name) (\(details.joined(separator: ", ")))"] + decoder).joined(separator: ", ")
+  }
+
+  // MARK: Backbones
+
+  private struct Size {
+    let name: String
+    /// The first stage's width.
+    let width: Int
+    let depths: [Int]
+  }
+
+  private struct Family {
+    let name: String
+    /// Prefix of the blocks of stage `n`, counted from 0: `block1.`, `layers.0.blocks.`.
+    let stage: (Int) -> String
+    /// The tensor whose first extent is the width of a stage.
+    let width: (Int) -> String
+    let hasLetters: Bool
+    let sizes: [Size]
+    /// The first block's number.
+    var firstBlock = 0
+  }
+
+  private struct Parts {
+    var depths: [Int] = []
+    var widths: [Int] = []
+    /// L for focused linear attention, S for softmax, one a stage.
+    var letters = ""
+  }
+
+  private func has(_ name: String) -> Bool { shapes[backbone + name] != nil }
+
+  private func hasAny(_ prefix: String, _ suffix: String) -> Bool {
+    shapes.keys.contains { $0.hasPrefix(backbone + prefix) && $0.hasSuffix(suffix) }
+  }
+
+  private var family: Family? {
+    if has("block1.0.attn.q.weight") { return pyramid }
+    if has("layers.0.blocks.0.attn.qkv.weight") {
+      let isLinear = hasAny("layers.", ".attn.dwc.weight")
+      return Family(
+        name: isLinear ? "FLatten-Swin" : "Swin", stage: { "layers.\($0).blocks." },
+        width: { "layers.\($0).blocks.0.norm1.weight" }, hasLetters: isLinear,
+        sizes: Self.swinSizes)
+    }
+    if has("stages.0.blocks.0.attn.w_msa.qkv.weight") {
+      return Family(
+        name: "Swin of mmsegmentation", stage: { "stages.\($0).blocks." },
+        width: { "stages.\($0).blocks.0.norm1.weight" }, hasLetters: false,
+        sizes: Self.swinSizes)
+    }
+    if has("layers.0.1.1.attn.attn.in_proj_weight") || has("layers.0.1.0.attn.attn.in_proj_weight")
+    {
+      // The first item of PVT's list of blocks is its position table.
+      let isFirst = has("layers.0.1.0.pos_embed")
+      return Family(
+        name: "\(isFirst ? "PVT" : "PVTv2") of mmdetection", stage: { "layers.\($0).1." },
+        width: { "layers.\($0).0.projection.weight" }, hasLetters: false,
+        sizes: isFirst ? Self.pyramidSizes : Self.secondPyramidSizes, firstBlock: isFirst ? 1 : 0)
+    }
+    if has("stage1.0.attns.0.get_v.weight") {
+      let isLinear = hasAny("stage", ".attns.0.dwc.weight")
+      return Family(
+        name: isLinear ? "FLatten-CSwin" : "CSwin", stage: { "stage\($0 + 1)." },
+        width: { "stage\($0 + 1).0.norm1.weight" }, hasLetters: isLinear,
+        sizes: Self.cswinSizes)
+    }
+    if has("blocks.0.attn.qkv.weight"), has("cls_token") {
+      let isLinear = hasAny("blocks.", ".attn.dwc.weight")
+      return Family(
+        name: isLinear ? "FLatten-DeiT" : "DeiT", stage: { $0 == 0 ? "blocks." : "-" },
+        width: { $0 == 0 ? "blocks.0.norm1.weight" : "-" }, hasLetters: false,
+        sizes: Self.visionSizes)
+    }
+    return nil
+  }
+
+  /// The four models whose blocks are named `block1.0`.
+  private var pyramid: Family {
+    let isSecond = has("block1.0.mlp.dwconv.dwconv.weight")
+    let isLinear = hasAny("block", ".attn.dwc.weight")
+    return Family(
+      name: (isLinear ? "FLatten-" : "") + (isSecond ? "PVTv2" : "PVT"),
+      stage: { "block\($0 + 1)." }, width: { "patch_embed\($0 + 1).proj.weight" },
+      hasLetters: isLinear, sizes: isSecond ? Self.secondPyramidSizes : Self.pyramidSizes)
+  }
+
+  /// The sizes that a family's variants have, shortest names first: those for other picture sizes have the
+  /// same parts.
+  private static func sizes<Numbers>(
+    _ variants: [[String: Numbers]], width: (Numbers) -> Int, depths: (Numbers) -> [Int],
+    name: (String) -> String = { $0 }
+  ) -> [Size] {
+    variants.flatMap { $0.sorted { ($0.key.count, $0.key) < ($1.key.count, $1.key) } }.map {
+      Size(name: name($0.key), width: width($0.value), depths: depths($0.value))
+    }
+  }
+
+  private static let swinSizes = sizes(
+    [SwinTransformer.variants, SwinTransformer.flattenVariants], width: { $0.embedDim },
+    depths: { $0.depths })
+
+  private static let cswinSizes = sizes(
+    [CSwinTransformer.variants, CSwinTransformer.flattenVariants], width: { $0.embedDim },
+    depths: { $0.depths })
+
+  private static let visionSizes = sizes(
+    [VisionTransformer.variants], width: { $0.embedDim }, depths: { [$0.depth] })
+
+  private static let pyramidSizes = sizes(
+    [PyramidVisionTransformer.variants], width: { $0.embedDims[0] }, depths: { $0.depths })
+
+  private static let secondPyramidSizes = sizes(
+    [PyramidVisionTransformerV2.variants], width: { $0.embedDims[0] }, depths: { $0.depths },
+    name: { $0.uppercased() })
+
+  private func parts(of family: Family) -> Parts {
+    var parts = Parts()
+    for stage in 0..<8 {
+      let prefix = backbone + family.stage(stage)
+      let blocks = Set(
+        shapes.keys.lazy.filter { $0.hasPrefix(prefix) }
+          .compactMap { Int($0.dropFirst(prefix.count).prefix { $0 != "." }) }
+          .filter { $0 >= family.firstBlock })
+      guard !blocks.isEmpty else { break }
+      parts.depths.append(blocks.count)
+      if let width = shapes[backbone + family.width(stage)]?.first { parts.widths.append(width) }
+      let isLinear = shapes.keys.contains {
+        $0.hasPrefix(prefix) && $0.hasSuffix(".dwc.weight")
+      }
+      parts.letters += isLinear ? "L" : "S"
+    }
+    return parts
+  }
+
+  // MARK: Neck and head
+
+  /// Neck, head and classes, for example ["FPN 256", "FPNHead 128", "11 classes"].
+  private var decoder: [String] {
+    var words: [String] = []
+    func add(_ name: String, _ key: String) {
+      guard let shape = shapes[key] else { return }
+      words.append(shape.first.map { "\(name) \($0)" } ?? name)
+    }
+    add("FPN", "neck.lateral_convs.0.conv.weight")
+    add("FPNHead", "decode_head.scale_heads.0.0.conv.weight")
+    add("UPerHead", "decode_head.fpn_bottleneck.conv.weight")
+    if let classes = shapes["decode_head.conv_seg.weight"]?.first {
+      words.append("\(classes) classes")
+    }
+    if shapes.keys.contains(where: { $0.hasPrefix("auxiliary_head.") }) {
+      words.append("with an auxiliary head")
+    }
+    if let classes = shapes["head.weight"]?.first {
+      words.append("classifier of \(classes) classes")
+    }
+    return words
+  }
+}

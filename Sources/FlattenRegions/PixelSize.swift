@@ -1,0 +1,29 @@
+/// A height and a width in pixels.
+public struct PixelSize: Sendable, Hashable {
+  /// Rows.
+  public var height: Int
+  /// Columns.
+  public var width: Int
+
+  /// Makes a size.
+  public init(height: Int, width: Int) {
+    self.height = height
+    self.width = width
+  }
+}
+
+extension PixelSize {
+  /// The largest size of the same proportions whose sides stay within the two.
+  package func fitted(long: Int, short: Int) -> PixelSize {
+    scaled(
+      by: min(
+        Double(long) / Double(max(height, width)), Double(short) / Double(min(height, width))))
+  }
+
+  /// Both sides times `factor`, rounded half up, at least 1.
+  package func scaled(by factor: Double) -> PixelSize {
+    PixelSize(
+      height: max(1, Int(Double(height) * factor + 0.5)),
+      width: max(1, Int(Double(width) * factor + 0.5)))
+  }
+}

@@ -1,0 +1,71 @@
+import FlattenKernels
+
+/// A depthwise convolution's weights, prepared once at load.
+package struct DepthwiseWeight: Sendable {
+  /// `[kernel * kernel, C]`.
+  package let weight: Tensor
+  /// `[C]`.
+  package let bias: Tensor?
+  package let kernel: Int
+
+  /// - Parameters:
+  ///   - stored: as PyTorch stores it, `[own, 1, kernel, kernel]`.
+  ///   - storedBias: `[own]`.
+  ///   - repeated: how many groups of channels, side by side, share it: C is `own * repeated`.
+  package init(_ stored: Tensor, bias storedBias: Tensor?, repeated: Int = 1) {
+    let (own, kernel) = (stored.shape[0], stored.shape[2])
+    precondition(
+      stored.shape == Shape(own, 1, kernel, kernel) && kernel % 2 == 1,
+      "a depthwise weight \(stored.shape)")
+    let all = own * repeated
+    self.kernel = kernel
+    weight = Tensor([kernel * kernel, all]) { packed in
+      for position in 0..<kernel * kernel {
+        for channel in 0..<all {
+          packed[position * all + channel] =
+            stored.pointer[channel % own * kernel * kernel + position]
+        }
+      }
+    }
+    bias = storedBias.map { stored in
+      Tensor([all]) { packed in
+        for channel in 0..<all { packed[channel] = stored.pointer[channel % own] }
+      }
+    }
+  }
+}
+
+extension ForwardPass {
+  /// Depthwise convolution, stride 1, zero padding of half the kernel.
+  ///
+  /// - Parameters:
+  ///   - x: `[B, H, W, C]`, or more channels of which C are read from `offset` on.
+  ///   - residual: as many elements as the result, added after the activation.
+  /// - Returns: `[B, H, W, C]`.
+  package func depthwiseConvolution(
+    _ x: Tensor, offset: Int = 0, _ weight: DepthwiseWeight, activation: Activation = .none,
+    residual: Tensor? = nil, layer: @autoclosure () -> String
+  ) -> Tensor {
+    let (batch, height, width, stride) = x.mapShape(layer())
+    let (kernel, channels) = (weight.kernel, weight.weight.shape[1])
+    let shape = Shape(batch, height, width, channels)
+    precondition(
+      offset + channels <= stride, "\(layer()): \(channels) channels from \(offset) of \(x.shape)")
+    precondition(
+      residual.map { $0.count == shape.elementCount } ?? true,
+      "\(layer()): residual is \(residual?.shape ?? []), output \(shape)")
+    let kernels = kernels
+    let macs = shape.elementCount * kernel * kernel
+    let reading = shape.elementCount + weight.weight.count + (residual?.count ?? 0)
+    return output(shape, .depthwiseConvolution, layer: layer(), macs: macs, reading: reading) { y in
+      let rowLength = width * channels
+      threads.run(batch * height) { task in
+        let image = x.pointer + task / height * height * width * stride + offset
+        kernels.depthwise_row(
+          image, stride, height, width, channels, task % height, Int32(kernel),
+          weight.weight.pointer, weight.bias?.pointer, activation.code,
+          residual.map { $0.pointer + task * rowLength }, y + task * rowLength)
+      }
+    }
+  }
+}

@@ -1,0 +1,149 @@
+import FlattenKernels
+import FlattenRegions
+
+/// Turns score fields into what is wanted of every pixel of the picture, a band of rows at a time.
+///
+/// Scores are resized twice, from the coarse logits to the network's size and from there to the
+/// picture's, as mmsegmentation does; the same label map as resizing everything first, without the
+/// memory.
+package struct PixelScores {
+  /// What a sink receives.
+  package enum Kind: Sendable {
+    /// The network's scores; the mean of the probabilities where there are several fields.
+    case logits
+    /// Softmax over the classes, averaged over the fields.
+    case probabilities
+  }
+
+  /// Receives bands of rows: first row, rows, and `[rows, width, classes]` values. Called from several
+  /// threads, each band once.
+  package typealias Sink = @Sendable (Int, Int, Span<Float>) -> Void
+
+  /// Rows that one task makes; fixed, so that the bits do not depend on the threads.
+  package static let band = 16
+
+  let fields: [ScoreField]
+  let size: PixelSize
+  let alignCorners: Bool
+
+  package init(fields: [ScoreField], size: PixelSize, alignCorners: Bool) {
+    self.fields = fields
+    self.size = size
+    self.alignCorners = alignCorners
+  }
+
+  /// Labels of all pixels; fills `confidence` with the winner's probability and feeds the sinks where
+  /// asked.
+  package func labels(
+    threads: ThreadPool, memory: BufferPool, wantsConfidence: Bool, sinks: [(Kind, Sink)] = []
+  ) -> (labels: LabelMap, confidence: [Float]?) {
+    let pixels = size.height * size.width
+    let bands = (size.height + Self.band - 1) / Self.band
+    let classes = fields[0].classes
+    var confidence = [Float](repeating: 0, count: wantsConfidence ? pixels : 0)
+    let ids = [UInt16](unsafeUninitializedCapacity: pixels) { ids, written in
+      confidence.withUnsafeMutableBufferPointer { confidence in
+        guard let ids = ids.baseAddress else { return }
+        let confident = wantsConfidence ? confidence.baseAddress : nil
+        threads.run(bands) { index in
+          let first = index * Self.band
+          let rows = first..<min(first + Self.band, size.height)
+          makeBand(
+            rows, classes: classes, memory: memory, sinks: sinks, ids: ids + first * size.width,
+            confidence: confident.map { $0 + first * size.width })
+        }
+      }
+      written = pixels
+    }
+    return (
+      LabelMap(width: size.width, height: size.height, ids: ids), wantsConfidence ? confidence : nil
+    )
+  }
+
+  private func makeBand(
+    _ rows: Range<Int>, classes: Int, memory: BufferPool, sinks: [(Kind, Sink)],
+    ids: UnsafeMutablePointer<UInt16>, confidence: UnsafeMutablePointer<Float>?
+  ) {
+    var readers = fields.map { PictureRows($0, size: size, alignCorners: alignCorners, memory) }
+    // A row at a time, while its scores are in the cache; sinks get the whole band.
+    let height = sinks.isEmpty ? 1 : rows.count
+    let scores = Tensor(uninitialized: [height * size.width * classes], pool: memory)
+    for first in stride(from: rows.lowerBound, to: rows.upperBound, by: height) {
+      let offset = (first - rows.lowerBound) * size.width
+      makeRows(
+        first..<first + height, from: &readers, into: scores.mutablePointer, memory: memory,
+        sinks: sinks, ids: ids + offset, confidence: confidence.map { $0 + offset })
+    }
+  }
+
+  private func makeRows(
+    _ rows: Range<Int>, from readers: inout [PictureRows],
+    into values: UnsafeMutablePointer<Float>, memory: BufferPool, sinks: [(Kind, Sink)],
+    ids: UnsafeMutablePointer<UInt16>, confidence: UnsafeMutablePointer<Float>?
+  ) {
+    let kernels = fk_active().pointee
+    let classes = fields[0].classes
+    let pixels = rows.count * size.width
+    let count = pixels * classes
+    if fields.count == 1 {
+      readers[0].write(rows, into: values)
+    } else {
+      let one = Tensor(uninitialized: [count], pool: memory)
+      values.update(repeating: 0, count: count)
+      for index in readers.indices {
+        readers[index].write(rows, into: one.mutablePointer)
+        kernels.softmax(one.mutablePointer, classes, pixels, classes, 1)
+        kernels.add_scaled(values, one.pointer, 1, count)
+      }
+      for index in 0..<count { values[index] /= Float(fields.count) }
+    }
+    kernels.argmax(values, pixels, classes, ids)
+    let band = UnsafeBufferPointer(start: UnsafePointer(values), count: count)
+    for (kind, sink) in sinks where kind == .logits {
+      sink(rows.lowerBound, rows.count, band.span)
+    }
+
+    if confidence == nil && !sinks.contains(where: { $0.0 == .probabilities }) { return }
+    if fields.count == 1 { kernels.softmax(values, classes, pixels, classes, 1) }
+    for (kind, sink) in sinks where kind == .probabilities {
+      sink(rows.lowerBound, rows.count, band.span)
+    }
+    if let confidence {
+      for pixel in 0..<pixels { confidence[pixel] = values[pixel * classes + Int(ids[pixel])] }
+    }
+  }
+}
+
+/// One field's scores `[size.width, classes]` at the picture's size, for rows from top to bottom.
+private struct PictureRows {
+  private var network: ScoreField.Rows
+  /// From the network's size to the picture's; none where they are equal.
+  private var resize: BilinearRows?
+  private let length: Int
+
+  init(_ field: ScoreField, size: PixelSize, alignCorners: Bool, _ memory: BufferPool) {
+    network = field.rows(memory: memory)
+    length = size.width * field.classes
+    if field.size != size {
+      resize = BilinearRows(
+        vertical: LinearTable(
+          from: field.size.height, to: size.height, alignCorners: alignCorners),
+        horizontal: LinearTable(from: field.size.width, to: size.width, alignCorners: alignCorners),
+        sourceWidth: field.size.width, channels: field.classes, pool: memory)
+    }
+  }
+
+  mutating func write(_ rows: Range<Int>, into out: UnsafeMutablePointer<Float>) {
+    for (index, row) in rows.enumerated() {
+      let target = out + index * length
+      if resize == nil {
+        network.write(row, into: target)
+      } else {
+        resize?.write(row, into: target) { source, memory in
+          network.write(source, into: memory)
+          return UnsafePointer(memory)
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,133 @@
+import FlattenRegions
+
+/// The class scores of one application of the network at the size of its input, made row by row from
+/// the coarse logits: full-size scores never exist.
+package struct ScoreField: Sendable {
+  /// One window: its coarse logits and where it lies in the input.
+  package struct Tile: Sendable {
+    /// `[1, h, w, classes]`.
+    let logits: Tensor
+    let top: Int
+    let left: Int
+    let height: Int
+    let width: Int
+
+    package init(logits: Tensor, top: Int, left: Int, height: Int, width: Int) {
+      self.logits = logits
+      self.top = top
+      self.left = left
+      self.height = height
+      self.width = width
+    }
+  }
+
+  private struct Placed: Sendable {
+    let tile: Tile
+    let vertical: LinearTable
+    let horizontal: LinearTable
+  }
+
+  /// Size of the resized picture, without padding.
+  package let size: PixelSize
+  package let classes: Int
+  private let tiles: [Placed]
+  private let isFlipped: Bool
+
+  /// - Parameters:
+  ///   - size: of the picture part of the network's input; padding lies beyond it.
+  ///   - isFlipped: whether the input was mirrored; the scores are mirrored back.
+  package init(_ tiles: [Tile], size: PixelSize, isFlipped: Bool, alignCorners: Bool) {
+    self.size = size
+    self.isFlipped = isFlipped
+    classes = tiles.first?.logits.shape[3] ?? 0
+    self.tiles = tiles.map { tile in
+      Placed(
+        tile: tile,
+        vertical: LinearTable(
+          from: tile.logits.shape[1], to: tile.height, alignCorners: alignCorners),
+        horizontal: LinearTable(
+          from: tile.logits.shape[2], to: tile.width, alignCorners: alignCorners))
+    }
+  }
+
+  /// The scores `[size.width, classes]` of rows that are asked for from top to bottom.
+  package struct Rows {
+    private let field: ScoreField
+    /// For a single window.
+    private var resize: BilinearRows?
+    /// For several, a row of one of them.
+    private let scratch: Tensor
+
+    init(_ field: ScoreField, memory: BufferPool) {
+      self.field = field
+      if field.tiles.count == 1 {
+        let placed = field.tiles[0]
+        resize = BilinearRows(
+          vertical: placed.vertical, horizontal: placed.horizontal,
+          sourceWidth: placed.tile.logits.shape[2], channels: field.classes, pool: memory)
+      }
+      let width = field.tiles.map(\.tile.width).max() ?? 0
+      scratch = Tensor(uninitialized: [width * field.classes], pool: memory)
+    }
+
+    /// Writes one row; what lies beyond the picture is cut off.
+    package mutating func write(_ row: Int, into out: UnsafeMutablePointer<Float>) {
+      if resize == nil {
+        field.average(row: row, into: out, scratch: scratch.mutablePointer)
+      } else {
+        let logits = field.tiles[0].tile.logits
+        let length = logits.shape[2] * field.classes
+        let isWhole = field.tiles[0].horizontal.count == field.size.width
+        let target = isWhole ? out : scratch.mutablePointer
+        resize?.write(row, into: target) { source, _ in logits.pointer + source * length }
+        if !isWhole {
+          out.update(from: scratch.pointer, count: field.size.width * field.classes)
+        }
+      }
+      if field.isFlipped { field.mirror(out) }
+    }
+  }
+
+  /// Reads the scores row by row.
+  package func rows(memory: BufferPool) -> Rows { Rows(self, memory: memory) }
+
+  private func write(
+    _ placed: Placed, row: Int, into out: UnsafeMutablePointer<Float>
+  ) {
+    let logits = placed.tile.logits
+    let length = logits.shape[2] * classes
+    placed.horizontal.write(
+      row - placed.tile.top, of: placed.vertical, channels: classes,
+      rows: { logits.pointer + $0 * length }, into: out)
+  }
+
+  /// Sums the windows that cover the row in their order, then divides by how many there are.
+  private func average(
+    row: Int, into out: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>
+  ) {
+    let count = size.width * classes
+    out.update(repeating: 0, count: count)
+    var cover = [Float](repeating: 0, count: size.width)
+    for placed in tiles {
+      let tile = placed.tile
+      guard row >= tile.top, row < tile.top + tile.height else { continue }
+      write(placed, row: row, into: scratch)
+      let columns = tile.left..<min(tile.left + tile.width, size.width)
+      for index in 0..<max(0, columns.count) * classes {
+        out[tile.left * classes + index] += scratch[index]
+      }
+      for column in columns { cover[column] += 1 }
+    }
+    for column in 0..<size.width {
+      for index in column * classes..<(column + 1) * classes { out[index] /= cover[column] }
+    }
+  }
+
+  private func mirror(_ row: UnsafeMutablePointer<Float>) {
+    for column in 0..<size.width / 2 {
+      let left = row + column * classes
+      let right = row + (size.width - 1 - column) * classes
+      for index in 0..<classes { (left[index], right[index]) = (right[index], left[index]) }
+    }
+  }
+}

@@ -1,0 +1,161 @@
+import FlattenBackbones
+import FlattenConfig
+import FlattenData
+import FlattenImage
+import FlattenMetrics
+import FlattenModels
+import FlattenRegions
+import FlattenTensor
+
+/// How a picture is brought to the network's input.
+public struct InputRule: Sendable, Equatable {
+  /// How bytes become numbers.
+  public var normalisation: Normalisation
+  /// Longest and shortest side after a first resize that keeps the proportions; `nil` leaves the size.
+  public var scale: (long: Int, short: Int)?
+  /// Both sides are resized up to a multiple of this; 1 leaves them.
+  public var multiple: Int
+  /// After normalisation, zeros are added at the right and the bottom up to a multiple of this; the
+  /// scores there are thrown away. 1 adds none.
+  public var padding: Int
+
+  /// Makes a rule.
+  public init(
+    _ normalisation: Normalisation, scale: (long: Int, short: Int)?, multiple: Int, padding: Int
+  ) {
+    self.normalisation = normalisation
+    self.scale = scale
+    self.multiple = multiple
+    self.padding = padding
+  }
+
+  /// Whether two rules prepare every picture alike.
+  public static func == (a: InputRule, b: InputRule) -> Bool {
+    a.normalisation == b.normalisation && a.scale?.long == b.scale?.long
+      && a.scale?.short == b.scale?.short && a.multiple == b.multiple && a.padding == b.padding
+  }
+}
+
+/// How the network is applied to its input.
+public enum InferenceMode: Sendable, Equatable {
+  /// Once, to all of it.
+  case whole
+  /// To overlapping windows whose scores are averaged. Sizes are (height, width) in pixels of the
+  /// network's input.
+  case slide(crop: PixelSize, stride: PixelSize)
+}
+
+extension InferenceMode: CustomStringConvertible {
+  /// In a few words; sizes are height x width.
+  public var description: String {
+    switch self {
+    case .whole: "whole"
+    case .slide(let crop, let stride):
+      "windows of \(crop.height)x\(crop.width), \(stride.height)x\(stride.width) apart"
+    }
+  }
+}
+
+/// A config file: the model, how pictures are prepared for it, and what its classes are called.
+public struct SegmentationConfiguration: Sendable {
+  /// What the model is called.
+  public let name: String
+  /// The data set that gives the classes their names and colours.
+  public let dataset: DatasetDescription
+  /// How pictures are prepared.
+  public var input: InputRule
+  /// How the network is applied.
+  public var mode: InferenceMode
+  package let model: SegmentorConfiguration
+
+  /// Reads a config file.
+  ///
+  /// - Parameter path: a YAML file; a relative data-set file in it is looked up beside it.
+  /// - Throws: an error that names the file, the line and the key.
+  public static func load(path: String) throws -> SegmentationConfiguration {
+    try load(path: path, attentions: AttentionRegistry())
+  }
+
+  package init(
+    name: String, dataset: DatasetDescription, model: SegmentorConfiguration, input: InputRule,
+    mode: InferenceMode
+  ) {
+    self.name = name
+    self.dataset = dataset
+    self.model = model
+    self.input = input
+    self.mode = mode
+  }
+
+  package init(_ node: ConfigNode, attentions: AttentionRegistry) throws {
+    try Self.requireOwn(node)
+    let map = try node.map(known: [
+      "name", "dataset", "model", "input", "inference", "published",
+    ])
+    name = try map.optional("name")?.string() ?? "unnamed"
+    model = try SegmentorConfiguration(try map.required("model"), attentions: attentions)
+    let dataset = try map.required("dataset")
+    self.dataset = try DatasetDescription.load(
+      nameOrPath: Self.resolved(try dataset.string(), beside: node.file))
+    if self.dataset.classes.count != model.classes {
+      throw dataset.error(
+        found: "has \(self.dataset.classes.count) classes",
+        expected: "the \(model.classes) classes of model.decode_head.num_classes")
+    }
+    input = try Self.inputRule(try map.required("input"))
+    mode = try map.optional("inference").map(Self.mode) ?? .whole
+    // Documentation for people: figures with their source. Only its form is checked.
+    _ = try map.optional("published")?.map()
+  }
+
+  /// A YAML file's path as seen from the config; any other text as it is.
+  static func resolved(_ text: String, beside file: String) -> String {
+    let isFile = text.hasSuffix(".yaml") || text.hasSuffix(".yml")
+    guard isFile, !text.hasPrefix("/"), let slash = file.lastIndex(of: "/") else { return text }
+    return file[...slash] + text
+  }
+
+  private static func inputRule(_ node: ConfigNode) throws -> InputRule {
+    let map = try node.map(known: ["mean", "std", "scale", "multiple_of", "pad_to_multiple_of"])
+    let scale = try map.optional("scale")?.ints(count: 2, in: 1...65536)
+    return InputRule(
+      try Normalisation(map),
+      scale: scale.map { (long: max($0[0], $0[1]), short: min($0[0], $0[1])) },
+      multiple: try map.optional("multiple_of")?.int(in: 1...1024) ?? 1,
+      padding: try map.optional("pad_to_multiple_of")?.int(in: 1...1024) ?? 1)
+  }
+
+  private enum Mode: String, CaseIterable { case whole, slide }
+
+  private static func mode(_ node: ConfigNode) throws -> InferenceMode {
+    let map = try node.map(known: ["mode", "crop_size", "stride"])
+    switch try map.required("mode").choice(Mode.self) {
+    case .whole: return .whole
+    case .slide:
+      let crop = try map.required("crop_size").ints(count: 2, in: 32...65536)
+      let stride = try map.required("stride").ints(count: 2, in: 1...65536)
+      return .slide(
+        crop: PixelSize(height: crop[0], width: crop[1]),
+        stride: PixelSize(height: stride[0], width: stride[1]))
+    }
+  }
+}
+
+extension SegmentationConfiguration: TaskConfiguration {
+  package typealias Network = SemanticSegmentor
+  package typealias Loaded = Segmenter
+  package typealias Report = EvaluationReport
+
+  package static var taskName: String { "segmentation" }
+  package static var modelNoun: String { "segmentor" }
+
+  package var nominalSize: PixelSize { PixelSize(height: 512, width: 512) }
+
+  /// The whole picture, also where the config says that the network is applied to sliding windows.
+  package func prepared(_ picture: Image, memory: BufferPool) -> PreparedPicture {
+    let resized = input.resized(picture)
+    return PreparedPicture(
+      input: input.normalised(resized, to: input.padded(resized), pool: memory),
+      resizedTo: resized.size)
+  }
+}

@@ -1,0 +1,211 @@
+import FlattenBackbones
+import FlattenCheckpoint
+import FlattenImage
+import FlattenModels
+import FlattenRegions
+import FlattenTensor
+
+/// How a model stores its weights.
+public typealias Precision = FlattenTensor.Precision
+/// What a model is loaded for.
+public typealias Purpose = FlattenTensor.Purpose
+/// The named parameters of a model.
+public typealias ModelParameters = FlattenCheckpoint.ModelParameters
+
+/// A loaded model with its classes and its input rule: pictures in, label maps out.
+///
+///     let segmenter = try Segmenter.builtIn()
+///     let picture = try Image.decode(path: "street.jpg").value
+///     let result = try segmenter.segment(picture)
+///     print(result.shares[0].segmentationClass.name)
+///
+/// Immutable and safe to call from many threads at once; the bits of a result depend neither on the
+/// number of threads nor on who else is calling.
+public struct Segmenter: Sendable {
+  /// Test-time augmentation and what to keep of the scores.
+  public struct Options: Sendable {
+    /// How the network is applied; `nil` takes the config's.
+    public var mode: InferenceMode?
+    /// Sizes at which the picture is segmented, relative to the picture; the probabilities are
+    /// averaged. Empty takes the config's rule once.
+    public var scales: [Double] = []
+    /// Whether each size is also segmented mirrored.
+    public var isFlipped = false
+    /// Whether the winner's probability is kept for every pixel.
+    public var keepsConfidence = false
+
+    /// The config's own protocol, labels only.
+    public init() {}
+  }
+
+  /// The config that the model was built from.
+  public let configuration: SegmentationConfiguration
+  /// All classes, by id.
+  public let classes: [SegmentationClass]
+  package let loaded: LoadedModel<SemanticSegmentor>
+
+  /// Warnings from loading, such as weights that are not finite.
+  public var warnings: [String] { loaded.warnings }
+  /// How weights and the left sides of products are stored.
+  public var precision: Precision { loaded.precision }
+  /// What the model was loaded for.
+  public var purpose: Purpose { loaded.purpose }
+  /// Elements of all parameters.
+  public var parameterCount: Int { loaded.parameterCount }
+  /// The parameters as the checkpoint has them, under the official names; none where the model is not loaded
+  /// for ``Purpose/training``.
+  public var parameters: ModelParameters { loaded.parameters }
+
+  /// Loads a config and its weights.
+  ///
+  /// - Parameters:
+  ///   - config: path of a YAML config.
+  ///   - weights: path of a `.pth` or `.safetensors` file.
+  ///   - attentions: those that the config may ask for beside `focused` and `softmax`.
+  ///   - threads: threads that compute; `nil` takes all available processors.
+  ///   - precision: how weights and the left sides of products are stored; `.automatic` takes
+  ///     the faster one on this CPU.
+  ///   - purpose: what the model is loaded for.
+  ///   - skipsUnknownObjects: whether objects of unknown classes beside the weights are left out
+  ///     instead of refused; for files whose origin you trust.
+  /// - Throws: an error that names the file, the key, what was found and what was expected.
+  public static func load(
+    config: String, weights: String, attentions: AttentionRegistry = AttentionRegistry(),
+    threads: Int? = nil, precision: Precision = .float32, purpose: Purpose = .inference,
+    skipsUnknownObjects: Bool = false
+  ) throws -> Segmenter {
+    try SegmentationConfiguration.load(path: config, attentions: attentions).load(
+      weights: weights, threads: threads, precision: precision, purpose: purpose,
+      skipsUnknownObjects: skipsUnknownObjects)
+  }
+
+  /// Makes the model of a config with random weights: for trying it, and for measuring.
+  ///
+  /// - Parameters:
+  ///   - config: path of a YAML config.
+  ///   - attentions: those that the config may ask for beside `focused` and `softmax`.
+  ///   - seed: the same seed gives the same weights.
+  ///   - threads: threads that compute; `nil` takes all available processors.
+  ///   - precision: how weights and the left sides of products are stored.
+  ///   - purpose: what the model is loaded for.
+  /// - Throws: an error that names the file, the line and the key, or ``InferenceError``.
+  public static func untrained(
+    config: String, attentions: AttentionRegistry = AttentionRegistry(), seed: UInt64 = 0,
+    threads: Int? = nil, precision: Precision = .float32, purpose: Purpose = .inference
+  ) throws -> Segmenter {
+    try SegmentationConfiguration.load(path: config, attentions: attentions)
+      .untrained(seed: seed, threads: threads, precision: precision, purpose: purpose)
+  }
+
+  /// The same model with other parameters, such as those of a step of training.
+  ///
+  /// - Parameter parameters: all of them: ``parameters`` with new values.
+  /// - Throws: `ParameterError` where one is missing, too many, or of another shape.
+  public func rebuilt(from parameters: ModelParameters) throws -> Segmenter {
+    try configuration.rebuilt(loaded, from: parameters)
+  }
+
+  package init(
+    _ configuration: SegmentationConfiguration, _ loaded: LoadedModel<SemanticSegmentor>
+  ) {
+    self.configuration = configuration
+    self.loaded = loaded
+    let dataset = configuration.dataset
+    classes = dataset.classes.enumerated().map { id, name in
+      SegmentationClass(
+        id: UInt16(id), name: name,
+        colour: dataset.palette.colour(of: UInt16(id)) ?? RGBColor(red: 0, green: 0, blue: 0))
+    }
+  }
+
+  /// Segments a picture.
+  ///
+  /// - Throws: ``InferenceError`` where the scores are not finite or there is no memory.
+  public func segment(_ picture: Image, options: Options = Options()) throws -> Segmentation {
+    try segment(picture, options: options, sinks: [])
+  }
+
+  /// The same, with the scores handed out as they are made.
+  package func segment(
+    _ picture: Image, options: Options, sinks: [(PixelScores.Kind, PixelScores.Sink)]
+  ) throws -> Segmentation {
+    let factors: [Double?] = options.scales.isEmpty ? [nil] : options.scales
+    var fields: [ScoreField] = []
+    for factor in factors {
+      let resized = configuration.input.resized(picture, factor: factor)
+      fields.append(try field(of: resized, isFlipped: false, mode: options.mode))
+      if options.isFlipped {
+        fields.append(
+          try field(of: resized.flippedHorizontally, isFlipped: true, mode: options.mode))
+      }
+    }
+    let scores = PixelScores(
+      fields: fields, size: picture.size,
+      alignCorners: configuration.model.head.alignCorners)
+    let (labels, confidence) = scores.labels(
+      threads: loaded.threads, memory: loaded.memory, wantsConfidence: options.keepsConfidence,
+      sinks: sinks)
+    return Segmentation(
+      labels: labels, confidence: confidence, classes: classes, networkSize: fields[0].size)
+  }
+
+  /// The network's scores for a picture that is already resized.
+  package func field(
+    of picture: Image, isFlipped: Bool, mode: InferenceMode?
+  ) throws -> ScoreField {
+    let size = configuration.input.padded(picture)
+    let tiles: [ScoreField.Tile]
+    switch mode ?? configuration.mode {
+    case .whole:
+      try loaded.makeRoom(for: size)
+      let input = configuration.input.normalised(picture, to: size, pool: loaded.memory)
+      tiles = [
+        ScoreField.Tile(
+          logits: try loaded(input), top: 0, left: 0, height: size.height, width: size.width)
+      ]
+    case .slide(let crop, let stride):
+      let input = configuration.input.normalised(picture, to: size, pool: loaded.memory)
+      // All windows have one size.
+      try loaded.makeRoom(
+        for: PixelSize(
+          height: min(crop.height, size.height), width: min(crop.width, size.width)))
+      let columns = SlidingWindows.starts(
+        extent: size.width, crop: crop.width, stride: stride.width)
+      tiles = try SlidingWindows.starts(
+        extent: size.height, crop: crop.height, stride: stride.height
+      ).flatMap { row in
+        try columns.map { column in
+          let window = input.window(
+            top: row.start, left: column.start, height: row.size, width: column.size,
+            pool: loaded.memory)
+          return ScoreField.Tile(
+            logits: try loaded(window), top: row.start, left: column.start, height: row.size,
+            width: column.size)
+        }
+      }
+    }
+    return ScoreField(
+      tiles, size: picture.size, isFlipped: isFlipped,
+      alignCorners: configuration.model.head.alignCorners)
+  }
+}
+
+extension Segmenter: VisionModel {
+  /// What computes, in a few lines for people: model, input, data set, threads, instruction set.
+  public var summary: String {
+    let input = configuration.input
+    var rule: [String] = []
+    if let scale = input.scale {
+      rule.append("long side <= \(scale.long), short side <= \(scale.short)")
+    }
+    if input.multiple > 1 { rule.append("sides up to a multiple of \(input.multiple)") }
+    if input.padding > 1 { rule.append("padded to a multiple of \(input.padding)") }
+    return """
+      model: \(configuration.name), \(classes.count) classes (\(configuration.dataset.name))
+      input: RGB, mean \(input.normalisation.mean), std \(input.normalisation.std), \
+      \(rule.isEmpty ? "size as it is" : rule.joined(separator: ", "))
+      inference: \(configuration.mode), \(precision.rawValue), \(loaded.threads.threads) threads, instruction set \
+      \(Version.instructionSet)
+      """
+  }
+}

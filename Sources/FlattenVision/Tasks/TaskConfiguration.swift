@@ -1,0 +1,196 @@
+import FlattenBackbones
+import FlattenCheckpoint
+import FlattenConfig
+import FlattenImage
+import FlattenInspection
+import FlattenMetrics
+import FlattenModels
+import FlattenRegions
+import FlattenTensor
+import Logging
+
+/// A config file of one task: the model, how pictures are prepared for it, and what its classes are called.
+package protocol TaskConfiguration: Sendable {
+  /// The network.
+  associatedtype Network: TaskModel
+  /// A loaded model of the task.
+  associatedtype Loaded: VisionModel where Loaded.Configuration == Self
+  /// What scoring a model gives.
+  associatedtype Report: ScoreReport
+
+  /// What the task is called: `segmentation`.
+  static var taskName: String { get }
+  /// What a model of the task is called: `segmentor`.
+  static var modelNoun: String { get }
+
+  /// Reads a config.
+  ///
+  /// - Parameter attentions: those that the config may ask for beside `focused` and `softmax`.
+  init(_ node: ConfigNode, attentions: AttentionRegistry) throws
+
+  /// What the model is called.
+  var name: String { get }
+  /// The `model` section.
+  var model: Network.Configuration { get }
+  /// The size of input that models of the task are shown and timed at.
+  var nominalSize: PixelSize { get }
+
+  /// The network's input for a picture.
+  ///
+  /// - Throws: ``InferenceError`` where it would grow beyond all memory.
+  func prepared(_ picture: Image, memory: BufferPool) throws -> PreparedPicture
+}
+
+/// A picture as a network sees it.
+package struct PreparedPicture: Sendable {
+  /// `[1, H, W, 3]`, normalised and padded.
+  package let input: Tensor
+  /// What the picture was resized to.
+  package let resizedTo: PixelSize
+  /// Side of the square that was then cut out of the middle; `nil` where all is kept.
+  package var crop: Int?
+}
+
+// MARK: What tasks are told by
+
+extension TaskConfiguration {
+  /// The section of a config that only this task's have; `nil` where it is not there.
+  static func section(of node: ConfigNode) -> ConfigNode? {
+    node.value(at: "model.\(Network.Configuration.sectionKey)")
+  }
+
+  /// The tensor of a checkpoint that only this task's have.
+  package static var weightsKey: String { Network.Configuration.weightsKey }
+
+  /// The names of the figures by which models of the task are scored.
+  package static var figureNames: [String] { Report.figureNames }
+
+  /// Refuses the config of another task.
+  ///
+  /// - Throws: ``TaskMismatch``.
+  static func requireOwn(_ node: ConfigNode) throws {
+    for other in VisionTasks.all where other.taskName != taskName {
+      guard let section = other.section(of: node) else { continue }
+      throw TaskMismatch.config(
+        section.error(
+          found: "belongs to a \(other.modelNoun)", expected: "a \(modelNoun)'s config",
+          remedy: "Load it as a \(other.modelNoun)'s."),
+        wanted: taskName, found: other.taskName)
+    }
+  }
+}
+
+// MARK: What can be done with any of them
+
+extension TaskConfiguration {
+  /// Reads a config file.
+  static func load(path: String, attentions: AttentionRegistry) throws -> Self {
+    try Self(ConfigNode.load(path: path), attentions: attentions)
+  }
+
+  /// Loads the model with the weights of a file.
+  ///
+  /// - Parameters:
+  ///   - weights: path of a `.pth` or `.safetensors` file.
+  ///   - threads: threads that compute; `nil` takes all available processors.
+  ///   - precision: how weights and the left sides of products are stored.
+  ///   - purpose: what the model is loaded for.
+  ///   - skipsUnknownObjects: whether objects of unknown classes beside the weights are left out
+  ///     instead of refused.
+  package func load(
+    weights: String, threads: Int? = nil, precision: Precision = .float32,
+    purpose: Purpose = .inference, skipsUnknownObjects: Bool = false
+  ) throws -> Loaded {
+    let checkpoint = try WeightsError.opening(
+      weights, options: Checkpoint.Options(skipUnknownObjects: skipsUnknownObjects))
+    return try load(checkpoint, threads: threads, precision: precision, purpose: purpose)
+  }
+
+  /// Loads the model with the weights of an open file.
+  package func load(
+    _ checkpoint: Checkpoint, threads: Int?, precision: Precision, purpose: Purpose = .inference
+  ) throws -> Loaded {
+    let start = ContinuousClock.now
+    let pool = try Loaded.Runtime.pool(of: threads)
+    let tree = ParameterTree(
+      source: model.translating(checkpoint),
+      context: LoadingContext(threads: pool, precision, purpose: purpose))
+    let runtime = try WeightsError.telling {
+      try explaining {
+        try Loaded.Runtime(
+          model, tree, threads: pool,
+          looksLike: { ModelLikeness(checkpoint.entries.map { ($0.name, $0.shape) }).description },
+          warnings: { checkpoint.warnings })
+      }
+    }
+    Logger(label: "flatten-seg").debug(
+      "loaded \(tree.parameterCount) parameters of \(name)",
+      metadata: [
+        "weights": "\(checkpoint.name)", "seconds": "\((ContinuousClock.now - start).seconds)",
+      ])
+    return Loaded(self, runtime)
+  }
+
+  /// Makes the model with random weights.
+  func untrained(
+    seed: UInt64, threads: Int?, precision: Precision, purpose: Purpose
+  ) throws -> Loaded {
+    let pool = try Loaded.Runtime.pool(of: threads)
+    let tree = ParameterTree.random(
+      seed: seed, context: LoadingContext(threads: pool, precision, purpose: purpose))
+    return Loaded(self, try Loaded.Runtime(model, tree, threads: pool))
+  }
+
+  /// Makes the model of other parameters; threads, precision and purpose are those of a loaded one.
+  func rebuilt(_ runtime: Loaded.Runtime, from parameters: ModelParameters) throws -> Loaded {
+    let tree = ParameterTree(
+      source: parameters.source, stripping: [],
+      context: LoadingContext(
+        threads: runtime.threads, runtime.precision, purpose: runtime.purpose))
+    return Loaded(self, try Loaded.Runtime(model, tree, threads: runtime.threads))
+  }
+
+  /// Where weights lack this task's last layer and hold another's, that is what is said of them.
+  private func explaining<Result>(_ load: () throws -> Result) throws -> Result {
+    do {
+      return try load()
+    } catch let error as ParameterError {
+      guard error.lacks(Self.weightsKey) else { throw error }
+      let found = VisionTasks.all.first { error.hasLeft($0.weightsKey) }
+      throw TaskMismatch.weights(error, wanted: Self.taskName, found: found?.taskName)
+    }
+  }
+
+  /// Counts layers, parameters and operations, without weights and without computing anything.
+  ///
+  /// - Parameter size: of the network's input; both sides at least 32.
+  package func profile(size: PixelSize) throws -> ModelProfile {
+    try ModelProfile(of: Network.self, model, size: size)
+  }
+
+  /// Times the network, with random weights or those of a file; see ``Benchmark``.
+  package func benchmark(
+    weights: String?, size: PixelSize, threads: Int, precision: Precision, repeats: Int
+  ) throws -> Benchmark {
+    let source = try weights.map { model.translating(try WeightsError.opening($0)) }
+    return try WeightsError.telling {
+      try Benchmark.run(
+        Network.self, model, weights: source, size: size, threads: threads, precision: precision,
+        repeats: repeats)
+    }
+  }
+
+  /// Writes weights that were never trained: for trying a config, and for measuring.
+  ///
+  /// - Parameters:
+  ///   - seed: the same seed gives the same file.
+  ///   - path: a safetensors file, float32.
+  /// - Returns: the number of parameters.
+  @discardableResult
+  package func writeRandomWeights(seed: UInt64, to path: String) throws -> Int {
+    let tree = ParameterTree.random(seed: seed)
+    _ = try Network(model, from: tree.root)
+    try tree.write(to: path, metadata: [("config", name), ("seed", "\(seed)")])
+    return tree.parameterCount
+  }
+}

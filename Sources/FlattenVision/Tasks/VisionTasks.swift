@@ -1,0 +1,35 @@
+import FlattenBackbones
+import FlattenConfig
+
+/// All tasks of this library. What takes a model of any task takes it from here; a new task is a line.
+package enum VisionTasks {
+  /// A line a task, in the order in which they are named. A config that has none of their sections is
+  /// taken for one of the first, whose errors then say what is missing.
+  package static let all: [any TaskConfiguration.Type] = [
+    SegmentationConfiguration.self,
+    ClassificationConfiguration.self,
+  ]
+
+  /// Reads a config file of any task: the one whose section its `model` has.
+  ///
+  /// - Parameters:
+  ///   - path: a YAML file; relative files in it are looked up beside it.
+  ///   - attentions: those that the config may ask for beside `focused` and `softmax`.
+  /// - Throws: an error that names the file, the line and the key.
+  package static func configuration(
+    path: String, attentions: AttentionRegistry = AttentionRegistry()
+  ) throws -> any TaskConfiguration {
+    let node = try ConfigNode.load(path: path)
+    let type = all.first { $0.section(of: node) != nil } ?? all[0]
+    return try type.init(node, attentions: attentions)
+  }
+
+  /// The task whose last layer a checkpoint's tensors hold, also below the `module.` of data-parallel
+  /// training; `nil` where they hold none that is known.
+  package static func task(of tensors: Set<String>) -> (any TaskConfiguration.Type)? {
+    all.first { tensors.contains($0.weightsKey) || tensors.contains("module.\($0.weightsKey)") }
+  }
+
+  /// The names of the figures by which models are scored, those of one task after those of another.
+  package static var figureNames: [String] { all.flatMap { $0.figureNames } }
+}

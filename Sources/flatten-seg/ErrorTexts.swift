@@ -1,0 +1,77 @@
+import FlattenCheckpoint
+import FlattenConfig
+import FlattenData
+import FlattenFiles
+import FlattenVision
+
+/// What the program says of the libraries' errors: their facts, and what to do in terms of its options.
+enum ErrorTexts {
+  /// One sentence, in one line.
+  static func text(of error: any Error) -> String {
+    switch error {
+    case let error as ParameterError: error.summary()
+    case let error as TaskMismatch: text(of: error)
+    case let error as InferenceError: text(of: error)
+    case let error as UnknownObjectError:
+      FileError(
+        path: error.path, kind: .refused,
+        reason: "\(error.fact). If you trust the file's origin, --skip-unknown-objects reads the "
+          + "weights and leaves such objects out"
+      ).description
+    case let error as ExistingResultError:
+      "\(error); give --overwrite to replace it"
+        + (error.canBeKept ? " or --skip-existing to keep it" : "")
+    case let error as DatasetError: text(of: error)
+    case let error as AttentionQueryError: "--\(error)"
+    case let error as PictureFailure:
+      PictureFailure.line(error.path, error.cause, text: text(of: error.cause))
+    default: "\(error)"
+    }
+  }
+
+  private static func text(of error: InferenceError) -> String {
+    switch error {
+    case .noMemory: "\(error.fact). Give fewer --threads or raise the limit."
+    case .inputTooLarge: "\(error.fact). Use --mode slide or a smaller picture."
+    case .scoresNotFinite, .proportions: error.description
+    }
+  }
+
+  private static func text(of error: DatasetError) -> String {
+    let fact = error.reason.fact
+    let sentence =
+      switch error.reason {
+      case .hasNoSplits: "\(fact). Leave --split out."
+      case .needsSplit(let dataset, let splits):
+        "the data set '\(dataset)' needs --split: \(splits.joined(separator: ", "))."
+      case .classes: "\(fact). Choose the data set the model was trained on with --dataset."
+      case .other: error.description
+      }
+    return printable(sentence, limit: 500)
+  }
+
+  private static func text(of error: TaskMismatch) -> String {
+    switch error {
+    case .config(let config, _, let found):
+      ConfigError(
+        file: config.file, line: config.line, key: config.key, found: config.found,
+        expected: config.expected,
+        remedy: commands[found].map { "Use 'flatten-seg \($0.verb)' for it." } ?? config.remedy
+      ).description
+    case .weights(let weights, let wanted, let found):
+      weights.summary(advising: commands[wanted]?.lacking ?? found.flatMap { commands[$0]?.having })
+    }
+  }
+
+  /// What a task's command is called, and what is said of weights that lack its last layer, or that have it
+  /// and were given to another task.
+  private static let commands: [String: (verb: String, lacking: String?, having: String?)] = [
+    SegmentationConfiguration.taskName: (
+      "predict",
+      "These weights have no segmentation head, as those of classifiers: take weights "
+        + "trained for segmentation, or a classifier's config with 'flatten-seg classify'.",
+      "These are a segmentor's weights: take its config, with 'flatten-seg predict'."
+    ),
+    ClassificationConfiguration.taskName: ("classify", nil, nil),
+  ]
+}

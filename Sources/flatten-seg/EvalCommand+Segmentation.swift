@@ -1,0 +1,52 @@
+import FlattenData
+import FlattenFiles
+import FlattenMetrics
+import FlattenVision
+
+// Scoring a segmentor, or masks made elsewhere: IoU and accuracies on pictures and their label pictures.
+extension SegmentationConfiguration: EvaluatedTask {
+  static func requireOwnOptions(_ command: EvalCommand) throws {}
+
+  static func score(_ segmenter: Segmenter, for command: EvalCommand) throws -> EvaluationReport {
+    let description =
+      try command.dataset.map { try DatasetDescription.load(nameOrPath: $0) }
+      ?? segmenter.configuration.dataset
+    if let classes = command.datasetOptions.classes ?? description.knownClassCount {
+      try Evaluation.requireClasses(classes, of: description, segmenter)
+    }
+    let labelled = try command.open(description)
+    command.begin(segmenter)
+    return try Evaluation.run(
+      segmenter, on: labelled, options: try command.inference.options(for: segmenter),
+      limit: command.limit, shouldStop: { Interrupt.isRequested }, onWarning: command.onWarning,
+      onProgress: EvalCommand.show)
+  }
+}
+
+extension EvalCommand {
+  /// Scores the masks of a folder.
+  func score(predictions: String) throws -> EvaluationReport {
+    try requireGates(among: EvaluationReport.figureNames)
+    let labelled = try open(try DatasetDescription.load(nameOrPath: dataset ?? "folder"))
+    Progress.shared.begin(quiet: quiet)
+    return try Evaluation.score(
+      predictions: predictions, on: labelled, limit: limit,
+      shouldStop: { Interrupt.isRequested }, onProgress: Self.show)
+  }
+
+  fileprivate func open(_ description: DatasetDescription) throws -> Dataset {
+    let dataset = try Dataset.open(
+      description, root: data, split: datasetOptions.split, options: datasetOptions.options())
+    if !quiet && !dataset.orphanLabels.isEmpty {
+      Output.warning(
+        "\(dataset.orphanLabels.count) labels have no picture and are not read, the first is "
+          + printable(dataset.orphanLabels[0], limit: 200))
+    }
+    return dataset
+  }
+}
+
+extension DatasetDescription {
+  /// The number of classes, `nil` where the user has to give it.
+  fileprivate var knownClassCount: Int? { classes.isEmpty ? nil : classes.count }
+}

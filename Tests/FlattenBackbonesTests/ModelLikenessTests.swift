@@ -1,0 +1,94 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import FlattenBackbones
+
+@Suite struct ModelLikenessTests {
+  private func pyramid(
+    _ prefix: String, depths: [Int], widths: [Int], letters: String, isSecond: Bool = false
+  ) -> [(name: String, shape: [Int])] {
+    var tensors: [(name: String, shape: [Int])] = []
+    for (stage, letter) in letters.enumerated() {
+      tensors.append(("\(prefix)patch_embed\(stage + 1).proj.weight", [widths[stage], 3, 4, 4]))
+      for block in 0..<depths[stage] {
+        let name = "\(prefix)block\(stage + 1).\(block)"
+        tensors.append(("\(name).attn.q.weight", [widths[stage], widths[stage]]))
+        if letter == "L" { tensors.append(("\(name).attn.dwc.weight", [8, 1, 5, 5])) }
+        if isSecond { tensors.append(("\(name).mlp.dwconv.dwconv.weight", [8, 1, 3, 3])) }
+      }
+    }
+    return tensors
+  }
+
+  @Test func segmentor() {
+    var tensors = pyramid(
+      "module.backbone.", depths: [2, 2, 2, 2], widths: [64, 128, 320, 512], letters: "LLSS")
+    tensors += [
+      ("module.neck.lateral_convs.0.conv.weight", [256, 64, 1, 1]),
+      ("module.decode_head.scale_heads.0.0.conv.weight", [128, 256, 3, 3]),
+      ("module.decode_head.conv_seg.weight", [19, 128, 1, 1]),
+    ]
+    #expect(
+      ModelLikeness(tensors).description
+        == "FLatten-PVT tiny (attention LLSS, depths 2-2-2-2, widths 64-128-320-512), FPN 256, "
+        + "FPNHead 128, 19 classes")
+    let names = ModelLikeness(names: Set(tensors.map(\.name))).description
+    #expect(names == "FLatten-PVT (attention LLSS, depths 2-2-2-2), FPN, FPNHead")
+  }
+
+  @Test func backbones() {
+    let second = pyramid(
+      "", depths: [3, 4, 6, 3], widths: [64, 128, 320, 512], letters: "SSSS", isSecond: true)
+    #expect(
+      ModelLikeness(second).description
+        == "PVTv2 B2 (depths 3-4-6-3, widths 64-128-320-512)")
+    #expect(
+      ModelLikeness([
+        ("layers.0.blocks.0.attn.qkv.weight", [12, 4]),
+        ("layers.0.blocks.0.attn.dwc.weight", [4, 1, 5, 5]),
+        ("layers.0.blocks.0.norm1.weight", [4]), ("head.weight", [10, 4]),
+      ]).description
+        == "FLatten-Swin (attention L, depths 1, widths 4), classifier of 10 classes")
+    #expect(
+      ModelLikeness([("stage1.0.attns.0.get_v.weight", [4, 1, 3, 3])]).description
+        == "CSwin (depths 1)")
+    #expect(
+      ModelLikeness([
+        ("cls_token", [1, 1, 192]), ("blocks.0.attn.qkv.weight", [576, 192]),
+        ("blocks.0.norm1.weight", [192]),
+      ]).description == "DeiT (depths 1, widths 192)")
+    #expect(ModelLikeness([("w", [1])]).description == nil)
+  }
+
+  /// Full key lists of original models: each names its family, so that weights of the wrong one say
+  /// what they are.
+  @Test(arguments: [
+    ("flatten_pvt_tiny", "FLatten-PVT tiny (attention LLLL, depths 2-2-2-2"),
+    ("flatten_pvt_v2_b0", "FLatten-PVTv2 B0 (attention LLLL, depths 2-2-2-2"),
+    ("pvt_tiny", "PVT tiny (depths 2-2-2-2, widths 64-128-320-512)"),
+    ("pvt_v2_b2_li", "PVTv2 B2 (depths 3-4-6-3"),
+    ("swin_tiny", "Swin tiny (depths 2-2-6-2, widths 96-192-384-768)"),
+    ("flatten_swin_tiny", "FLatten-Swin tiny (attention LLSS, depths 2-2-6-2"),
+    ("flatten_swin_base_384", "FLatten-Swin base (attention LLSS, depths 2-2-18-2"),
+    ("cswin_tiny", "CSwin tiny (depths 1-2-21-1, widths 64-128-256-512)"),
+    ("cswin_tiny_dense", "CSwin tiny (depths 1-2-21-1"),
+    ("flatten_cswin_tiny", "FLatten-CSwin tiny (attention LLSS, depths 2-4-18-1"),
+    ("flatten_cswin_base_384", "FLatten-CSwin base (attention LLSS, depths 3-6-29-2"),
+    ("deit_tiny", "DeiT tiny (depths 12, widths 192)"),
+    ("swin_tiny_mmsegmentation", "Swin of mmsegmentation tiny (depths 2-2-6-2"),
+    ("pvt_tiny_mmdetection", "PVT of mmdetection tiny (depths 2-2-2-2"),
+    ("pvt_v2_b0_mmdetection", "PVTv2 of mmdetection B0 (depths 2-2-2-2"),
+  ])
+  func originalModels(file: String, beginning: String) throws {
+    let url = Fixtures.families.appending(path: "keys/\(file).txt")
+    let tensors = try String(contentsOf: url, encoding: .utf8).split(separator: "\n").map { line in
+      let words = line.split(separator: " ")
+      return (name: String(words[0]), shape: words[1].split(separator: "x").compactMap { Int($0) })
+    }
+    for prefix in ["", "module.backbone."] {
+      let text = ModelLikeness(tensors.map { (prefix + $0.name, $0.shape) }).description
+      #expect(text?.hasPrefix(beginning) == true, "\(text ?? "nothing")")
+    }
+  }
+}

@@ -1,0 +1,295 @@
+import FlattenFiles
+import FlattenImage
+import FlattenRegions
+import FlattenTensor
+import Foundation
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import FlattenVision
+
+@Suite struct PicturePlanTests {
+  private let folder: TemporaryFolder
+
+  init() throws { folder = try TemporaryFolder() }
+
+  private func source(_ path: String, name: String) -> PictureSource {
+    PictureSource(path: path, name: name)
+  }
+
+  private func everything(into target: PredictionOutputs.Target) -> PredictionOutputs {
+    var outputs = PredictionOutputs(target: target)
+    outputs.overlayOpacity = 0.5
+    outputs.hasConfidence = true
+    outputs.hasLogits = true
+    outputs.hasProbabilities = true
+    return outputs
+  }
+
+  // MARK: Names
+
+  @Test func filesOfAPicture() throws {
+    let picture = source("in/berlin/1.jpg", name: "berlin/1")
+    let outputs = everything(into: .folder("out"))
+    let files = try #require(ResultFiles(of: picture, outputs))
+    #expect(
+      files.all == [
+        "out/berlin/1.png", "out/berlin/1.logits.npy", "out/berlin/1.probs.npy",
+        "out/berlin/1.confidence.png", "out/berlin/1.confidence.npy", "out/berlin/1.overlay.jpg",
+      ])
+    let plain = PredictionOutputs(target: .folder("out"))
+    #expect(ResultFiles(of: picture, plain)?.all == ["out/berlin/1.png"])
+
+    let named = everything(into: .file("x/mask.PNG"))
+    let beside = try #require(ResultFiles(of: picture, named))
+    #expect(beside.mask == "x/mask.PNG" && beside.overlay == "x/mask.overlay.jpg")
+    let other = try #require(ResultFiles(of: picture, PredictionOutputs(target: .file("mask"))))
+    #expect(other.mask == "mask" && other.logits == "mask.logits.npy")
+    #expect(ResultFiles(of: picture, PredictionOutputs(target: .standardOutput)) == nil)
+  }
+
+  // MARK: Writing
+
+  private let labels = LabelMap(width: 3, height: 2, ids: [0, 1, 2, 2, 1, 0])
+
+  private let picture = Image(
+    width: 3, height: 2, filledWith: RGBColor(red: 10, green: 20, blue: 30))
+
+  private var segmentation: Segmentation {
+    let classes = (0..<3).map {
+      SegmentationClass(
+        id: UInt16($0), name: "class \($0)", colour: RGBColor(red: UInt8($0), green: 9, blue: 200))
+    }
+    return Segmentation(
+      labels: labels, confidence: [1, 0.5, 0.25, 0, 0.125, 0.75], classes: classes,
+      networkSize: PixelSize(height: 2, width: 3))
+  }
+
+  /// What is planned for a picture none of whose results is there.
+  private func writer(
+    _ outputs: PredictionOutputs, _ source: PictureSource
+  ) throws -> ResultWriter {
+    guard case .make(let writer) = try outputs.plan(for: source) else {
+      throw Unexpected(what: "a mask that is not there is kept")
+    }
+    return writer
+  }
+
+  private struct Unexpected: Error {
+    let what: String
+  }
+
+  /// The writer of a picture that has received all scores: 100, 101, ... the logits, 200, 201, ... the
+  /// probabilities.
+  private func opened(
+    _ outputs: PredictionOutputs, _ source: PictureSource
+  ) throws -> ResultWriter {
+    var writer = try writer(outputs, source)
+    try writer.open(classes: 3, size: picture.size)
+    #expect(writer.sinks.map(\.0) == [.logits, .probabilities])
+    for (kind, sink) in writer.sinks {
+      let first: Float = kind == .logits ? 100 : 200
+      let values = (0..<18).map { first + Float($0) }
+      sink(0, 2, values.span)
+    }
+    return writer
+  }
+
+  @Test func everythingOfAPictureIsWritten() throws {
+    let outputs = everything(into: .folder(folder.url.path))
+    let source = source("a.jpg", name: "a")
+    let files = try #require(ResultFiles(of: source, outputs))
+    let writer = try opened(outputs, source)
+    #expect(try folder.names().isEmpty, "nothing appears before all is there")
+    #expect(try writer.finish(segmentation, of: picture) == files.all)
+    #expect(
+      try folder.names() == [
+        "a.confidence.npy", "a.confidence.png", "a.logits.npy", "a.overlay.jpg", "a.png",
+        "a.probs.npy",
+      ])
+    #expect(try LabelImage.decode(path: files.mask).value == labels)
+    #expect(
+      try LabelImage.decode(path: files.confidencePicture).value.ids == [255, 128, 64, 0, 32, 191])
+    #expect(
+      try floats(files.confidenceArray, shape: [2, 3]) == [1, 0.5, 0.25, 0, 0.125, 0.75])
+    // Stored as [classes, height, width], given as [height, width, classes].
+    let planes = (0..<3).flatMap { index in (0..<6).map { Float(100 + 3 * $0 + index) } }
+    #expect(try floats(files.logits, shape: [3, 2, 3]) == planes)
+    #expect(try floats(files.probabilities, shape: [3, 2, 3]) == planes.map { $0 + 100 })
+    #expect(try Image.decode(path: files.overlay).value.width >= 3)
+  }
+
+  private func floats(_ path: String, shape: [Int]) throws -> [Float] {
+    let bytes = try [UInt8](Data(contentsOf: URL(filePath: path)))
+    let header = NumpyFile.header(shape: shape)
+    try #require(bytes.starts(with: header) && (bytes.count - header.count) % 4 == 0)
+    return stride(from: header.count, to: bytes.count, by: 4).map { start in
+      Float(bitPattern: bytes[start..<start + 4].reversed().reduce(0) { $0 << 8 | UInt32($1) })
+    }
+  }
+
+  /// Something is in the way of the second of six files when they get their names: what has already
+  /// appeared goes again, what has not never appears.
+  @Test func aFailedCommitTakesBackWhatWasWritten() throws {
+    let outputs = everything(into: .folder(folder.url.path))
+    let source = source("a.jpg", name: "a")
+    let files = try #require(ResultFiles(of: source, outputs))
+    let writer = try opened(outputs, source)
+    try FileManager.default.createDirectory(
+      atPath: files.probabilities, withIntermediateDirectories: false)
+    let error = #expect(throws: FileError.self) { _ = try writer.finish(segmentation, of: picture) }
+    #expect(error?.path == files.probabilities && error?.kind == .unwritable)
+    #expect(try folder.names() == ["a.probs.npy"])
+  }
+
+  /// The same where the last file, the mask, cannot even be begun.
+  @Test func nothingAppearsWithoutTheMask() throws {
+    let outputs = everything(into: .folder(folder.url.path))
+    let source = source("a.jpg", name: "a")
+    let files = try #require(ResultFiles(of: source, outputs))
+    let writer = try opened(outputs, source)
+    try FileManager.default.createDirectory(
+      atPath: files.mask, withIntermediateDirectories: false)
+    #expect(throws: FileError.self) { _ = try writer.finish(segmentation, of: picture) }
+    #expect(try folder.names() == ["a.png"])
+  }
+
+  /// Scores go to the disk as they are made, but get no name where their picture is never finished.
+  @Test func aDroppedPictureLeavesNothing() throws {
+    let outputs = everything(into: .folder(folder.url.path))
+    _ = try opened(outputs, source("a.jpg", name: "a"))
+    #expect(try folder.names().isEmpty)
+  }
+
+  @Test func foldersBelowTheTargetAreMade() throws {
+    let outputs = PredictionOutputs(target: .folder(folder.path("out")))
+    var writer = try writer(outputs, source("x", name: "ulm/1"))
+    #expect(!FileManager.default.fileExists(atPath: folder.path("out")), "planning makes nothing")
+    try writer.open(classes: 3, size: picture.size)
+    #expect(FileManager.default.fileExists(atPath: folder.path("out/ulm")))
+    // Not those of a single file, which its user named.
+    let file = PredictionOutputs(target: .file(folder.path("none/mask.png")))
+    var one = try self.writer(file, source("x", name: "x"))
+    try one.open(classes: 3, size: picture.size)
+    #expect(!FileManager.default.fileExists(atPath: folder.path("none")))
+  }
+
+  /// The caller's wishes stay; what the results need comes on top.
+  @Test func optionsAreOfBoth() throws {
+    let source = source("a.jpg", name: "a")
+    var wishes = Segmenter.Options()
+    wishes.scales = [0.5, 1]
+    wishes.isFlipped = true
+    var outputs = PredictionOutputs(target: .folder(folder.url.path))
+    #expect(try !writer(outputs, source).options(wishes).keepsConfidence)
+    outputs.hasConfidence = true
+    let needed = try writer(outputs, source).options(wishes)
+    #expect(needed.keepsConfidence && needed.isFlipped && needed.scales == [0.5, 1])
+    outputs.hasConfidence = false
+    wishes.keepsConfidence = true
+    #expect(try writer(outputs, source).options(wishes).keepsConfidence)
+  }
+
+  // MARK: What exists already
+
+  private func makePicture(_ name: String) throws -> PictureSource {
+    let image = Image(width: 40, height: 36, filledWith: RGBColor(red: 90, green: 120, blue: 60))
+    try image.writePNG(to: folder.path("\(name).source.png"))
+    return source(folder.path("\(name).source.png"), name: name)
+  }
+
+  /// What came of each picture, in a word, and its path or reason.
+  private func outcomes(
+    _ sources: [PictureSource], _ outputs: PredictionOutputs
+  ) throws -> [String] {
+    let batch = BatchPrediction(
+      try Segmenter.builtIn(), options: Segmenter.Options(), outputs: outputs)
+    let said = Mutex<[String]>([])
+    let prefix = folder.url.path + "/"
+    batch.run(sources) { outcome in
+      let text =
+        switch outcome.result {
+        case .written(let paths, _): "written \(paths.joined(separator: " "))"
+        case .skipped(let path): "skipped \(path)"
+        case .failed(let error): "\(error.isUnwritable ? "unwritable" : "failed") \(error)"
+        }
+      said.withLock { $0.append(text.replacing(prefix, with: "")) }
+    }
+    return said.withLock { $0 }
+  }
+
+  private func outputs(_ existing: PredictionOutputs.Existing) -> PredictionOutputs {
+    var outputs = PredictionOutputs(target: .folder(folder.path("out")))
+    outputs.existing = existing
+    outputs.overlayOpacity = 0.5
+    return outputs
+  }
+
+  private func bytes(_ name: String) throws -> [UInt8] {
+    try [UInt8](Data(contentsOf: folder.url.appending(path: name)))
+  }
+
+  /// Three pictures; of the first the mask is there, of the second only the overlay.
+  private func prepared() throws -> [PictureSource] {
+    let sources = try ["a", "b", "c"].map(makePicture)
+    try FileManager.default.createDirectory(
+      atPath: folder.path("out"), withIntermediateDirectories: false)
+    for name in ["out/a.png", "out/b.overlay.jpg"] { _ = try folder.file(name, [1, 2, 3]) }
+    return sources
+  }
+
+  /// Who asked may as well keep what exists; how, is for the program to say.
+  @Test func existingResultsAreRefused() throws {
+    let sources = try prepared()
+    #expect(
+      try outcomes(sources, outputs(.refuse)) == [
+        "unwritable out/a.png: exists already",
+        "unwritable out/b.overlay.jpg: exists already",
+        "written out/c.png out/c.overlay.jpg",
+      ])
+    #expect(try bytes("out/a.png") == [1, 2, 3] && bytes("out/b.overlay.jpg") == [1, 2, 3])
+    for (source, name) in zip(sources, ["a.png", "b.overlay.jpg"]) {
+      let error = ExistingResultError(path: folder.path("out/\(name)"), canBeKept: true)
+      #expect(throws: error) { _ = try outputs(.refuse).plan(for: source) }
+    }
+  }
+
+  /// A mask says that the rest is there; a picture that has one is not even read.
+  @Test func existingMasksAreSkipped() throws {
+    var sources = try prepared()
+    _ = try folder.file("out/gone.png", [4])
+    sources.append(source(folder.path("gone.jpg"), name: "gone"))
+    #expect(
+      try outcomes(sources, outputs(.skip)) == [
+        "skipped out/a.png", "written out/b.png out/b.overlay.jpg",
+        "written out/c.png out/c.overlay.jpg", "skipped out/gone.png",
+      ])
+    #expect(try bytes("out/a.png") == [1, 2, 3])
+    #expect(try bytes("out/b.overlay.jpg") == bytes("out/c.overlay.jpg"))
+  }
+
+  @Test func existingResultsAreReplaced() throws {
+    #expect(
+      try outcomes(prepared(), outputs(.replace))
+        == ["a", "b", "c"].map { "written out/\($0).png out/\($0).overlay.jpg" })
+    for name in ["a", "b"] {
+      #expect(try bytes("out/\(name).png") == bytes("out/c.png"))
+      #expect(try bytes("out/\(name).overlay.jpg") == bytes("out/c.overlay.jpg"))
+    }
+  }
+
+  /// Nothing is in the way of a mask on standard output, whatever lies about.
+  @Test func standardOutputIsNeverThere() throws {
+    _ = try folder.file("a.png", [1])
+    for existing in [PredictionOutputs.Existing.refuse, .skip, .replace] {
+      var outputs = everything(into: .standardOutput)
+      outputs.existing = existing
+      var writer = try writer(outputs, source(folder.path("a.png"), name: folder.path("a")))
+      // There is no file for the scores either.
+      try writer.open(classes: 3, size: picture.size)
+      #expect(writer.sinks.isEmpty)
+    }
+    #expect(try folder.names() == ["a.png"])
+  }
+}

@@ -1,0 +1,186 @@
+import FlattenRegions
+import FlattenCheckpoint
+import FlattenConfig
+import FlattenData
+import FlattenImage
+import FlattenModels
+import FlattenTensor
+import Foundation
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import FlattenVision
+
+/// Picture file to labels, every step of the golden set: decode, resize, network, both resizes of the
+/// scores, windows, test-time augmentation.
+@Suite struct GoldenPipelineTests {
+  static let cases = Fixtures.cases(kinds: ["pipeline", "pipeline_tta"])
+
+  @Test func theSetIsNotEmpty() {
+    #expect(!Self.cases.isEmpty, "no pipeline cases in \(Fixtures.folder.path)")
+  }
+
+  @Test(arguments: cases) func pipelineAgrees(with fixture: FixtureCase) throws {
+    let golden = try Golden(fixture)
+    let segmenter = try Segmenter(golden: golden)
+    let file = try #require(golden.json["files"]["image"].text)
+    let picture = try Image.decode(path: golden.folder.appending(path: file).path).value
+    if golden.expected["decoded_bgr"] != nil {
+      #expect(golden.mismatch(bgr: "decoded_bgr", picture) == nil)
+    }
+
+    let tta = golden.parameters["tta"]
+    var options = Segmenter.Options()
+    if !tta.isNull {
+      options.scales = tta["ratios"].list.compactMap(\.number)
+      options.isFlipped = tta["flips"].list.contains { $0.text == "horizontal" }
+    } else {
+      try checkSteps(golden, segmenter, picture)
+    }
+
+    let logits = ScoreCollector(
+      classes: segmenter.classes.count, height: picture.height, width: picture.width)
+    let result = try segmenter.segment(picture, options: options, sinks: [(.logits, logits.take)])
+    let name = tta.isNull ? "seg_logits" : "mean_probabilities"
+    #expect(golden.mismatch(name, logits.tensor) == nil)
+    #expect(golden.mismatch(labels: "labels", result.labels.ids) == nil)
+    if !tta.isNull { try checkAugmentation(golden, segmenter, picture) }
+
+    // Fused and in one piece agree: the labels are the best class of the scores that were handed out.
+    let best = logits.tensor.reshaped(Shape([1] + logits.tensor.shape)).channelsLast().argmax()
+    #expect(best == result.labels.ids)
+  }
+
+  /// The resized pictures, the network's input and its coarse logits.
+  private func checkSteps(_ golden: Golden, _ segmenter: Segmenter, _ picture: Image) throws {
+    let rule = segmenter.configuration.input
+    let size = PixelSize(height: picture.height, width: picture.width)
+    let first = try #require(rule.sizes(of: size, factor: nil).first)
+    let resized =
+      first == size
+      ? picture : picture.resized(width: first.width, height: first.height, by: .bilinear)
+    #expect(golden.mismatch(bgr: "resized_bgr", resized) == nil)
+    let aligned = rule.resized(picture)
+    if golden.expected["aligned_bgr"] != nil {
+      #expect(golden.mismatch(bgr: "aligned_bgr", aligned) == nil)
+    }
+    let input = rule.normalised(
+      aligned, to: rule.padded(aligned), pool: segmenter.loaded.memory)
+    if golden.expected["input"] != nil {
+      #expect(golden.mismatch(map: "input", input) == nil)
+    }
+    if golden.expected["logits"] != nil {
+      #expect(golden.mismatch(map: "logits", try segmenter.loaded.run(input)) == nil)
+    }
+    if golden.expected["crop0_logits"] != nil,
+      case .slide(let crop, let stride) = segmenter
+        .configuration.mode
+    {
+      let rows = SlidingWindows.starts(
+        extent: input.shape[1], crop: crop.height, stride: stride.height)
+      let columns = SlidingWindows.starts(
+        extent: input.shape[2], crop: crop.width, stride: stride.width)
+      #expect(golden.expected["crop_count"]?.integers == [rows.count * columns.count])
+      let window = input.window(
+        top: 0, left: 0, height: rows[0].size, width: columns[0].size)
+      #expect(golden.mismatch(map: "crop0_logits", try segmenter.loaded.run(window)) == nil)
+    }
+  }
+
+  /// The one augmentation of which the case keeps the steps: its ratio and flip by its number.
+  private func checkAugmentation(
+    _ golden: Golden, _ segmenter: Segmenter, _ picture: Image
+  ) throws {
+    let tta = golden.parameters["tta"]
+    let flips = tta["flips"].list
+    for kept in golden.parameters["keep_augmentations"].ints {
+      let factor = try #require(tta["ratios"][kept / flips.count].number)
+      let isFlipped = flips[kept % flips.count].text == "horizontal"
+      var image = segmenter.configuration.input.resized(picture, factor: factor)
+      if isFlipped { image = image.flippedHorizontally }
+      #expect(golden.mismatch(bgr: "aug\(kept)_image_bgr", image) == nil)
+      let scores = ScoreCollector(
+        classes: segmenter.classes.count, height: picture.height, width: picture.width)
+      let field = try segmenter.field(of: image, isFlipped: isFlipped, mode: nil)
+      _ = PixelScores(
+        fields: [field], size: PixelSize(height: picture.height, width: picture.width),
+        alignCorners: false
+      ).labels(
+        threads: segmenter.loaded.threads, memory: segmenter.loaded.memory, wantsConfidence: false,
+        sinks: [(.logits, scores.take)])
+      #expect(golden.mismatch("aug\(kept)_seg_logits", scores.tensor) == nil)
+    }
+  }
+}
+
+/// Puts bands of scores together: `[classes, height, width]`.
+final class ScoreCollector: Sendable {
+  private let values: Mutex<[Float]>
+  private let shape: Shape
+
+  init(classes: Int, height: Int, width: Int) {
+    shape = [1, height, width, classes]
+    values = Mutex([Float](repeating: .nan, count: classes * height * width))
+  }
+
+  var take: PixelScores.Sink {
+    { [self] firstRow, _, band in
+      values.withLock { values in
+        let start = firstRow * shape[2] * shape[3]
+        for index in band.indices { values[start + index] = band[index] }
+      }
+    }
+  }
+
+  var tensor: Tensor {
+    let map = Tensor(shape, values.withLock { $0 }).channelsFirst()
+    return map.reshaped(Shape(map.shape.dropFirst()))
+  }
+}
+
+extension Segmenter {
+  /// The segmentor of a golden case with its own input rule.
+  init(golden: Golden) throws {
+    let p = golden.parameters
+    let text = Golden.modelText(p["model"])
+    let model = try SegmentorConfiguration(ConfigNode.parse(text, name: "case.json"))
+    var names = DatasetOptions()
+    names.classes = DatasetOptions.classNames(count: model.classes)
+    let pre = p["preprocessor"]
+    #expect(pre["bgr_to_rgb"].bool == true && pre["pad_val"].number == 0)
+    let scale = p["pipeline"]["scale"].ints
+    let divisor = p["pipeline"]["size_divisor"].int ?? p["tta"]["size_divisor"].int
+    let test = p["test_cfg"]
+    let mode: InferenceMode =
+      test["mode"].text == "slide"
+      ? .slide(
+        crop: PixelSize(height: test["crop_size"].ints[0], width: test["crop_size"].ints[1]),
+        stride: PixelSize(height: test["stride"].ints[0], width: test["stride"].ints[1])) : .whole
+    let configuration = SegmentationConfiguration(
+      name: "case", dataset: try DatasetDescription.load(nameOrPath: "folder").applying(names),
+      model: model,
+      input: InputRule(
+        Normalisation(
+          mean: pre["mean"].list.map { Float($0.number ?? .nan) },
+          std: pre["std"].list.map { Float($0.number ?? .nan) }),
+        scale: scale.count == 2
+          ? (long: max(scale[0], scale[1]), short: min(scale[0], scale[1])) : nil,
+        multiple: divisor ?? 1, padding: pre["test_cfg"]["size_divisor"].int ?? 1),
+      mode: mode)
+    self.init(
+      configuration,
+      try LoadedModel(model, golden.weights(), threads: ThreadPool(threads: 2)))
+  }
+}
+
+extension Golden {
+  /// What is wrong with a picture whose expectation is stored `[H, W, 3]` in BGR.
+  func mismatch(bgr name: String, _ image: Image) -> String? {
+    var values: [Float] = []
+    for pixel in stride(from: 0, to: image.pixels.count, by: 3) {
+      for channel in [2, 1, 0] { values.append(Float(image.pixels[pixel + channel])) }
+    }
+    return mismatch(name, Tensor([image.height, image.width, 3], values))
+  }
+}
