@@ -1,6 +1,5 @@
 import FlattenFiles
 import FlattenTensor
-import Synchronization
 
 /// A file of named tensors, opened: torch's zip archive, torch's legacy stream, or safetensors.
 ///
@@ -40,7 +39,7 @@ package final class Checkpoint: ParameterSource {
   let source: ByteSource
   let storages: [StoredBytes]
   private let index: [ExactText: Int]
-  let state = Mutex(State())
+  let state = Locked(State())
 
   struct State {
     /// Storages whose checksum has been found right.

@@ -1,7 +1,7 @@
 import ArgumentParser
 import FlattenFiles
+import FlattenTensor
 import FlattenVision
-import Synchronization
 
 struct ClassifyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -41,7 +41,7 @@ struct ClassifyCommand: ParsableCommand {
     batch.ahead = ahead
     if reporting.verbose { Output.error(classifier.summary) }
 
-    let tally = Mutex(BatchTally())
+    let tally = Locked(BatchTally())
     Interrupt.watch()
     Progress.shared.begin(quiet: reporting.quiet || pictures.sources.count < 2)
     batch.run(pictures.sources, shouldStop: { Interrupt.isRequested }) { outcome in

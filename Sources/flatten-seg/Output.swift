@@ -6,7 +6,7 @@ import Synchronization
 /// The two streams: results on standard output, everything else on standard error.
 enum Output {
   /// Why standard output takes no more: the C library's error number.
-  private static let failure = Mutex<Int32?>(nil)
+  private static let failure = Locked<Int32?>(nil)
 
   /// Whether results can go nowhere any more.
   static var isLost: Bool { failure.withLock { $0 != nil } }
@@ -64,7 +64,7 @@ final class Progress: Sendable {
     var last = ContinuousClock.now
   }
 
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
   /// Begins a batch.
   func begin(quiet: Bool) {

@@ -1,9 +1,9 @@
 import ArgumentParser
 import FlattenFiles
 import FlattenImage
+import FlattenTensor
 import FlattenVision
 import Foundation
-import Synchronization
 
 struct PredictCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -95,7 +95,7 @@ struct PredictCommand: ParsableCommand {
     batch.ahead = ahead
     if reporting.verbose { Output.error(segmenter.summary) }
 
-    let tally = Mutex(BatchTally())
+    let tally = Locked(BatchTally())
     Interrupt.watch()
     Progress.shared.begin(quiet: reporting.quiet || pictures.sources.count < 2)
     batch.run(pictures.sources, shouldStop: { Interrupt.isRequested }) { outcome in

@@ -1,5 +1,4 @@
 import FlattenTensor
-import Synchronization
 
 /// The numerical rank of one head's matrix, without and with the depthwise convolution: the paper's "rank
 /// restoration" (arXiv 2308.00442, section 4.2).
@@ -29,7 +28,7 @@ public struct AttentionRank: Sendable, Equatable {
   static func count(
     _ views: [HeadView], channel: Int, _ threads: ThreadPool
   ) -> [AttentionRank] {
-    let made = Mutex([Int: Int]())
+    let made = Locked([Int: Int]())
     let regions = views.map { RankRegion($0) }
     // Even tasks are the attention alone, odd ones the sum.
     threads.run(2 * views.count) { task in

@@ -1,8 +1,8 @@
-import FlattenRegions
 import FlattenData
 import FlattenImage
 import FlattenMetrics
-import Synchronization
+import FlattenRegions
+import FlattenTensor
 
 /// Scores a model, or masks made elsewhere, on a data set.
 public enum Evaluation {
@@ -118,7 +118,7 @@ extension Evaluation {
     add: @escaping @Sendable (inout Total, Item, Made) -> Void
   ) throws -> (total: Total, pictures: Int) {
     let items = Array(items.prefix(limit ?? .max))
-    let state = Mutex((total: total, pictures: 0, failure: (any Error)?.none))
+    let state = Locked((total: total, pictures: 0, failure: (any Error)?.none))
     OverlappedPipeline.run(
       items, shouldStop: { shouldStop() || state.withLock { $0.failure != nil } },
       read: read, compute: compute,

@@ -1,12 +1,12 @@
 import FlattenFiles
-import Synchronization
+import FlattenTensor
 
 /// Scores of all classes for all pixels, `[classes, height, width]`, written band by band as they are
 /// made, so that they are never in memory at once.
 package final class NumpyScoreFile: Sendable {
   package let path: String
-  private let file: Mutex<AtomicFile?>
-  private let failure = Mutex<(any Error)?>(nil)
+  private let file: Locked<AtomicFile?>
+  private let failure = Locked<(any Error)?>(nil)
   private let headerCount: Int
   private let classes: Int
   private let height: Int
@@ -18,7 +18,7 @@ package final class NumpyScoreFile: Sendable {
     let header = NumpyFile.header(shape: [classes, height, width])
     try file.write(header)
     self.path = path
-    self.file = Mutex(file)
+    self.file = Locked(file)
     headerCount = header.count
     self.classes = classes
     self.height = height

@@ -1,5 +1,5 @@
+import FlattenTensor
 import Foundation
-import Synchronization
 import Testing
 
 @testable import FlattenVision
@@ -21,7 +21,7 @@ import Testing
   }
 
   private final class Log: Sendable {
-    private let events = Mutex(Events())
+    private let events = Locked(Events())
 
     func note(_ body: (inout Events) -> Void) { events.withLock { body(&$0) } }
 
@@ -152,7 +152,7 @@ import Testing
 
   /// How many pictures live at once.
   private final class Census: Sendable {
-    private let counts = Mutex((living: 0, most: 0))
+    private let counts = Locked((living: 0, most: 0))
 
     func add(_ change: Int) {
       counts.withLock {
@@ -243,7 +243,7 @@ import Testing
   // MARK: Stopping
 
   private final class Flag: Sendable {
-    private let isSet = Mutex(false)
+    private let isSet = Locked(false)
 
     func set() { isSet.withLock { $0 = true } }
 

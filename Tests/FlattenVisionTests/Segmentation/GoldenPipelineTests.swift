@@ -6,7 +6,6 @@ import FlattenImage
 import FlattenModels
 import FlattenTensor
 import Foundation
-import Synchronization
 import TestSupport
 import Testing
 
@@ -116,12 +115,12 @@ import Testing
 
 /// Puts bands of scores together: `[classes, height, width]`.
 final class ScoreCollector: Sendable {
-  private let values: Mutex<[Float]>
+  private let values: Locked<[Float]>
   private let shape: Shape
 
   init(classes: Int, height: Int, width: Int) {
     shape = [1, height, width, classes]
-    values = Mutex([Float](repeating: .nan, count: classes * height * width))
+    values = Locked([Float](repeating: .nan, count: classes * height * width))
   }
 
   var take: PixelScores.Sink {
