@@ -23,7 +23,7 @@ package struct BackboneFamily: Sendable {
   ]
 }
 
-/// What a family makes of its section of a config.
+/// A backbone's numbers, which its family makes of a section of a config.
 package struct BackboneNumbers: Sendable {
   /// Channels of the input.
   let inputChannels: Int
@@ -48,9 +48,10 @@ struct BackboneSection {
       expected: "one of \(variants.keys.sorted().joined(separator: ", ")) for this type")
   }
 
-  /// Refuses keys of linear attention in a published softmax model.
-  func refuse(_ keys: [String]) throws {
-    guard let node = keys.lazy.compactMap({ map.optional($0) }).first else { return }
+  /// Refuses the keys of linear attention, and more of the kind, in a published softmax model.
+  func refuseLinearKeys(and more: [String] = []) throws {
+    guard let node = (more + BlockNumbers.linearKeys).lazy.compactMap({ map.optional($0) }).first
+    else { return }
     throw node.error(
       found: "does not apply to the published softmax model", expected: "type flatten_\(family)")
   }

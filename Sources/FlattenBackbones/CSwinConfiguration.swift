@@ -3,7 +3,7 @@ import FlattenNN
 
 /// The numbers of CSwin and FLatten-CSwin, under the upstream names.
 package struct CSwinConfiguration: Sendable {
-  /// What all families have.
+  /// The numbers that all families have.
   package var common = BlockNumbers(normEpsilon: 1e-5)
   /// Channels of the first stage; each next has twice as many.
   package var embedDim: Int
@@ -44,7 +44,7 @@ package struct CSwinConfiguration: Sendable {
   init(
     _ section: BackboneSection, variants: [String: CSwinConfiguration], isFlatten: Bool
   ) throws {
-    if !isFlatten { try section.refuse(["la_split_size"] + BlockNumbers.linearKeys) }
+    if !isFlatten { try section.refuseLinearKeys(and: ["la_split_size"]) }
     let (map, variant) = (section.map, try section.variant(variants))
     let depths = try map.stageInts("depth", in: 1...64, variant?.depths)
     let count = depths.count

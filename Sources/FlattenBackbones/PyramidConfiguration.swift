@@ -5,7 +5,7 @@ import FlattenTensor
 /// The numbers of a four-stage pyramid transformer (PVT, PVTv2 and their FLatten forms), under the
 /// upstream names.
 package struct PyramidConfiguration: Sendable {
-  /// What all families have; epsilon of the block norms and of PVTv2's stage norms.
+  /// The numbers that all families have; epsilon of the block norms and of PVTv2's stage norms.
   package var common = BlockNumbers(normEpsilon: 1e-6)
   /// Channels of each stage.
   package var embedDims: [Int]
@@ -48,7 +48,7 @@ package struct PyramidConfiguration: Sendable {
     _ section: BackboneSection, variants: [String: PyramidConfiguration], isFlatten: Bool
   ) throws {
     let (map, variant) = (section.map, try section.variant(variants))
-    if !isFlatten { try section.refuse(["attn_type", "attention", "la_sr_ratios"]) }
+    if !isFlatten { try section.refuseLinearKeys(and: ["la_sr_ratios"]) }
     func four(_ key: String, _ range: ClosedRange<Int>, _ given: [Int]?) throws -> [Int] {
       if let node = map.optional(key) { return try node.ints(count: 4, in: range) }
       if let given { return given }

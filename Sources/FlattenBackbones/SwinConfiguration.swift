@@ -3,7 +3,7 @@ import FlattenNN
 
 /// The numbers of Swin and FLatten-Swin, under the upstream names.
 package struct SwinConfiguration: Sendable {
-  /// What becomes of softmax windows on a map that is not larger than they are.
+  /// How softmax windows treat a map that is not larger than they are.
   package enum SmallMaps: String, CaseIterable, Sendable {
     /// Windows end where the map does, and are not shifted: the official models.
     case cut
@@ -12,7 +12,7 @@ package struct SwinConfiguration: Sendable {
     case padded
   }
 
-  /// What all families have; the picture size tells which windows were the whole map.
+  /// The numbers that all families have; the picture size tells which windows were the whole map.
   package var common = BlockNumbers(normEpsilon: 1e-5)
   /// Side of a patch, in pixels.
   package var patchSize = 4
@@ -57,7 +57,7 @@ package struct SwinConfiguration: Sendable {
   init(
     _ section: BackboneSection, variants: [String: SwinConfiguration], isFlatten: Bool
   ) throws {
-    if !isFlatten { try section.refuse(BlockNumbers.linearKeys) }
+    if !isFlatten { try section.refuseLinearKeys() }
     let (map, variant) = (section.map, try section.variant(variants))
     let depths = try map.stageInts("depths", in: 1...64, variant?.depths)
     let heads = try map.stageInts("num_heads", in: 1...128, variant?.heads, count: depths.count)

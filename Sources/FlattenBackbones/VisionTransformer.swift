@@ -21,7 +21,7 @@ import FlattenTensor
 
 /// The numbers of DeiT and FLatten-DeiT, under the upstream names.
 package struct VisionTransformerConfiguration: Sendable {
-  /// What all families have.
+  /// The numbers that all families have.
   package var common = BlockNumbers(normEpsilon: 1e-6)
   /// Side of a patch, in pixels.
   package var patchSize = 16
@@ -53,7 +53,7 @@ package struct VisionTransformerConfiguration: Sendable {
     _ section: BackboneSection, variants: [String: VisionTransformerConfiguration],
     isFlatten: Bool
   ) throws {
-    if !isFlatten { try section.refuse(BlockNumbers.linearKeys) }
+    if !isFlatten { try section.refuseLinearKeys() }
     let (map, variant) = (section.map, try section.variant(variants))
     let embedDim = try map.optional("embed_dim")?.int(in: 1...4096)
     let heads = try map.optional("num_heads")?.int(in: 1...128)
