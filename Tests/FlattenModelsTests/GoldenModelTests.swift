@@ -15,19 +15,19 @@ import Testing
     #expect(!Self.classifiers.isEmpty, "no classifier cases in \(Fixtures.folder.path)")
   }
 
-  /// The wide set's necks and heads, two sizes of eleven families, are joined wherever published models'
-  /// are.
+  /// The wide set's necks and heads are joined wherever published models' are.
   @Test func publishedWaysAreTaken() throws {
     func joins(_ neck: Int, _ head: Int) -> Bool {
       PackedConvolutionPair.saves(inputs: neck, middle: neck, outputs: head)
     }
-    let joined = try Self.segmentors.filter { fixture in
-      let p = try Golden(fixture).parameters
-      guard let neck = p["neck"]["out_channels"].int, let head = p["decode_head"]["channels"].int
-      else { return false }
-      return joins(neck, head)
+    let pyramids = try Fixtures.wideSegmentors.map { try Golden($0).parameters }
+      .filter { !$0["neck"].isNull }
+    #expect(!pyramids.isEmpty)
+    for p in pyramids {
+      let neck = try #require(p["neck"]["out_channels"].int)
+      let head = try #require(p["decode_head"]["channels"].int)
+      #expect(joins(neck, head) == joins(256, 128))
     }
-    #expect(joined.count == (joins(256, 128) ? 22 : 0))
   }
 
   /// - Parameter build: makes the model of its config and its parameters.
@@ -98,17 +98,10 @@ import Testing
 
   @Test(arguments: classifiers) func classifierAgrees(with fixture: FixtureCase) throws {
     let golden = try Golden(fixture)
-    let p = golden.parameters
-    let family = try #require(Golden.families[p["type"].text ?? ""])
-    let text = p.replacing(["type": .string(family), "num_classes": Optional<JSONValue>.none])
-      .configText
-    let configuration = try BackboneConfiguration(ConfigNode.parse(text, name: fixture.id))
-    let tree = try golden.weights()
-    let backbone = try configuration.make(for: .classification, from: tree.root)
-    let model = try ImageClassifier(
-      backbone, classes: try #require(p["num_classes"].int), from: tree.root)
-    try tree.finish(
-      ignoring: configuration.ignoredKeys.filter { !$0.pattern.hasPrefix("head") })
+    let configuration = try ClassifierConfiguration(golden.parameters, name: fixture.id)
+    let tree = try golden.weights(translating: configuration.translating)
+    let model = try ImageClassifier.load(configuration, from: tree.root)
+    try tree.finish(ignoring: ImageClassifier.ignoredKeys(configuration))
     let (features, logits) = model(
       try golden.map(), ForwardPass(threads: ThreadPool(threads: 2)))
     if golden.expected["features"]?.shape == features.shape {
@@ -118,6 +111,18 @@ import Testing
         "features are \(features.shape), expected \(golden.expected["features"]?.shape ?? [])")
     }
     #expect(golden.mismatch("logits", logits) == nil)
+  }
+}
+
+extension ClassifierConfiguration {
+  /// Reads a golden case's `params` through the config reader.
+  init(_ p: JSONValue, name: String) throws {
+    let family = try #require(Golden.families[p["type"].text ?? ""])
+    let model = JSONValue.object([
+      "backbone": p.replacing(["type": .string(family), "num_classes": Optional<JSONValue>.none]),
+      "classifier": .object(["num_classes": p["num_classes"]]),
+    ])
+    try self.init(ConfigNode.parse(model.configText, name: name))
   }
 }
 

@@ -53,11 +53,13 @@ package enum Fixtures {
   }
 
   /// What Tools/reference/wide.py makes: segmentors wide enough for every way to convolve.
-  package static let wide = repository.appending(path: "Tests/WideFixtures")
+  package static var wideSegmentors: [FixtureCase] {
+    cases(in: repository.appending(path: "Tests/WideFixtures"))
+  }
 
   /// The segmentors of all sets.
   package static var segmentors: [FixtureCase] {
-    cases(kinds: ["segmentor"]) + familyCases(kind: "segmentor") + cases(in: wide)
+    cases(kinds: ["segmentor"]) + familyCases(kind: "segmentor") + wideSegmentors
   }
 
   private static func cases(in folder: URL) -> [FixtureCase] {

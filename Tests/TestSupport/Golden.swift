@@ -69,22 +69,24 @@ package struct Golden {
     return FormulaParameters.picture(batch: shape[0], height: shape[2], width: shape[3])
   }
 
-  /// The weights as a parameter tree: those of `files.weights`, or ``FormulaParameters`` with the keys of
-  /// `files.keys`.
+  /// The weights: those of `files.weights`, or ``FormulaParameters`` with the keys of `files.keys`.
+  package func source() throws -> any ParameterSource {
+    if let list = json["files"]["keys"].text {
+      return try FormulaParameters(list: folder.appending(path: list))
+    }
+    guard let name = json["files"]["weights"].text else {
+      throw Missing(description: "\(folder.lastPathComponent) has no weights")
+    }
+    return try FixtureParameters(folder.appending(path: name))
+  }
+
+  /// The weights as a parameter tree.
   ///
   /// - Parameter translating: gives the file our names.
   package func weights(
     translating: (any ParameterSource) -> any ParameterSource = { $0 }
   ) throws -> ParameterTree {
-    if let list = json["files"]["keys"].text {
-      let source = try FormulaParameters(list: folder.appending(path: list))
-      return ParameterTree(source: translating(source))
-    }
-    guard let name = json["files"]["weights"].text else {
-      throw Missing(description: "\(folder.lastPathComponent) has no weights")
-    }
-    let file = try FixtureParameters(folder.appending(path: name))
-    return ParameterTree(source: translating(file))
+    ParameterTree(source: translating(try source()))
   }
 
   /// What is wrong with a result, or `nil`. The tolerance is the case's own.

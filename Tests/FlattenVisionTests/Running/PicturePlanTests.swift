@@ -3,7 +3,6 @@ import FlattenImage
 import FlattenRegions
 import FlattenTensor
 import Foundation
-import Synchronization
 import TestSupport
 import Testing
 
@@ -143,6 +142,20 @@ import Testing
     #expect(try folder.names() == ["a.probs.npy"])
   }
 
+  /// What replaced a file of an earlier run stays: to take it back would lose both.
+  @Test func aFailedCommitDeletesNothingOfAnEarlierRun() throws {
+    var outputs = everything(into: .folder(folder.url.path))
+    outputs.existing = .replace
+    let source = source("a.jpg", name: "a")
+    let files = try #require(ResultFiles(of: source, outputs))
+    _ = try folder.file("a.logits.npy", [1, 2, 3])
+    let writer = try opened(outputs, source)
+    try FileManager.default.createDirectory(
+      atPath: files.probabilities, withIntermediateDirectories: false)
+    #expect(throws: FileError.self) { _ = try writer.finish(segmentation, of: picture) }
+    #expect(try folder.names() == ["a.logits.npy", "a.probs.npy"])
+  }
+
   /// The same where the last file, the mask, cannot even be begun.
   @Test func nothingAppearsWithoutTheMask() throws {
     let outputs = everything(into: .folder(folder.url.path))
@@ -205,7 +218,7 @@ import Testing
   ) throws -> [String] {
     let batch = BatchPrediction(
       try Segmenter.builtIn(), options: Segmenter.Options(), outputs: outputs)
-    let said = Mutex<[String]>([])
+    let said = Locked<[String]>([])
     let prefix = folder.url.path + "/"
     batch.run(sources) { outcome in
       let text =

@@ -3,7 +3,6 @@ import FlattenCheckpoint
 import FlattenImage
 import FlattenTensor
 import Foundation
-import Synchronization
 import TestSupport
 import Testing
 
@@ -34,6 +33,42 @@ import Testing
     #expect(abs(sum - 1) < 1e-12)
   }
 
+  /// A model is made again of its parameters in memory, changed or not; the first stays as it was.
+  @Test(arguments: ["f32", "bf16"])
+  func parametersInMemoryMakeTheModelAgain(stored: String) throws {
+    let precision = try #require(Precision(rawValue: stored))
+    let folder = try TemporaryFolder()
+    let golden = try Golden(try #require(Fixtures.wideSegmentors.first))
+    let config = try golden.writeSegmentorConfig(in: folder)
+    let trained = try Segmenter.untrained(
+      config: config, seed: 3, precision: precision, purpose: .training)
+    var options = Segmenter.Options()
+    options.keepsConfidence = true
+    let first = try trained.segment(picture(), options: options)
+
+    var parameters = trained.parameters
+    let same = try trained.rebuilt(from: parameters).segment(picture(), options: options)
+    #expect(same.labels == first.labels && same.confidence == first.confidence)
+
+    let bias = try #require(parameters["decode_head.conv_seg.bias"])
+    var values = bias.elements
+    values[values.count - 1] += 1000
+    parameters["decode_head.conv_seg.bias"] = Tensor(bias.shape, values)
+    let changed = try trained.rebuilt(from: parameters)
+    #expect(changed.parameters["decode_head.conv_seg.bias"]?.elements == values)
+    let last = UInt16(values.count - 1)
+    #expect(try changed.segment(picture()).labels.ids.allSatisfy { $0 == last })
+    #expect(!first.labels.ids.allSatisfy { $0 == last })
+    #expect(try trained.segment(picture()).labels == first.labels)
+
+    // Saved, they are what a model for inference loads, which keeps none itself.
+    try parameters.write(to: folder.path("changed.safetensors"))
+    let loaded = try Segmenter.load(
+      config: config, weights: folder.path("changed.safetensors"), precision: precision)
+    #expect(try loaded.segment(picture()).labels.ids.allSatisfy { $0 == last })
+    #expect(loaded.parameters.names.isEmpty)
+  }
+
   @Test func sameBitsForAnyNumberOfThreads() throws {
     var options = Segmenter.Options()
     options.keepsConfidence = true
@@ -50,7 +85,7 @@ import Testing
   @Test func manyCallersGetTheSameResult() throws {
     let segmenter = try Segmenter.builtIn(threads: 2)
     let expected = try segmenter.segment(picture()).labels
-    let results = Mutex<[LabelMap?]>([])
+    let results = Locked<[LabelMap?]>([])
     DispatchQueue.concurrentPerform(iterations: 6) { _ in
       let labels = try? segmenter.segment(picture()).labels
       results.withLock { $0.append(labels) }
