@@ -1,7 +1,7 @@
 import FlattenConfig
 import FlattenImage
 
-/// What a backbone needs of a config file: its own section, and how pictures are normalised for it. Heads,
+/// The parts of a config file for a backbone: its own section, and how pictures are normalised. Heads,
 /// classes and data sets are left to others.
 struct BackboneFile: Sendable {
   let name: String

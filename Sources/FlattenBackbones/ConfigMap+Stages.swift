@@ -1,6 +1,6 @@
 import FlattenConfig
 
-/// What the configurations of several families read alike.
+/// Reading of lists that have an entry a stage, as several families' configurations do.
 extension ConfigMap {
   /// A list with a number for each stage, or what a variant gives.
   func stageInts(

@@ -1,6 +1,6 @@
 import FlattenTensor
 
-/// What a model made on the way to its maps, under a name that is the same for all families.
+/// An intermediate map, made on the way to a model's maps, under a name that is the same for all families.
 ///
 /// The names count stages and blocks from 0:
 ///

@@ -1,7 +1,7 @@
 import FlattenFiles
 import FlattenTensor
 
-/// What memory a model needs at least, asked for before it is needed: running out of it later would end
+/// The least memory that a model needs, asked for before it is needed: running out of it later would end
 /// the process, or, inside the matrix library, wait forever.
 package enum MemoryNeed {
   /// The model's weights, packed, and the buffers of reading and writing.

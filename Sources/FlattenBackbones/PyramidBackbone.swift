@@ -16,7 +16,7 @@ public struct FeatureInfo: Sendable, Equatable {
   }
 }
 
-/// What a backbone is built for: some families have norms or tokens that only one of the two reads.
+/// The task that a backbone is built for: some families have norms or tokens that only one of the two reads.
 package enum BackbonePurpose: Sendable {
   case densePrediction
   case classification

@@ -25,7 +25,7 @@ import FlattenTensor
 
 /// Attention inside windows: the map is cut, each window's tokens are mixed, and the map is joined.
 package struct WindowedAttention: TokenAttention {
-  /// What a block's attention looks at.
+  /// The windows that a block's attention looks at.
   package enum Span: Sendable, Equatable {
     /// The map, whatever its size.
     case wholeMap(native: Grid)

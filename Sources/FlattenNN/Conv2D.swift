@@ -3,7 +3,7 @@ import FlattenTensor
 
 /// A 2-D convolution on a map `[B, H, W, C]`, with its bias or a batch norm, and an activation after it.
 public struct Conv2D: Sendable {
-  /// What follows the convolution in the checkpoint.
+  /// The bias or the norm that follows the convolution in the checkpoint.
   public enum Following: Sendable {
     /// Its own bias, or nothing.
     case bias(Bool)

@@ -11,7 +11,7 @@ import FlattenTensor
 
 /// Softmax attention inside stripes of the map, plus LePE.
 package struct StripeAttention: Sendable {
-  /// What one branch of a block looks at.
+  /// The stripes that one branch of a block looks at.
   package enum Stripes: Sendable, Equatable {
     /// The whole map.
     case whole

@@ -43,7 +43,7 @@ extension TokenAttention {
   }
 }
 
-/// What a block leaves for the next one of its stage; empty at the stage's beginning.
+/// Memory between the blocks of a stage: what one leaves for the next; empty at the stage's beginning.
 public struct StageMemory: Sendable {
   /// The last attention's result without the residual, `[B, N, C]`, where an attention has left it.
   public var attention: Tensor?

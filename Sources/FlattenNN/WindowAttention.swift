@@ -5,7 +5,7 @@
 import FlattenCheckpoint
 import FlattenTensor
 
-/// What mixes the tokens of each window.
+/// The token mixer of each window.
 package protocol WindowMixer: Sendable {
   /// - Parameter windows: `[B * count, tokens, C]`.
   /// - Returns: the same shape, after the output projection.

@@ -1,4 +1,4 @@
-/// What the observer of a pass is told.
+/// An event of a pass, as its observer is told.
 package enum Observation {
   /// An operator has run; there is no output in a dry run.
   case operation(OperatorRecord, output: Tensor?)

@@ -1,6 +1,6 @@
 import FlattenKernels
 
-/// What kind of work an operator is; the rows of a time table.
+/// The kind of work that an operator is: a row of a time table.
 package enum OperatorKind: String, Sendable, CaseIterable {
   case linear
   case convolution

@@ -7,7 +7,7 @@ import FlattenRegions
 /// picture's, as mmsegmentation does; the same label map as resizing everything first, without the
 /// memory.
 package struct PixelScores {
-  /// What a sink receives.
+  /// The scores that a sink receives.
   package enum Kind: Sendable {
     /// The network's scores; the mean of the probabilities where there are several fields.
     case logits

@@ -1,5 +1,5 @@
-/// What a model is loaded for. An operator that joins several steps into one decides by it; what is computed
-/// is the same.
+/// The purpose that a model is loaded for. An operator that joins several steps into one decides by it; what
+/// is computed is the same.
 public enum Purpose: String, Sendable, CaseIterable {
   /// The result alone, as fast as can be: steps are joined where that pays, and of large parameters only the
   /// form that the kernels read is kept.

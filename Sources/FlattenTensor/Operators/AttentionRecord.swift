@@ -1,4 +1,5 @@
-/// What an attention is about to multiply: enough to write down the matrix that it never makes.
+/// The factors of an attention's matrix, about to be multiplied: enough to write down the matrix that is
+/// never made.
 ///
 /// Channels are the heads side by side. B counts pictures, times the windows that each is cut into.
 package struct AttentionRecord: Sendable {
@@ -20,7 +21,7 @@ package struct AttentionRecord: Sendable {
   package let heads: Int
   /// How the map was cut into windows of tokens.
   package let layout: WindowLayout
-  /// What the keys were made of the map's tokens by.
+  /// How the keys were made of the map's tokens.
   package let reduction: KeyReduction
   /// The convolutions of the values that are added, each `[kernel * kernel, C]`. Where keys are reduced
   /// the values are resized to the tokens first, in one dimension.

@@ -1,3 +1,12 @@
+// Two 3x3 convolutions with nothing between them as one with a 5x5 window, by Winograd's method.
+//
+//     y[p] = b2 + sum_t w2[t] m[p + t],  m[q] = b1 + sum_s w1[s] x[q + s]       t, s in {-1, 0, 1}^2
+//          = b + sum_d w[d] x[p + d],    w[d] = sum_{t + s = d} w2[t] w1[s],    b = b2 + sum_t w2[t] b1
+//
+// holds where every p + t lies in the map. Beyond it the second convolution reads zeros, not m: what its
+// taps that leave the map by a row would give is taken away, and by a column likewise; in a corner both take
+// away one tap's, which is added again.
+
 import FlattenKernels
 
 /// Two 3x3 convolutions with nothing between them, prepared as one with a 5x5 window.
@@ -15,6 +24,15 @@ package struct PackedConvolutionPair: Sendable {
     let bias: Tensor
 
     var isCorner: Bool { step.row != 0 && step.column != 0 }
+
+    /// The row or column that is left by a step from it, or the one at a place where the step stays.
+    func line(_ step: Int, _ place: Int, of extent: Int) -> Int {
+      switch step {
+      case 0: place
+      case ..<0: 0
+      default: extent - 1
+      }
+    }
 
     /// Pixels that a map has in this direction.
     func length(height: Int, width: Int) -> Int {
@@ -130,8 +148,6 @@ private func compose(
   _ first: StoredConvolution, _ second: StoredConvolution, into windows: [ComposedWindow],
   _ context: LoadingContext
 ) {
-  let scale = second.norm?.scale
-  let constant = second.norm?.shift ?? second.bias
   let (inputs, middle, outputs) = (
     first.weight.shape[1], first.weight.shape[0], second.weight.shape[0]
   )
@@ -147,50 +163,72 @@ private func compose(
   let block = Products.rows
   context.threads.run((outputs + block - 1) / block) { task in
     let range = task * block..<min((task + 1) * block, outputs)
+    let left = taps(of: second, outputs: range, context)
+    composeBiases(left, inner: first.bias, second, outputs: range, into: windows)
     for window in windows {
       let count = window.weight.shape[1]
       (window.weight.mutablePointer + range.lowerBound * count).update(
         repeating: 0, count: range.count * count)
     }
-    // Each tap of the second as a left side, [range.count, middle].
-    let left = Tensor(uninitialized: [9, range.count, middle], pool: context.staging)
-    for (index, output) in range.enumerated() {
-      let factor = scale.map { $0.pointer[output] } ?? 1
-      let stored = second.weight.pointer + output * middle * 9
-      for tap in 0..<9 {
-        let row = left.mutablePointer + (tap * range.count + index) * middle
-        for channel in 0..<middle { row[channel] = stored[channel * 9 + tap] * factor }
-      }
-      for window in windows {
-        var bias = window.step == (0, 0) ? constant.map { $0.pointer[output] } ?? 0 : 0
-        for tap in 0..<9 where window.takes(offsets[tap]) {
-          guard let inner = first.bias else { break }
-          let row = left.pointer + (tap * range.count + index) * middle
-          for channel in 0..<middle {
-            bias += window.sign * row[channel] * inner.pointer[channel]
-          }
+    let product = Tensor(uninitialized: [range.count, inputs], pool: context.staging)
+    for (t, s) in (0..<81).map({ ($0 % 9, $0 / 9) }) {
+      Products.multiply(
+        left.pointer + t * range.count * middle, rowStride: middle, depthStride: 1,
+        rows: range.count, depth: middle, packed: right.pointer + s * matrixCount,
+        columns: 0..<inputs, of: inputs, into: product.mutablePointer, stride: inputs)
+      let (inner, outer) = (offsets[s], offsets[t])
+      for window in windows where window.takes(outer) && window.takes((-inner.row, -inner.column)) {
+        let count = window.weight.shape[1]
+        let place = window.place(inner.row + outer.row, inner.column + outer.column) * inputs
+        for index in 0..<range.count {
+          kernels.add_scaled(
+            window.weight.mutablePointer + (range.lowerBound + index) * count + place,
+            product.pointer + index * inputs, window.sign, inputs)
         }
-        window.bias.mutablePointer[output] = bias
       }
     }
-    let product = Tensor(uninitialized: [range.count, inputs], pool: context.staging)
+  }
+}
+
+/// The taps of a convolution as left sides of products, `[9, outputs, inputs]`, times its norm's scale.
+private func taps(
+  of convolution: StoredConvolution, outputs: Range<Int>, _ context: LoadingContext
+) -> Tensor {
+  let inputs = convolution.weight.shape[1]
+  let taps = Tensor(uninitialized: [9, outputs.count, inputs], pool: context.staging)
+  let scale = convolution.norm?.scale
+  for (index, output) in outputs.enumerated() {
+    let factor = scale.map { $0.pointer[output] } ?? 1
+    let stored = convolution.weight.pointer + output * inputs * 9
     for tap in 0..<9 {
-      for other in 0..<9 {
-        let (one, two) = (offsets[tap], offsets[other])
-        Products.multiply(
-          left.pointer + other * range.count * middle, rowStride: middle, depthStride: 1,
-          rows: range.count, depth: middle, packed: right.pointer + tap * matrixCount,
-          columns: 0..<inputs, of: inputs, into: product.mutablePointer, stride: inputs)
-        for window in windows where window.takes(two) && window.takes((-one.row, -one.column)) {
-          let count = window.weight.shape[1]
-          let place = window.place(one.row + two.row, one.column + two.column) * inputs
-          for index in range.indices {
-            kernels.add_scaled(
-              window.weight.mutablePointer + index * count + place,
-              product.pointer + (index - range.lowerBound) * inputs, window.sign, inputs)
-          }
+      let row = taps.mutablePointer + (tap * outputs.count + index) * inputs
+      for channel in 0..<inputs { row[channel] = stored[channel * 9 + tap] * factor }
+    }
+  }
+  return taps
+}
+
+/// Writes the biases: what the first convolution's becomes by the second's taps that a window has, and, in
+/// the whole window, the second's own.
+///
+/// - Parameter left: the second's taps, `[9, outputs, middle]`.
+private func composeBiases(
+  _ left: Tensor, inner: Tensor?, _ second: StoredConvolution, outputs: Range<Int>,
+  into windows: [ComposedWindow]
+) {
+  let middle = left.shape[2]
+  let constant = second.norm?.shift ?? second.bias
+  for window in windows {
+    for (index, output) in outputs.enumerated() {
+      var bias: Float = 0
+      if window.step == (0, 0), let constant { bias = constant.pointer[output] }
+      if let inner {
+        for tap in 0..<9 where window.takes(offsets[tap]) {
+          let row = left.pointer + (tap * outputs.count + index) * middle
+          for channel in 0..<middle { bias += window.sign * row[channel] * inner.pointer[channel] }
         }
       }
+      window.bias.mutablePointer[output] = bias
     }
   }
 }
@@ -249,8 +287,8 @@ extension ForwardPass {
             target.update(repeating: 0, count: channels)
             continue
           }
-          let row = border.step.row == 0 ? place : border.step.row < 0 ? 0 : height - 1
-          let column = border.step.column == 0 ? place : border.step.column < 0 ? 0 : width - 1
+          let row = border.line(border.step.row, place, of: height)
+          let column = border.line(border.step.column, place, of: width)
           target.update(from: image + (row * width + column) * channels, count: channels)
         }
         let rows = RowBlock(
@@ -269,7 +307,7 @@ extension ForwardPass {
   }
 }
 
-/// What is added to the outermost pixels of a map.
+/// Border correction: what is added to the outermost pixels of a map.
 struct BorderTerms {
   /// Where the terms of each direction lie among those of one map.
   struct Layout {

@@ -46,7 +46,7 @@ public struct LinearAttentionState: Sendable {
   }
 }
 
-/// What a query's product with the state is divided by.
+/// Normaliser of linear attention: the divisor of a query's product with the state.
 public enum LinearAttentionNormaliser: Sendable, Equatable {
   /// Nothing.
   case none

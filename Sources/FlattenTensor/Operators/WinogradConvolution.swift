@@ -74,9 +74,8 @@ struct WinogradWeights: Sendable {
         uninitialized: [inputCount * taps * panel + panel + exactCount], pool: context.staging)
       let lanes = staged.mutablePointer
       let factors = lanes + inputCount * taps * panel
-      for lane in 0..<panel {
-        factors[lane] = lane < columns ? scale.map { $0.pointer[column + lane] } ?? 1 : 0
-      }
+      factors.update(repeating: 0, count: panel)
+      for lane in 0..<columns { factors[lane] = scale?.pointer[column + lane] ?? 1 }
       let start = weight.tensor.pointer + column * inputs * taps + input * weight.inputStride
       for index in 0..<inputCount {
         kernels.gemm_pack(

@@ -1,4 +1,4 @@
-/// What layers may use while a model is loaded, and what it is loaded for.
+/// Threads, memory, precision and purpose with which a model is loaded.
 package struct LoadingContext: Sendable {
   /// Share out the work of preparing weights; the loading thread is one of them.
   package let threads: ThreadPool
