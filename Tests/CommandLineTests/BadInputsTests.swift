@@ -43,8 +43,10 @@ extension CommandLineTests {
     ) throws -> Tool.Outcome {
       let quoted = arguments.map { "'" + $0.replacing("'", with: "'\\''") + "'" }
       return try Tool.shell(
-        "ulimit -v \(megabytes * 1024); exec \"$tool\" \(quoted.joined(separator: " "))",
-        in: folder, timeout: timeout)
+        """
+        \(Tool.boundingMemory(kilobytes: megabytes * 1024))
+        exec "$tool" \(quoted.joined(separator: " "))
+        """, in: folder, timeout: timeout)
     }
 
     /// What holds for every entry, whatever its verdict.

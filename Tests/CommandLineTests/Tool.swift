@@ -21,8 +21,17 @@ enum Tool {
       ?? "flatten-seg is not beside the tests"
   }()
 
+  /// Whether the binary has a sanitizer, which makes it slow and takes terabytes of addresses.
+  static let isSanitized = ProcessInfo.processInfo.environment["FLATTEN_SANITIZER"] != nil
+
+  /// For the beginning of a shell script: bounds the address space of what follows.
+  static func boundingMemory(kilobytes: Int) -> String {
+    isSanitized ? "" : "ulimit -v \(kilobytes);"
+  }
+
   /// Whether this is a release build, which alone is quick enough for some tests.
   static let isOptimised: Bool = {
+    if isSanitized { return false }
     if path.contains("/release/") { return true }
     var result = true
     // The condition of an assertion is evaluated in debug builds only.

@@ -55,32 +55,34 @@ import Testing
     }
   }
 
-  @Test(arguments: Fixtures.segmentors) func ofASegmentor(_ fixture: FixtureCase) throws {
-    let golden = try Golden(fixture)
-    let configuration = try SegmentorConfiguration(golden.parameters, name: fixture.id)
-    let source = configuration.translating(try golden.source())
+  /// Loads a golden case's network for training, and compares what it keeps.
+  ///
+  /// - Returns: what it computes.
+  private func output<Network: TaskModel>(
+    of network: Network.Type, _ c: Network.Configuration, _ golden: Golden
+  ) throws -> Network.Output {
+    let source = c.translating(try golden.source())
     let tree = ParameterTree(source: source, context: .plain(.float32, purpose: .training))
-    let model = try SemanticSegmentor.load(configuration, from: tree.root)
-    let ignored = SemanticSegmentor.ignoredKeys(configuration)
+    let model = try network.load(c, from: tree.root)
+    let ignored = network.ignoredKeys(c)
     try tree.finish(ignoring: ignored)
     try expectAll(of: source, butFor: ignored, in: tree, model)
-
     let pass = ForwardPass(threads: ThreadPool(threads: 2), purpose: .training)
-    #expect(golden.mismatch(map: "logits", model(try golden.map(), pass)) == nil)
+    return model(try golden.map(), pass)
+  }
+
+  @Test(arguments: Fixtures.segmentors) func ofASegmentor(_ fixture: FixtureCase) throws {
+    let golden = try Golden(fixture)
+    let c = try SegmentorConfiguration(golden.parameters, name: fixture.id)
+    let logits = try output(of: SemanticSegmentor.self, c, golden)
+    #expect(golden.mismatch(map: "logits", logits) == nil)
   }
 
   @Test(arguments: GoldenModelTests.classifiers) func ofAClassifier(_ fixture: FixtureCase) throws {
     let golden = try Golden(fixture)
-    let configuration = try ClassifierConfiguration(golden.parameters, name: fixture.id)
-    let source = configuration.translating(try golden.source())
-    let tree = ParameterTree(source: source, context: .plain(.float32, purpose: .training))
-    let model = try ImageClassifier.load(configuration, from: tree.root)
-    let ignored = ImageClassifier.ignoredKeys(configuration)
-    try tree.finish(ignoring: ignored)
-    try expectAll(of: source, butFor: ignored, in: tree, model)
-
-    let pass = ForwardPass(threads: ThreadPool(threads: 2), purpose: .training)
-    #expect(golden.mismatch("logits", model(try golden.map(), pass).logits) == nil)
+    let c = try ClassifierConfiguration(golden.parameters, name: fixture.id)
+    let (_, logits) = try output(of: ImageClassifier.self, c, golden)
+    #expect(golden.mismatch("logits", logits) == nil)
   }
 
   /// Every family, with and without linear attention, is in the sets above.

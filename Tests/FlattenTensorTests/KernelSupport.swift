@@ -1,4 +1,5 @@
 import FlattenKernels
+import FlattenTensor
 import Testing
 
 /// An instruction set that this CPU has; its kernels are held against the reference's.
@@ -86,7 +87,15 @@ final class Rows {
     Rows(rows, columns, stride: stride) { _, _ in Float(bitPattern: guardBits) }
   }
 
-  deinit { memory.deallocate() }
+  /// The memory stays for a while: a kernel may have the pointer when the object's last use is over.
+  deinit {
+    Self.retired.withLock { retired in
+      retired.append(memory)
+      if retired.count > 512 { retired.removeFirst().deallocate() }
+    }
+  }
+
+  private static let retired = Locked<[UnsafeMutableBufferPointer<Float>]>([])
 
   func copy() -> Rows { Rows(rows, columns, stride: stride) { self[$0, $1] } }
 

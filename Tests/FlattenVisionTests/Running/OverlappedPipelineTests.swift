@@ -27,6 +27,11 @@ import Testing
 
     var now: Events { events.withLock { $0 } }
 
+    /// How many there are of something, also while the stages run.
+    func count(_ list: KeyPath<Events, [Int]>) -> Int {
+      events.withLock { $0[keyPath: list].count }
+    }
+
     func noteThread(of stage: String) {
       let thread = ObjectIdentifier(Thread.current)
       note { $0.threads[stage, default: []].insert(thread) }
@@ -35,7 +40,7 @@ import Testing
     /// Whether something becomes true within 20 s.
     func comesTrue(_ condition: (Events) -> Bool) -> Bool {
       let deadline = ContinuousClock.now + .seconds(20)
-      while !condition(now) {
+      while !events.withLock({ condition($0) }) {
         if ContinuousClock.now > deadline { return false }
         usleep(500)
       }
@@ -129,7 +134,7 @@ import Testing
         guard item == 5 else { return }
         #expect(log.comesTrue { $0.read.count == 5 + most })
         usleep(50_000)  // time to read many more
-        #expect(log.now.read.count == 5 + most)
+        #expect(log.count(\.read) == 5 + most)
       })
     #expect(log.now.written == Array(0..<40))
   }
@@ -145,7 +150,7 @@ import Testing
         guard item == 5 else { return }
         #expect(log.comesTrue { $0.computed.count == 5 + computed && $0.read.count == 5 + read })
         usleep(50_000)
-        #expect(log.now.computed.count == 5 + computed && log.now.read.count == 5 + read)
+        #expect(log.count(\.computed) == 5 + computed && log.count(\.read) == 5 + read)
       })
     #expect(log.now.written == Array(0..<40))
   }
