@@ -6,10 +6,11 @@
   import Darwin
 #endif
 
-/// An atomic write: a temporary file in the target's folder, renamed to its name at ``commit()``.
+/// An atomic write: a file without a name in the target's folder, or one with a temporary name where the
+/// system has no such files (all but Linux), which gets its name at ``commit()``.
 ///
-/// A value that is dropped without a commit leaves nothing behind. A process that is killed leaves
-/// nothing either where the system has files without a name (Linux).
+/// A value that is dropped without a commit leaves nothing behind. Without a name nor does a process that is
+/// killed, but for the moment in which a commit replaces another file.
 package final class AtomicFile {
   package let path: String
   /// The name before the commit; `nil` while the file has none.
@@ -68,14 +69,13 @@ package final class AtomicFile {
     #endif
   }
 
-  /// Gives a nameless file a temporary name.
-  private func name() throws {
+  /// Gives a nameless file a name that nothing has; whether that was possible.
+  private func link(as name: String) -> Bool {
     #if os(Linux)
-      let name =
-        "\(parentFolder(of: path))/.flatten-seg.\(getpid()).\(UInt64.random(in: 0...UInt64.max))"
-      guard linkat(AT_FDCWD, "/proc/self/fd/\(descriptor)", AT_FDCWD, name, AT_SYMLINK_FOLLOW) == 0
-      else { throw FileError(path: path, kind: .unwritable, errno: errno) }
-      temporaryPath = name
+      let own = "/proc/self/fd/\(descriptor)"
+      return linkat(AT_FDCWD, own, AT_FDCWD, name, AT_SYMLINK_FOLLOW) == 0
+    #else
+      return false
     #endif
   }
 
@@ -118,15 +118,21 @@ package final class AtomicFile {
     }
   }
 
-  /// Renames the file to its name, replacing a file of that name.
+  /// Gives the file its name: in one step where nothing has it, else, by way of a temporary one, in the place
+  /// of what does.
   package func commit() throws {
     guard fsync(descriptor) == 0 else {
       throw FileError(path: path, kind: .unwritable, errno: errno)
     }
-    if temporaryPath == nil { try name() }
+    if temporaryPath == nil && !link(as: path) {
+      let name =
+        "\(parentFolder(of: path))/.flatten-seg.\(getpid()).\(UInt64.random(in: 0...UInt64.max))"
+      guard link(as: name) else { throw FileError(path: path, kind: .unwritable, errno: errno) }
+      temporaryPath = name
+    }
     let closed = close(descriptor)
     descriptor = -1
-    guard closed == 0, let name = temporaryPath, rename(name, path) == 0 else {
+    guard closed == 0, temporaryPath.map({ rename($0, path) == 0 }) ?? true else {
       throw FileError(path: path, kind: .unwritable, errno: errno)
     }
     temporaryPath = nil
