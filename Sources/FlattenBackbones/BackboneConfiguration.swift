@@ -17,12 +17,7 @@ package struct BackboneConfiguration: Sendable {
   /// - Throws: `ConfigError` naming the key.
   package init(_ node: ConfigNode, attentions: AttentionRegistry = AttentionRegistry()) throws {
     let map = try node.map()
-    let type = try map.required("type")
-    let names = BackboneFamily.all.map(\.name)
-    guard let index = names.firstIndex(of: try type.oneOf(names)) else {
-      preconditionFailure("a name that is none of \(names)")
-    }
-    family = BackboneFamily.all[index]
+    family = try map.required("type").choice(of: BackboneFamily.all, named: \.name)
     try map.finish(known: ["type", "variant"] + family.keys)
     numbers = try family.read(
       BackboneSection(map: map, family: family.name, attentions: attentions))

@@ -87,23 +87,17 @@ package struct ConfigNode: Sendable {
   /// One of an enumeration's words, spelt exactly.
   package func choice<Choice>(_: Choice.Type = Choice.self) throws -> Choice
   where Choice: CaseIterable & RawRepresentable<String> {
-    let known = Choice.allCases
-    let text = try oneOf(known.map(\.rawValue))
-    guard let choice = known.first(where: { $0.rawValue == text }) else {
-      preconditionFailure("a word that is none of \(known)")
-    }
-    return choice
+    try choice(of: Array(Choice.allCases), named: \.rawValue)
   }
 
-  /// One of some words, spelt exactly.
-  package func oneOf(_ known: [String]) throws -> String {
+  /// One of some values, whose names are spelt exactly.
+  package func choice<Choice>(of all: [Choice], named name: (Choice) -> String) throws -> Choice {
+    let known = all.map(name)
     let expected = "one of \(known.joined(separator: ", "))"
     guard case .scalar(.text, let text) = tree.content else { throw error(expected: expected) }
-    guard known.contains(text) else {
-      let near = nearestSpelling(to: text, among: known)
-      throw error(expected: expected, remedy: near.map { "Did you mean '\($0)'?" })
-    }
-    return text
+    if let index = known.firstIndex(of: text) { return all[index] }
+    let near = nearestSpelling(to: text, among: known)
+    throw error(expected: expected, remedy: near.map { "Did you mean '\($0)'?" })
   }
 
   /// The values of a list.

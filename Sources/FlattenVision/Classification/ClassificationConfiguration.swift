@@ -91,7 +91,7 @@ public struct ClassificationConfiguration: Sendable {
     model = try ClassifierConfiguration(try map.required("model"), attentions: attentions)
     let dataset = try map.required("dataset")
     list = try ClassList.load(
-      nameOrPath: SegmentationConfiguration.resolved(try dataset.string(), beside: node.file))
+      nameOrPath: Self.resolved(try dataset.string(), beside: node.file))
     if list.classes.count != model.classes {
       throw dataset.error(
         found: "has \(list.classes.count) classes",

@@ -108,13 +108,6 @@ public struct SegmentationConfiguration: Sendable {
     _ = try map.optional("published")?.map()
   }
 
-  /// A YAML file's path as seen from the config; any other text as it is.
-  static func resolved(_ text: String, beside file: String) -> String {
-    let isFile = text.hasSuffix(".yaml") || text.hasSuffix(".yml")
-    guard isFile, !text.hasPrefix("/"), let slash = file.lastIndex(of: "/") else { return text }
-    return file[...slash] + text
-  }
-
   private static func inputRule(_ node: ConfigNode) throws -> InputRule {
     let map = try node.map(known: ["mean", "std", "scale", "multiple_of", "pad_to_multiple_of"])
     let scale = try map.optional("scale")?.ints(count: 2, in: 1...65536)

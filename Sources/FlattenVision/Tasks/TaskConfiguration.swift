@@ -65,6 +65,13 @@ extension TaskConfiguration {
   /// The names of the figures by which models of the task are scored.
   package static var figureNames: [String] { Report.figureNames }
 
+  /// A YAML file's path as seen from the config; any other text as it is.
+  static func resolved(_ text: String, beside file: String) -> String {
+    let isFile = text.hasSuffix(".yaml") || text.hasSuffix(".yml")
+    guard isFile, !text.hasPrefix("/"), let slash = file.lastIndex(of: "/") else { return text }
+    return file[...slash] + text
+  }
+
   /// Refuses the config of another task.
   ///
   /// - Throws: ``TaskMismatch``.
