@@ -108,9 +108,9 @@ private struct CrossShapedAttention: TokenAttention {
 
   /// `[B, N, C]` to the same shape.
   func callAsFunction(
-    _ x: consuming Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass
+    _ x: Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass
   ) -> Tensor {
-    let (q, kv) = queryKeyValue(consume x, pass)  // [B, N, C], [B, N, 2C]
+    let (q, kv) = queryKeyValue(x, pass)  // [B, N, C], [B, N, 2C]
     let mixed = mix(q, kv, grid, pass)  // [B, N, C]
     return projection(mixed, residual: residual, pass)
   }

@@ -74,12 +74,12 @@ package struct WindowedAttention: TokenAttention {
 
   /// `[B, N, C]` to the same shape.
   package func callAsFunction(
-    _ x: consuming Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass
+    _ x: Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass
   ) -> Tensor {
     let layout = span.layout(grid)
     let windows = pass.windows(  // [B*count, n, C]
-      (consume x).asMap(grid), layout, layer: "\(path).windows")
-    let mixed = mixer(consume windows, layout, pass)  // [B*count, n, C]
+      x.asMap(grid), layout, layer: "\(path).windows")
+    let mixed = mixer(windows, layout, pass)  // [B*count, n, C]
     return pass.joinWindows(
       [(mixed, layout)], residual: residual?.asMap(grid), layer: "\(path).joined"
     ).asTokens

@@ -137,9 +137,9 @@ private struct VisionAttention: TokenAttention {
 
   /// `[B, 1 + N, C]` to the same shape.
   func callAsFunction(
-    _ x: consuming Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass
+    _ x: Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass
   ) -> Tensor {
-    let (q, kv) = queryKeyValue(consume x, pass)  // [B, 1 + N, C], [B, 1 + N, 2C]
+    let (q, kv) = queryKeyValue(x, pass)  // [B, 1 + N, C], [B, 1 + N, 2C]
     let whole = WindowLayout(wholeOf: grid.height, grid.width)
     let mixed = mixing?(q, kv: kv, whole, pass) ?? softmax(q, kv, whole, pass)
     return projection(mixed, residual: residual, pass)

@@ -29,7 +29,7 @@ package struct AllMLPHead: SegmentationHead {
     path = tree.path
   }
 
-  package func callAsFunction(_ maps: consuming [Tensor], _ pass: ForwardPass) -> Tensor {
+  package func callAsFunction(_ maps: [Tensor], _ pass: ForwardPass) -> Tensor {
     var projected: [Tensor] = []  // [B, h, w, D] each
     for (level, map) in zip(levels, maps) { projected.append(level(map, pass)) }
     let all = pass.concatenatedResized(  // [B, H, W, L D]

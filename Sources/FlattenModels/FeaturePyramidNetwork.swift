@@ -30,17 +30,15 @@ package struct FeaturePyramidNetwork: Sendable {
   }
 
   /// Maps `[B, H, W, C]` of the backbone to as many maps of one width.
-  package func callAsFunction(_ maps: consuming [Tensor], _ pass: ForwardPass) -> [Tensor] {
+  package func callAsFunction(_ maps: [Tensor], _ pass: ForwardPass) -> [Tensor] {
     zip(outputs, topDown(maps, pass)).map { output, level in output(level, pass) }
   }
 
   /// The top-down path: each level's lateral convolution, plus the enlarged coarser level. Finest first.
-  func topDown(_ maps: consuming [Tensor], _ pass: ForwardPass) -> [Tensor] {
+  func topDown(_ maps: [Tensor], _ pass: ForwardPass) -> [Tensor] {
     var levels: [Tensor] = []  // coarsest first
-    for lateral in laterals.reversed() {
-      // Each map of the backbone is let go once it is used: together with their successors they would
-      // be most of what a pass holds.
-      levels.append(lateral(maps.removeLast(), addingNearest: levels.last, pass))
+    for level in laterals.indices.reversed() {
+      levels.append(laterals[level](maps[level], addingNearest: levels.last, pass))
     }
     return levels.reversed()
   }

@@ -59,15 +59,11 @@ private struct JoinedPyramidDecoder: SegmentationHead {
     (self.neck, self.head) = (neck, head)
   }
 
-  func callAsFunction(_ maps: consuming [Tensor], _ pass: ForwardPass) -> Tensor {
-    var levels: [Tensor] = neck.topDown(maps, pass).reversed()  // coarsest first
-    var entered: [Tensor] = []
-    for level in neck.outputs.indices {
-      let map = levels.removeLast()
-      entered.append(
-        level < joints.count
-          ? joined(map, joints[level], pass)
-          : head.scaleHeads[level][0](neck.outputs[level](map, pass), pass))
+  func callAsFunction(_ maps: [Tensor], _ pass: ForwardPass) -> Tensor {
+    let entered = neck.topDown(maps, pass).enumerated().map { level, map in
+      level < joints.count
+        ? joined(map, joints[level], pass)
+        : head.scaleHeads[level][0](neck.outputs[level](map, pass), pass)
     }
     return head.mix(entered, pass)
   }

@@ -6,9 +6,9 @@ import FlattenTensor
 
 /// Turns the maps of a backbone or a neck into a score per class and pixel.
 package protocol SegmentationHead: Sendable {
-  /// - Parameter maps: `[B, H, W, C]` each, finest first. Each is let go once it is used.
+  /// - Parameter maps: `[B, H, W, C]` each, finest first.
   /// - Returns: logits `[B, H, W, classes]` on the finest grid.
-  func callAsFunction(_ maps: consuming [Tensor], _ pass: ForwardPass) -> Tensor
+  func callAsFunction(_ maps: [Tensor], _ pass: ForwardPass) -> Tensor
 }
 
 /// The `decode_head` section of a config: which head, and the numbers that all heads have.

@@ -35,7 +35,7 @@ package struct SemanticFPNHead: SegmentationHead {
     classifier = try c.classifier(from: tree)
   }
 
-  package func callAsFunction(_ levels: consuming [Tensor], _ pass: ForwardPass) -> Tensor {
+  package func callAsFunction(_ levels: [Tensor], _ pass: ForwardPass) -> Tensor {
     mix(zip(scaleHeads, levels).map { convolutions, level in convolutions[0](level, pass) }, pass)
   }
 

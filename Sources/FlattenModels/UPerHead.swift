@@ -44,11 +44,11 @@ package struct UPerHead: SegmentationHead {
     path = tree.path
   }
 
-  package func callAsFunction(_ maps: consuming [Tensor], _ pass: ForwardPass) -> Tensor {
-    var coarser = context(maps.removeLast(), pass)  // [B, h, w, D]
+  package func callAsFunction(_ maps: [Tensor], _ pass: ForwardPass) -> Tensor {
+    var coarser = context(maps[laterals.count], pass)  // [B, h, w, D]
     var levels = [coarser]  // coarsest first
     for level in laterals.indices.reversed() {
-      let lateral = laterals[level](maps.removeLast(), pass)
+      let lateral = laterals[level](maps[level], pass)
       coarser = pass.addResized(
         lateral, [coarser], alignCorners: alignCorners,
         layer: "\(path).lateral_convs.\(level).sum")
@@ -58,7 +58,6 @@ package struct UPerHead: SegmentationHead {
     for level in outputs.indices { levels[level] = outputs[level](levels[level], pass) }
     let all = pass.concatenatedResized(  // [B, H, W, L D]
       levels, alignCorners: alignCorners, layer: "\(path).fpn_bottleneck.input")
-    _ = consume levels
     return classifier(fusion(all, pass), pass)  // [B, H, W, classes]
   }
 }

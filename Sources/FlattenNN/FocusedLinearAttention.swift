@@ -123,10 +123,10 @@ public struct FocusedLinearAttention: TokenAttention {
 
   /// `[B, N, C]` to the same shape.
   public func callAsFunction(
-    _ x: consuming Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass
+    _ x: Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass
   ) -> Tensor {
     let q = query(x, pass)  // [B, N, C]
-    let kv = keyValue(keySource(consume x, grid: grid, pass), pass)  // [B, n, 2C]
+    let kv = keyValue(keySource(x, grid: grid, pass), pass)  // [B, n, 2C]
     let y = mixing(  // [B, N, C]
       q, kv: kv, WindowLayout(wholeOf: grid.height, grid.width), reduction: reduction, pass)
     return projection(y, residual: residual, pass)

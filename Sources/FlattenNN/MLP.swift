@@ -18,7 +18,7 @@ public struct MLP: ResidualBranch {
 
   /// `[B, N, C]` to the same shape; each token by itself.
   public func callAsFunction(
-    _ x: consuming Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass
+    _ x: Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass
   ) -> Tensor {
     pass.mlp(
       x, expand: (expand.product, expand.bias), contract: (contract.product, contract.bias),
@@ -51,9 +51,9 @@ public struct ConvolutionalMLP: ResidualBranch {
 
   /// `[B, N, C]` to the same shape.
   public func callAsFunction(
-    _ x: consuming Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass
+    _ x: Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass
   ) -> Tensor {
-    let hidden = expand(consume x, activation: hasLinearAttention ? .relu : .none, pass)
+    let hidden = expand(x, activation: hasLinearAttention ? .relu : .none, pass)
     let mixed = depthwise(hidden.asMap(grid), activation: .gelu, pass).asTokens
     return contract(mixed, residual: residual, pass)
   }

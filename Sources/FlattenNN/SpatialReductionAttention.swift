@@ -38,10 +38,10 @@ public struct SpatialReductionAttention: TokenAttention {
 
   /// `[B, N, C]` to the same shape.
   public func callAsFunction(
-    _ x: consuming Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass
+    _ x: Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass
   ) -> Tensor {
     let q = query(x, pass)  // [B, N, C]
-    let kv = keyValue(keySource(consume x, grid: grid, pass), pass)  // [B, n, 2C]
+    let kv = keyValue(keySource(x, grid: grid, pass), pass)  // [B, n, 2C]
     pass.observe(
       attention:
         AttentionRecord(

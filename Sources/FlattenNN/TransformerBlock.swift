@@ -7,14 +7,13 @@ public protocol ResidualBranch: Sendable {
   ///
   /// - Parameters:
   ///   - x: `[B, N, C]`, normalised. In models with a class token it stands first, so that N is one more
-  ///     than the grid has tokens. A conforming type need not consume it; one that does lets its memory be
-  ///     used again before the end.
+  ///     than the grid has tokens.
   ///   - grid: rows and columns of the tokens.
   ///   - residual: `[B, N, C]`, added to the result; `nil` where the branch is wanted by itself.
   ///   - pass: has the operators.
   /// - Returns: `[B, N, C]`.
   func callAsFunction(
-    _ x: consuming Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass
+    _ x: Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass
   ) -> Tensor
 }
 
@@ -28,7 +27,7 @@ public protocol TokenAttention: ResidualBranch {
   /// The same as `callAsFunction(_:grid:residual:_:)`, for an attention that uses what the block before it
   /// in the stage has computed. By default `memory` is left alone.
   func callAsFunction(
-    _ x: consuming Tensor, grid: Grid, residual: Tensor?, memory: inout StageMemory,
+    _ x: Tensor, grid: Grid, residual: Tensor?, memory: inout StageMemory,
     _ pass: ForwardPass
   ) -> Tensor
 }
@@ -36,10 +35,10 @@ public protocol TokenAttention: ResidualBranch {
 extension TokenAttention {
   /// Computes the attention from the tokens alone.
   public func callAsFunction(
-    _ x: consuming Tensor, grid: Grid, residual: Tensor?, memory: inout StageMemory,
+    _ x: Tensor, grid: Grid, residual: Tensor?, memory: inout StageMemory,
     _ pass: ForwardPass
   ) -> Tensor {
-    self(consume x, grid: grid, residual: residual, pass)
+    self(x, grid: grid, residual: residual, pass)
   }
 }
 
@@ -121,18 +120,18 @@ public struct TransformerStage: Sendable {
 
   /// `[B, N, C]` to the same shape; N may be more than the grid has, where a class token stands first.
   public func callAsFunction(
-    _ tokens: consuming Tensor, grid: Grid, _ pass: ForwardPass
+    _ tokens: Tensor, grid: Grid, _ pass: ForwardPass
   ) -> Tensor {
-    var x = consume tokens
+    var x = tokens
     var memory = StageMemory()
     for block in blocks { x = block(x, grid: grid, memory: &memory, pass) }
     return x
   }
 
   /// `[B, H, W, C]` to the same shape.
-  public func callAsFunction(_ map: consuming Tensor, _ pass: ForwardPass) -> Tensor {
+  public func callAsFunction(_ map: Tensor, _ pass: ForwardPass) -> Tensor {
     let grid = map.grid
-    return self((consume map).asTokens, grid: grid, pass).asMap(grid)
+    return self(map.asTokens, grid: grid, pass).asMap(grid)
   }
 }
 
