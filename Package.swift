@@ -39,13 +39,15 @@ let package = Package(
 
     // C targets.
     .target(name: "FlattenKernels"),
+    .target(name: "FlattenSystem"),
     .target(name: "FlattenCodecs", dependencies: ["CLibJPEG", "CLibPNG"]),
     .target(name: "FlattenDefaults"),
 
     // The rooms, from the cellar up. Each names all that it imports; Tools/test checks it.
-    .target(name: "FlattenFiles"),
+    .target(name: "FlattenFiles", dependencies: ["FlattenSystem"]),
     .target(name: "FlattenRegions"),
-    .target(name: "FlattenTensor", dependencies: ["FlattenKernels", "FlattenRegions"]),
+    .target(
+      name: "FlattenTensor", dependencies: ["FlattenKernels", "FlattenSystem", "FlattenRegions"]),
     .target(name: "FlattenCheckpoint", dependencies: ["FlattenTensor", "FlattenFiles"]),
     .target(name: "FlattenNN", dependencies: ["FlattenTensor", "FlattenCheckpoint"]),
     .target(name: "FlattenConfig", dependencies: ["FlattenFiles", yams]),
@@ -86,7 +88,7 @@ let package = Package(
       dependencies: [
         "FlattenVision", "FlattenInspection", "FlattenBackbones", "FlattenData", "FlattenMetrics",
         "FlattenImage", "FlattenConfig", "FlattenCheckpoint", "FlattenTensor", "FlattenRegions",
-        "FlattenFiles",
+        "FlattenFiles", "FlattenSystem",
         argumentParser, logging,
       ]),
 

@@ -118,7 +118,7 @@ public struct Backbone: Sendable {
     ignoring: [IgnoredKeys], threads: Int?, precision: Precision, purpose: Purpose,
     _ build: (ParameterScope) throws -> any PyramidBackbone
   ) throws {
-    let count = max(1, threads ?? ThreadPool.availableProcessors)
+    let count = max(1, threads ?? Processors.available)
     let bytes = MemoryNeed.bytes(threads: count)
     guard MemoryNeed.isMet(bytes) else {
       throw BackboneError.noMemory(threads: count, bytes: bytes)
@@ -135,7 +135,7 @@ public struct Backbone: Sendable {
     parameters = tree.parameters
     self.threads = pool
     parameterCount = tree.parameterCount
-    warnings = weights.warnings
+    warnings = weights.warnings + [pool.shortage].compactMap { $0 }
   }
 }
 

@@ -1,3 +1,5 @@
+import FlattenSystem
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -10,7 +12,9 @@
 /// system has no such files (all but Linux), which gets its name at ``commit()``.
 ///
 /// A value that is dropped without a commit leaves nothing behind. Without a name nor does a process that is
-/// killed, but for the moment in which a commit replaces another file.
+/// killed, but for the moment in which a commit replaces another file. What has a temporary name then is
+/// removed by the first process that writes into the folder later, see ``LeftOverFiles``; a program can have
+/// it removed as it ends, by `fs_remove_temporaries_on`.
 package final class AtomicFile {
   package let path: String
   /// The name before the commit; `nil` while the file has none.
@@ -19,9 +23,10 @@ package final class AtomicFile {
 
   /// Creates the temporary file in the target's folder, which must exist.
   ///
+  /// - Parameter mayBeNameless: whether the file may be one without a name.
   /// - Throws: ``FileError`` of kind `.unwritable`, also where the path is a device, a pipe or a
   ///   socket: renaming would put a file in its place.
-  package init(path: String) throws {
+  package init(path: String, mayBeNameless: Bool = true) throws {
     var status = stat()
     if path.isEmpty || path.utf8.contains(0) {
       throw FileError(path: path, kind: .unwritable, reason: "not a file name")
@@ -35,26 +40,26 @@ package final class AtomicFile {
     }
     self.path = path
     let folder = parentFolder(of: path)
-    descriptor = Self.openNameless(in: folder)
+    LeftOverFiles.remove(from: folder)
+    descriptor = mayBeNameless ? Self.openNameless(in: folder) : -1
     guard descriptor < 0 else { return }
-    var template = Array("\(folder)/.flatten-seg.\(getpid()).XXXXXX".utf8CString)
-    descriptor = mkstemp(&template)
+    var name = ""
+    for _ in 0..<100 {
+      name = "\(folder)/\(LeftOverFiles.newName())"
+      descriptor = fs_create_temporary(name)
+      if descriptor >= 0 || errno != EEXIST { break }
+    }
     guard descriptor >= 0 else {
       let code = errno
       let reason = code == ENOENT ? "its folder does not exist" : systemReason(code)
       throw FileError(path: path, kind: .unwritable, reason: reason)
     }
-    temporaryPath = template.withUnsafeBufferPointer { buffer in
-      buffer.baseAddress.map { String(cString: $0) }
-    }
-    let mask = umask(0)
-    umask(mask)
-    fchmod(descriptor, 0o666 & ~mask)
+    temporaryPath = name
   }
 
   deinit {
+    if let temporaryPath { fs_remove_temporary(temporaryPath) }
     if descriptor >= 0 { close(descriptor) }
-    if let temporaryPath { unlink(temporaryPath) }
   }
 
   /// A file without a name, or a negative number where the system has none.
@@ -125,17 +130,21 @@ package final class AtomicFile {
       throw FileError(path: path, kind: .unwritable, errno: errno)
     }
     if temporaryPath == nil && !link(as: path) {
-      let name =
-        "\(parentFolder(of: path))/.flatten-seg.\(getpid()).\(UInt64.random(in: 0...UInt64.max))"
-      guard link(as: name) else { throw FileError(path: path, kind: .unwritable, errno: errno) }
+      let name = "\(parentFolder(of: path))/\(LeftOverFiles.newName())"
+      guard fs_name_temporary(descriptor, name) else {
+        throw FileError(path: path, kind: .unwritable, errno: errno)
+      }
       temporaryPath = name
     }
-    let closed = close(descriptor)
-    descriptor = -1
-    guard closed == 0, temporaryPath.map({ rename($0, path) == 0 }) ?? true else {
-      throw FileError(path: path, kind: .unwritable, errno: errno)
+    if let temporaryPath {
+      guard fs_rename_temporary(temporaryPath, path) else {
+        throw FileError(path: path, kind: .unwritable, errno: errno)
+      }
     }
     temporaryPath = nil
+    // Its errors have been those of fsync; until here it held the temporary name's lock.
+    close(descriptor)
+    descriptor = -1
     let folder = open(parentFolder(of: path), O_RDONLY | O_CLOEXEC)
     if folder >= 0 {
       fsync(folder)
@@ -151,8 +160,9 @@ package final class AtomicFile {
   }
 
   /// A file that holds `bytes` and appears when it is committed.
-  package convenience init(path: String, holding bytes: [UInt8]) throws {
-    try self.init(path: path)
+  package convenience init(path: String, holding bytes: [UInt8], mayBeNameless: Bool = true) throws
+  {
+    try self.init(path: path, mayBeNameless: mayBeNameless)
     try write(bytes)
   }
 

@@ -112,7 +112,7 @@ package struct FolderWalk {
 }
 
 /// A directory entry's name, without the terminating zero.
-private func nameBytes(_ entry: UnsafeMutablePointer<dirent>) -> [UInt8] {
+func nameBytes(_ entry: UnsafeMutablePointer<dirent>) -> [UInt8] {
   withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
 }
 

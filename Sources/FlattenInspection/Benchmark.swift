@@ -100,7 +100,7 @@ package struct Benchmark: Sendable {
     }
     return Benchmark(
       medianSeconds: median(runs.map(\.seconds)),
-      minSeconds: runs.map(\.seconds).min() ?? 0, size: size, threads: threads,
+      minSeconds: runs.map(\.seconds).min() ?? 0, size: size, threads: pool.threads,
       precision: precision, error: error, layers: layers, peak: peak,
       peakResidentBytes: mostResidentMemory())
   }

@@ -87,7 +87,7 @@ struct BenchCommand: ParsableCommand {
       ?? SegmentationConfiguration.builtIn()
     let benchmark = try configuration.benchmark(
       weights: weights, size: size?.size ?? configuration.nominalSize,
-      threads: compute.threads ?? ThreadPool.availableProcessors, precision: compute.storage,
+      threads: compute.threads ?? Processors.available, precision: compute.storage,
       repeats: repeats ?? 20)
     if json {
       Output.line(document(configuration.name, benchmark).text())

@@ -112,25 +112,16 @@ struct BenchTable {
 
   /// Runs this program anew; what it has to say on standard error goes there.
   private static func measure(_ arguments: [String]) throws -> Measured {
-    let process = Process()
-    let output = Pipe()
-    process.executableURL = Bundle.main.executableURL
-    process.arguments = arguments
-    process.standardInput = FileHandle.nullDevice
-    process.standardOutput = output
-    try process.run()
-    let document = try output.fileHandleForReading.readToEnd() ?? Data()
-    process.waitUntilExit()
-    guard process.terminationReason == .exit else {
+    let (document, ending) = try ChildProcess.output(of: arguments)
+    switch ending {
+    case .signal(let number):
       Output.error(
-        "error: the model's process ended by signal \(process.terminationStatus), for instance for "
-          + "want of memory")
+        "error: the model's process ended by signal \(number), for instance for want of memory")
       throw ExitStatus.failed
+    case .status(let status) where status != 0:
+      throw ExitStatus(rawValue: status) ?? .failed
+    case .status: return try JSONDecoder().decode(Measured.self, from: document)
     }
-    guard process.terminationStatus == 0 else {
-      throw ExitStatus(rawValue: process.terminationStatus) ?? .failed
-    }
-    return try JSONDecoder().decode(Measured.self, from: document)
   }
 
   // MARK: What is printed

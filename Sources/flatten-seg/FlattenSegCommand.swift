@@ -1,5 +1,6 @@
 import ArgumentParser
 import FlattenFiles
+import FlattenSystem
 import FlattenVision
 import Foundation
 import Logging
@@ -38,11 +39,12 @@ struct FlattenSegCommand: ParsableCommand {
     // A reader that left and a limit on file sizes are errors of a write, not ends of the process.
     signal(SIGPIPE, SIG_IGN)
     signal(SIGXFSZ, SIG_IGN)
+    for number in [SIGINT, SIGTERM, SIGHUP] { fs_remove_temporaries_on(number) }
     occupyStandardStreams()
     startLogging()
     var status = ExitStatus.done.rawValue
     do {
-      var command = try parseAsRoot()
+      var command = try parseAsRoot(Array(arguments.dropFirst()))
       try command.run()
     } catch {
       status = report(error)
@@ -54,9 +56,17 @@ struct FlattenSegCommand: ParsableCommand {
     Foundation.exit(status)
   }
 
+  /// The program's name and what it was called with.
+  ///
+  /// Swift itself takes them from `/proc`, which not every container has, and has none without it.
+  static let arguments: [String] = {
+    let given = (0..<fs_argument_count()).compactMap { fs_argument($0).map { String(cString: $0) } }
+    return given.isEmpty ? CommandLine.arguments : given
+  }()
+
   /// The libraries' log goes to standard error, its details with --verbose only.
   private static func startLogging() {
-    let isVerbose = CommandLine.arguments.contains { $0 == "-v" || $0 == "--verbose" }
+    let isVerbose = arguments.contains { $0 == "-v" || $0 == "--verbose" }
     LoggingSystem.bootstrap { label in
       var handler = StreamLogHandler.standardError(label: label)
       handler.logLevel = isVerbose ? .debug : .warning

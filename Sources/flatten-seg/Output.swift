@@ -1,4 +1,5 @@
 import FlattenFiles
+import FlattenSystem
 import FlattenTensor
 import Foundation
 import Synchronization
@@ -116,7 +117,10 @@ enum Interrupt {
 
   static func watch() {
     signal(SIGINT) { _ in
-      if Interrupt.count.add(1, ordering: .relaxed).newValue > 1 { _exit(130) }
+      if Interrupt.count.add(1, ordering: .relaxed).newValue > 1 {
+        fs_remove_temporaries()
+        _exit(130)
+      }
     }
   }
 }

@@ -8,9 +8,9 @@ import Testing
 
   init() throws { folder = try TemporaryFolder() }
 
-  @Test func appearsOnlyAtCommit() throws {
+  @Test(arguments: [true, false]) func appearsOnlyAtCommit(mayBeNameless: Bool) throws {
     let path = folder.path("out.txt")
-    let file = try AtomicFile(path: path)
+    let file = try AtomicFile(path: path, mayBeNameless: mayBeNameless)
     try file.write(Array("hello".utf8))
     #expect(!FileManager.default.fileExists(atPath: path))
     try file.commit()
@@ -18,19 +18,63 @@ import Testing
     #expect(try folder.names() == ["out.txt"])
   }
 
-  @Test func droppedWithoutCommitLeavesNothing() throws {
+  @Test(arguments: [true, false]) func droppedWithoutCommitLeavesNothing(mayBeNameless: Bool) throws
+  {
     do {
-      let file = try AtomicFile(path: folder.path("out.txt"))
+      let file = try AtomicFile(path: folder.path("out.txt"), mayBeNameless: mayBeNameless)
       try file.write([1, 2, 3])
+      if !mayBeNameless { #expect(try folder.names().count == 1) }
     }
     #expect(try folder.names().isEmpty)
   }
 
-  @Test func replacesAnOldFile() throws {
+  @Test(arguments: [true, false]) func replacesAnOldFile(mayBeNameless: Bool) throws {
     let path = folder.path("out.txt")
-    try AtomicFile.write("old", to: path)
-    try AtomicFile.write("new", to: path)
+    for text in ["old", "new"] {
+      let file = try AtomicFile(
+        path: path, holding: Array(text.utf8), mayBeNameless: mayBeNameless)
+      try file.commit()
+    }
     #expect(try String(contentsOfFile: path, encoding: .utf8) == "new")
+    #expect(try folder.names() == ["out.txt"])
+  }
+
+  /// As a program that opens a file plainly would leave them.
+  @Test(arguments: [true, false]) func permissionsAreTheUsualOnes(mayBeNameless: Bool) throws {
+    let path = folder.path("out.txt")
+    try AtomicFile(path: path, holding: [1], mayBeNameless: mayBeNameless).commit()
+    let plain = open(folder.path("plain"), O_WRONLY | O_CREAT, 0o666)
+    close(plain)
+    let modes = try ["out.txt", "plain"].map { name in
+      try FileManager.default.attributesOfItem(atPath: folder.path(name))[.posixPermissions] as? Int
+    }
+    #expect(modes[0] != nil && modes[0] == modes[1])
+  }
+
+  /// A file whose folder has gone cannot be committed, and says so.
+  @Test(arguments: [true, false]) func aFolderThatHasGone(mayBeNameless: Bool) throws {
+    try FileManager.default.createDirectory(
+      atPath: folder.path("gone"), withIntermediateDirectories: false)
+    let file = try AtomicFile(
+      path: folder.path("gone/out.txt"), holding: [1], mayBeNameless: mayBeNameless)
+    try FileManager.default.removeItem(atPath: folder.path("gone"))
+    let error = #expect(throws: FileError.self) { try file.commit() }
+    #expect(error?.kind == .unwritable)
+  }
+
+  /// Many writers at once, each with a name of its own.
+  @Test func writersOnSeveralThreads() throws {
+    let (path, folder) = (folder.path("out"), folder)
+    DispatchQueue.concurrentPerform(iterations: 64) { index in
+      try? AtomicFile(
+        path: "\(path)\(index)", holding: [UInt8(index)], mayBeNameless: index % 2 == 0
+      )
+      .commit()
+    }
+    #expect(try folder.names().count == 64)
+    for index in 0..<64 {
+      #expect(try Data(contentsOf: URL(filePath: "\(path)\(index)")) == Data([UInt8(index)]))
+    }
   }
 
   @Test func refusesAFolderAndAMissingFolder() throws {

@@ -144,9 +144,25 @@ import Testing
     }
   }
 
-  @Test func thisProcessHasAProcessor() {
-    #expect(ThreadPool.availableProcessors >= 1)
-    #expect(ThreadPool.availableProcessors <= ProcessInfo.processInfo.activeProcessorCount)
+  /// Where the system starts fewer threads, or none, the work is done by those that there are.
+  @Test(arguments: [0, 1, 2, 7], [1, 2, 5]) func worksWithTheThreadsThatStart(
+    started: Int, threads: Int
+  ) {
+    let pool = ThreadPool(threads: threads, starter: .limited(to: started))
+    #expect(pool.threads == min(threads, started + 1))
+    #expect(pool.wantedThreads == threads)
+    #expect((pool.shortage == nil) == (threads <= started + 1))
+    for count in [0, 1, 7, 100] {
+      #expect(counts(pool, count) == [Int](repeating: 1, count: count))
+    }
+    let sum = Atomic(0)
+    pool.run(4) { outer in pool.run(3) { sum.add(outer * $0, ordering: .relaxed) } }
+    #expect(sum.load(ordering: .relaxed) == 18)
+  }
+
+  @Test func aSmallerPoolSaysSo() {
+    let pool = ThreadPool(threads: 4, starter: .limited(to: 1))
+    #expect(pool.shortage?.hasPrefix("2 of 4 threads could be started") == true)
   }
 }
 

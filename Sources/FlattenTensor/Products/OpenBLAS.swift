@@ -8,8 +8,9 @@
 
 /// The system's OpenBLAS, of which one function is used.
 ///
-/// Loaded where a product needs it, not with the program: its threads keep every processor busy for
-/// tens of milliseconds from the moment it is loaded, for nothing where our own kernels multiply.
+/// Loaded where a product needs it, not with the program, and told before that one thread is enough, for the
+/// operators do the threading. Its own would keep every processor busy for tens of milliseconds from the
+/// moment it is loaded, and where the system starts none it interrupts the process.
 struct OpenBLAS: Sendable {
   /// `cblas_sgemm` with 32-bit integers: order, two transpositions, m, n, k, alpha, a, b, beta, c.
   private typealias Product =
@@ -25,13 +26,23 @@ struct OpenBLAS: Sendable {
 
   /// `nil` where it is not installed.
   init?() {
-    let library = Self.names.lazy.compactMap { dlopen($0, RTLD_NOW) }.first
+    let library = Self.withOneThread {
+      Self.names.lazy.compactMap { dlopen($0, RTLD_NOW) }.first
+    }
     guard let library, let product = dlsym(library, "cblas_sgemm"),
       let setThreads = dlsym(library, "openblas_set_num_threads")
     else { return nil }
     self.product = unsafeBitCast(product, to: Product.self)
-    // The operators do the threading.
     unsafeBitCast(setThreads, to: (@convention(c) (Int32) -> Void).self)(1)
+  }
+
+  /// Runs `body` with an environment that asks OpenBLAS for one thread.
+  private static func withOneThread<Result>(_ body: () -> Result) -> Result {
+    let name = "OPENBLAS_NUM_THREADS"
+    let before = getenv(name).map { String(cString: $0) }
+    setenv(name, "1", 1)
+    defer { if let before { setenv(name, before, 1) } else { unsetenv(name) } }
+    return body()
   }
 
   /// `c = a b`, row-major; a is stored transposed where `isTransposed`.

@@ -13,19 +13,28 @@ import Synchronization
 package final class ThreadPool: Sendable {
   /// Threads that compute, the caller among them.
   package let threads: Int
+  /// Threads that were asked for; more where the system did not start all of them.
+  package let wantedThreads: Int
   private let board: JobBoard
 
-  /// Makes a pool of `threads` threads in all; the workers end when the pool goes.
-  package init(threads: Int) {
+  /// Makes a pool of `threads` threads in all, or of as many as the system starts; the workers end when the
+  /// pool goes.
+  package init(threads: Int, starter: ThreadStarter = .system) {
     precondition(threads >= 1, "a pool needs at least one thread, not \(threads)")
-    self.threads = threads
-    let board = JobBoard(patience: threads <= Self.availableProcessors ? JobBoard.patience : 0)
+    let board = JobBoard(patience: threads <= Processors.available ? JobBoard.patience : 0)
     self.board = board
-    for _ in 1..<threads {
-      let worker = Thread { board.work() }
-      worker.stackSize = 4 << 20
-      worker.start()
-    }
+    wantedThreads = threads
+    var started = 1
+    while started < threads && starter.start({ board.work() }) { started += 1 }
+    self.threads = started
+  }
+
+  /// What to tell of a pool that is smaller than it was to be.
+  package var shortage: String? {
+    guard threads < wantedThreads else { return nil }
+    return
+      "\(threads) of \(wantedThreads) threads could be started and compute; a limit on processes or "
+      + "memory stops the system from starting more"
   }
 
   deinit { board.close() }
@@ -39,19 +48,6 @@ package final class ThreadPool: Sendable {
     }
     board.run(count, body)
   }
-
-  /// The number of processors this process may use: its affinity mask and its control group's quota.
-  package static let availableProcessors: Int = {
-    let processors = max(ProcessInfo.processInfo.activeProcessorCount, 1)
-    guard let text = try? String(contentsOfFile: "/sys/fs/cgroup/cpu.max", encoding: .utf8) else {
-      return processors
-    }
-    let fields = text.split(whereSeparator: \.isWhitespace)
-    guard fields.count == 2, let quota = Double(fields[0]), let period = Double(fields[1]),
-      quota > 0, period > 0
-    else { return processors }
-    return max(1, min(processors, Int((quota / period).rounded(.up))))
-  }()
 }
 
 /// One call of `ThreadPool.run`, in a place that later calls use again.

@@ -1,10 +1,12 @@
+import FlattenTensor
 import Foundation
 
 /// Three stages over a list of items: reading and writing overlap with computing.
 ///
 /// One thread reads ahead, the caller's thread computes (with its own pool beneath), one thread
 /// writes. Queues are short, so memory stays bounded whatever the number of items. Results arrive at
-/// the writer in the order of the items.
+/// the writer in the order of the items. Where the system starts no thread the caller's reads and writes as
+/// well, one item after the other.
 package enum OverlappedPipeline {
   /// Items that may wait between two stages.
   static let depth = 2
@@ -16,8 +18,9 @@ package enum OverlappedPipeline {
   ///     computed or written then is finished, what was only read ahead is left undone.
   ///   - read, compute: an error they throw reaches `write` as the item's result.
   ///   - write: called for every item that was not left undone, in order, on one thread.
+  ///   - threads: starts the two threads.
   package static func run<Item: Sendable, Loaded: Sendable, Computed: Sendable>(
-    _ items: [Item],
+    _ items: [Item], threads: ThreadStarter = .system,
     shouldStop: @escaping @Sendable () -> Bool = { false },
     read: @escaping @Sendable (Item) throws -> Loaded,
     compute: (Item, Loaded) throws -> Computed,
@@ -26,29 +29,35 @@ package enum OverlappedPipeline {
     let loaded = BoundedQueue<(Item, Result<Loaded, any Error>)>(capacity: depth)
     let computed = BoundedQueue<(Item, Result<Computed, any Error>)>(capacity: depth)
     let written = DispatchSemaphore(value: 0)
-    startThread {
+    let isReadAhead = threads.start {
       for item in items {
         if shouldStop() { break }
         loaded.push((item, Result { try read(item) }))
       }
       loaded.finish()
     }
-    startThread {
+    let isWrittenBehind = threads.start {
       while let (item, result) = computed.pop() { write(item, result) }
       written.signal()
     }
-    while let (item, result) = loaded.pop() {
-      if shouldStop() { continue }
-      computed.push((item, result.flatMap { value in Result { try compute(item, value) } }))
+    var unread = items[...]
+    func next() -> (Item, Result<Loaded, any Error>)? {
+      if isReadAhead { return loaded.pop() }
+      if shouldStop() { return nil }
+      return unread.popFirst().map { item in (item, Result { try read(item) }) }
     }
+    while let (item, result) = next() {
+      if shouldStop() { continue }
+      let outcome = result.flatMap { value in Result { try compute(item, value) } }
+      if isWrittenBehind {
+        computed.push((item, outcome))
+      } else {
+        write(item, outcome)
+      }
+    }
+    guard isWrittenBehind else { return }
     computed.finish()
     written.wait()
-  }
-
-  private static func startThread(_ body: @escaping @Sendable () -> Void) {
-    let thread = Thread(block: body)
-    thread.stackSize = 4 << 20
-    thread.start()
   }
 }
 

@@ -8,17 +8,17 @@ package final class PictureAhead: Sendable {
   private let decoded = Locked<Result<Decoded<Image>, any Error>?>(nil)
   private let isDone = DispatchSemaphore(value: 0)
 
-  /// Begins to decode. Standard input is left for whoever asks for it.
-  package init?(_ source: PictureSource, limits: DecodingLimits) {
+  /// Begins to decode. Standard input is left for whoever asks for it, and so is any picture where the system
+  /// starts no thread.
+  package init?(_ source: PictureSource, limits: DecodingLimits, threads: ThreadStarter = .system) {
     if source.isStandardInput { return nil }
     self.source = source
-    let thread = Thread { [decoded, isDone] in
+    let isBegun = threads.start { [decoded, isDone] in
       let result = Result { try source.decode(limits: limits) }
       decoded.withLock { $0 = result }
       isDone.signal()
     }
-    thread.stackSize = 4 << 20
-    thread.start()
+    if !isBegun { return nil }
   }
 
   /// The picture, once: it is not kept any longer. `nil` where this is not the one that was begun.

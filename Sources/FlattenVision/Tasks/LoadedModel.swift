@@ -20,7 +20,7 @@ package struct LoadedModel<Network: TaskModel>: Sendable {
   package let parameterCount: Int
   /// The parameters as the checkpoint has them; none where the model is not loaded for training.
   package let parameters: ModelParameters
-  /// Warnings from loading, such as weights that are not finite.
+  /// Warnings from loading, such as weights that are not finite, or threads that could not be started.
   package let warnings: [String]
 
   /// Builds the network from all parameters of a tree.
@@ -41,7 +41,7 @@ package struct LoadedModel<Network: TaskModel>: Sendable {
     purpose = tree.context.purpose
     parameterCount = tree.parameterCount
     parameters = tree.parameters
-    self.warnings = warnings()
+    self.warnings = warnings() + [threads.shortage].compactMap { $0 }
     self.threads = threads
   }
 
@@ -49,7 +49,7 @@ package struct LoadedModel<Network: TaskModel>: Sendable {
   ///
   /// - Throws: ``InferenceError/noMemory(threads:bytes:)``.
   package static func pool(of threads: Int?) throws -> ThreadPool {
-    let count = max(1, threads ?? ThreadPool.availableProcessors)
+    let count = max(1, threads ?? Processors.available)
     let bytes = MemoryNeed.bytes(threads: count)
     guard MemoryNeed.isMet(bytes) else {
       throw InferenceError.noMemory(threads: count, bytes: bytes)

@@ -1,5 +1,6 @@
 import FlattenTensor
 import Foundation
+import TestSupport
 import Testing
 
 @testable import FlattenVision
@@ -51,13 +52,14 @@ import Testing
   /// Runs `count` items whose stages note themselves; what is loaded of item i is 10 i, what is computed
   /// 10 i + 1.
   private func run(
-    _ count: Int, _ log: Log, shouldStop: @escaping @Sendable () -> Bool = { false },
+    _ count: Int, _ log: Log, threads: ThreadStarter = .system,
+    shouldStop: @escaping @Sendable () -> Bool = { false },
     read: @escaping @Sendable (Int) throws -> Void = { _ in },
     compute: (Int) throws -> Void = { _ in },
     write: @escaping @Sendable (Int) -> Void = { _ in }
   ) {
     OverlappedPipeline.run(
-      Array(0..<count), shouldStop: shouldStop,
+      Array(0..<count), threads: threads, shouldStop: shouldStop,
       read: { item in
         log.note { $0.read.append(item) }
         log.noteThread(of: "read")
@@ -300,5 +302,51 @@ import Testing
       })
     #expect(log.now.computed == Array(0..<2 + computed))
     #expect(log.now.written == log.now.computed)
+  }
+
+  // MARK: Without threads
+
+  /// Where the system starts no thread, or one of the two, the caller does what is left of the work.
+  @Test(arguments: [0, 1]) func missingThreadsAreTheCallers(started: Int) {
+    let log = Log()
+    run(
+      20, log, threads: .limited(to: started),
+      read: { if $0 % 3 == 1 { throw Failure(stage: "read", item: $0) } },
+      compute: { if $0 % 3 == 2 { throw Failure(stage: "compute", item: $0) } })
+    let events = log.now
+    #expect(events.read == Array(0..<20) && events.written == Array(0..<20))
+    #expect(
+      events.results
+        == (0..<20).map { item in
+          switch item % 3 {
+          case 1: .failure(Failure(stage: "read", item: item))
+          case 2: .failure(Failure(stage: "compute", item: item))
+          default: .success(10 * item + 1)
+          }
+        })
+    let caller = ObjectIdentifier(Thread.current)
+    #expect(events.threads["compute"] == [caller] && events.threads["write"] == [caller])
+    #expect((events.threads["read"] == [caller]) == (started == 0))
+  }
+
+  @Test func withoutThreadsItemsGoOneByOne() {
+    let (loaded, computed) = (Census(), Census())
+    OverlappedPipeline.run(
+      Array(0..<50), threads: .limited(to: 0), read: { _ in Picture(loaded) },
+      compute: { _, _ in Picture(computed) }, write: { _, _ in })
+    #expect(loaded.now.most == 1 && computed.now.most == 1)
+    #expect(loaded.now.living == 0 && computed.now.living == 0)
+  }
+
+  @Test(arguments: [0, 1]) func stoppedWithoutThreads(started: Int) {
+    let (log, flag) = (Log(), Flag())
+    run(
+      100, log, threads: .limited(to: started), shouldStop: { flag.value },
+      compute: { if $0 == 3 { flag.set() } })
+    #expect(log.now.computed == [0, 1, 2, 3] && log.now.written == [0, 1, 2, 3])
+    if started == 0 { #expect(log.now.read == [0, 1, 2, 3]) }
+    let other = Log()
+    run(10, other, threads: .limited(to: started), shouldStop: { true })
+    #expect(other.now.read.isEmpty && other.now.written.isEmpty)
   }
 }

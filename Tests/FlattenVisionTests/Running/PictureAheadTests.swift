@@ -29,4 +29,9 @@ import Testing
   @Test func standardInputIsLeftAlone() {
     #expect(PictureAhead(source("-"), limits: DecodingLimits()) == nil)
   }
+
+  @Test func withoutAThreadThePictureIsLeftAlone() {
+    let path = street("street_0000")
+    #expect(PictureAhead(source(path), limits: DecodingLimits(), threads: .limited(to: 0)) == nil)
+  }
 }
