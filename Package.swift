@@ -1,4 +1,6 @@
 // swift-tools-version: 6.2
+// What needs 6.2, where Debian 13 has 6.0.3: Span and MutableSpan, which the libraries hand out in the place
+// of pointers.
 import PackageDescription
 
 let argumentParser: Target.Dependency = .product(

@@ -38,25 +38,33 @@ enum ChildProcess {
   /// that a shell would find.
   private static var program: String {
     let own = "/proc/self/exe"
-    return access(own, X_OK) == 0 ? own : FlattenSegCommand.arguments[0]
+    return access(own, X_OK) == 0 ? own : name
   }
+
+  private static var name: String { FlattenSegCommand.arguments.first ?? "flatten-seg" }
 
   private static func start(_ arguments: [String], output: [Int32]) throws -> pid_t {
     #if canImport(Darwin)
       var actions: posix_spawn_file_actions_t?
+      var attributes: posix_spawnattr_t?
     #else
       var actions = posix_spawn_file_actions_t()
+      var attributes = posix_spawnattr_t()
     #endif
+    // A group of its own: a terminal's interrupt is for the process that waits, which then stops after this one.
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP))
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
     posix_spawn_file_actions_adddup2(&actions, output[1], STDOUT_FILENO)
     for end in output { posix_spawn_file_actions_addclose(&actions, end) }
-    var words = (FlattenSegCommand.arguments.prefix(1) + arguments).map { strdup($0) }
+    var words = ([name] + arguments).map { strdup($0) }
     defer { words.forEach { free($0) } }
     words.append(nil)
     var process: pid_t = 0
-    let code = posix_spawnp(&process, program, &actions, nil, words, environ)
+    let code = posix_spawnp(&process, program, &actions, &attributes, words, environ)
     guard code == 0 else { throw failure(code) }
     return process
   }
