@@ -180,7 +180,9 @@ import Testing
 
   /// The official kind of file: torch's, with the config of its training pickled beside the weights.
   @Test func anOfficialCheckpointLoads() throws {
-    let golden = try Golden(FixtureCase(id: "checkpoints/flatten_official_run", kind: "classifier"))
+    let golden = try Golden(
+      FixtureCase(
+        id: "checkpoints/flatten_official_run", kind: "classifier", in: Fixtures.committed))
     let text = golden.parameters.replacing(["type": .string("flatten_pvt"), "num_classes": nil])
       .configText
     let config = try folder.file(
@@ -190,7 +192,7 @@ import Testing
         model: {backbone: \(text), classifier: {num_classes: 4}}
         input: {mean: [0, 0, 0], std: [1, 1, 1], resize: 32}
         """.utf8))
-    let weights = Fixtures.folder.appending(path: "checkpoints/flatten_official/checkpoint.pth")
+    let weights = Fixtures.committed.appending(path: "checkpoints/flatten_official/checkpoint.pth")
     let backbone = try Backbone.load(config: config, weights: weights.path, threads: 2)
     // The classifier's features are the mean of the last map.
     let last = try #require(try backbone(try golden.map()).last)

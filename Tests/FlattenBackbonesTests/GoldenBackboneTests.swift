@@ -10,8 +10,13 @@ import Testing
   static let cases =
     Fixtures.cases(kinds: ["backbone"]) + Fixtures.familyCases(kind: "backbone")
 
-  @Test func theSetIsNotEmpty() {
-    #expect(!Self.cases.isEmpty, "no backbone cases in \(Fixtures.folder.path)")
+  static let blockKinds: Set = [
+    "block_pvt", "block_pvt_plain", "block_pvt_v2", "block_pvt_v2_plain",
+  ]
+  static let blocks = Fixtures.cases(kinds: blockKinds)
+
+  @Test func noKindIsMissing() {
+    #expect(Fixtures.lacking(Self.blockKinds.union(["backbone"])).isEmpty)
   }
 
   @Test(arguments: cases) func backboneAgrees(with fixture: FixtureCase) throws {
@@ -35,9 +40,6 @@ import Testing
     let again = backbone(x, ForwardPass(threads: ThreadPool(threads: 3)))
     #expect(zip(maps, again).allSatisfy { $0.elements == $1.elements })
   }
-
-  static let blocks = Fixtures.cases(
-    kinds: ["block_pvt", "block_pvt_plain", "block_pvt_v2", "block_pvt_v2_plain"])
 
   @Test(arguments: blocks) func blockAgrees(with fixture: FixtureCase) throws {
     let golden = try Golden(fixture)

@@ -9,10 +9,12 @@ import Testing
 let checkpointCases = Fixtures.cases(kinds: ["checkpoint"])
 
 @Suite struct CheckpointTests {
+  @Test func noKindIsMissing() {
+    #expect(Fixtures.lacking(["checkpoint", "malformed"]).isEmpty)
+  }
+
   /// Every stored tensor comes out with its exact bytes.
-  @Test(
-    .enabled(if: !checkpointCases.isEmpty, "no checkpoint fixtures here"),
-    arguments: checkpointCases)
+  @Test(arguments: checkpointCases)
   func goldenFile(fixture: FixtureCase) throws {
     let file = try #require(try fixture.file("checkpoint"))
     let json = try fixture.json()
@@ -63,9 +65,7 @@ let checkpointCases = Fixtures.cases(kinds: ["checkpoint"])
     #expect(expected.isEmpty, "missing: \(expected.keys.sorted())")
   }
 
-  @Test(
-    .enabled(if: !Fixtures.cases(kinds: ["malformed"]).isEmpty, "no malformed fixtures here"),
-    arguments: Fixtures.cases(kinds: ["malformed"]))
+  @Test(arguments: Fixtures.cases(kinds: ["malformed"]))
   func malformedFiles(fixture: FixtureCase) throws {
     for name in try fixture.json()["files"].fields.keys.sorted() {
       let file = try #require(try fixture.file(name))

@@ -10,9 +10,9 @@ private let cases = Fixtures.cases(kinds: ["image_decode"])
 private let badPictures = BadInput.entries(kind: "image")
 
 @Suite struct ImageDecodingTests {
-  @Test(
-    .enabled(if: !cases.isEmpty, "no cases of kind image_decode in the fixtures folder"),
-    arguments: cases)
+  @Test func noKindIsMissing() { #expect(Fixtures.lacking(["image_decode"]).isEmpty) }
+
+  @Test(arguments: cases)
   func decodesLikeTheReference(_ fixture: FixtureCase) throws {
     let file = try #require(try fixture.file("image"))
     let image = try Image.decode(path: file.path).value

@@ -7,10 +7,12 @@ import Testing
 
 /// The matrices of attentions against those that were read off the original modules.
 @Suite struct AttentionMatrixTests {
-  static let cases = Fixtures.cases(groups: ["attention"])
+  static let cases = Fixtures.cases(
+    kinds: GoldenAttentionTests.kinds.union(GoldenWindowAttentionTests.kinds))
 
-  static let known = cases.filter { fixture in
-    Fixtures.exists(AttentionMatrices.file(String(fixture.id.dropFirst("attention/".count))))
+  /// The committed cases of which the original's matrices are kept.
+  static let known = Fixtures.cases(groups: ["attention"], in: Fixtures.committed).filter {
+    Fixtures.exists(AttentionMatrices.file(String($0.id.dropFirst("attention/".count))))
   }
 
   @Test func theSetIsWhole() {
@@ -68,7 +70,7 @@ import Testing
 
   /// What is drawn is what the model computes: `(attention + depthwise) v + bias` is the module's output
   /// before its projection, to the rounding of float32.
-  @Test(arguments: cases.filter { !$0.id.contains("large") && !$0.id.contains("dead") })
+  @Test(arguments: cases)
   func rowsTimesValuesAreTheOutput(fixture: FixtureCase) throws {
     let (record, outputs) = try run(try Golden(fixture))
     // The stripes' output and values are those of windows, as the record's.

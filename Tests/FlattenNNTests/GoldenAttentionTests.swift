@@ -5,12 +5,10 @@ import Testing
 
 /// Every attention case of the PVT families against our layers, and the steps in between.
 @Suite struct GoldenAttentionTests {
-  static let cases = Fixtures.cases(
-    kinds: ["fla_pvt", "fla_pvt_v2", "sra_pvt", "sra_pvt_v2"])
+  static let kinds: Set = ["fla_pvt", "fla_pvt_v2", "sra_pvt", "sra_pvt_v2"]
+  static let cases = Fixtures.cases(kinds: kinds)
 
-  @Test func theSetIsNotEmpty() {
-    #expect(!Self.cases.isEmpty, "no attention cases in \(Fixtures.folder.path)")
-  }
+  @Test func noKindIsMissing() { #expect(Fixtures.lacking(Self.kinds).isEmpty) }
 
   @Test(arguments: cases) func attentionAgrees(with fixture: FixtureCase) throws {
     let golden = try Golden(fixture)

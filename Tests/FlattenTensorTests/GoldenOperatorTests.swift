@@ -4,11 +4,9 @@ import Testing
 
 /// Every operator case of the golden set against our operators.
 @Suite struct GoldenOperatorTests {
-  static let cases = Fixtures.cases(groups: ["ops"])
+  static let cases = Fixtures.allCases(kinds: ["op"])
 
-  @Test func theSetIsNotEmpty() {
-    #expect(!Self.cases.isEmpty, "no operator cases in \(Fixtures.folder.path)")
-  }
+  @Test func noKindIsMissing() { #expect(Fixtures.lacking(["op"]).isEmpty) }
 
   @Test(arguments: cases) func operatorAgrees(with fixture: FixtureCase) throws {
     let golden = try Golden(fixture)

@@ -13,13 +13,19 @@ package enum Fixtures {
   package static let shared = repository.deletingLastPathComponent().appending(path: "shared")
 
   package static let folder: URL = {
-    if let path = ProcessInfo.processInfo.environment["FLATTEN_FIXTURES"] {
-      return URL(filePath: path)
-    }
+    if let named { return named }
     let full = shared.appending(path: "fixtures")
-    if exists(full.appending(path: "index.json")) { return full }
-    return repository.appending(path: "Tests/Fixtures")
+    return exists(full.appending(path: "index.json")) ? full : committed
   }()
+
+  /// The part of the set that is committed. It has cases of every kind; a test that is about one particular
+  /// case takes it from here.
+  package static let committed = repository.appending(path: "Tests/Fixtures")
+
+  /// A set of someone's own, with cases of some kinds.
+  private static let named = ProcessInfo.processInfo.environment["FLATTEN_FIXTURES"].map {
+    URL(filePath: $0)
+  }
 
   /// The folder of awkward and hostile files, or `nil` where it is not present.
   package static let badInputs: URL? = {
@@ -36,25 +42,61 @@ package enum Fixtures {
   /// All cases of the given groups (`ops`, `attention`, ...) and kinds, in the index's order.
   ///
   /// A broken index fails the test that asks, by returning a case that cannot be read.
-  package static func cases(groups: Set<String>? = nil, kinds: Set<String>? = nil) -> [FixtureCase]
-  {
-    cases(in: folder).filter { fixture in
+  package static func cases(
+    groups: Set<String>? = nil, kinds: Set<String>? = nil, in set: URL = folder
+  ) -> [FixtureCase] {
+    listed(in: set).filter { fixture in
       let group = String(fixture.id.prefix { $0 != "/" })
-      return groups?.contains(group) ?? true && kinds?.contains(fixture.kind) ?? true
+      let isWanted = groups?.contains(group) ?? true && kinds?.contains(fixture.kind) ?? true
+      return isWanted || fixture.kind.isEmpty
     }
   }
+
+  /// Those of the kinds that a suite tests of which the set has no case though it should: any, unless the
+  /// set is one that `FLATTEN_FIXTURES` names, which need not have all.
+  ///
+  /// - Parameter set: `nil` stands for the one in use.
+  package static func lacking(_ kinds: Set<String>, in set: URL? = nil) -> Set<String> {
+    if set == nil, named != nil { return [] }
+    return kinds.subtracting(listed(in: set ?? folder).map(\.kind))
+  }
+
+  /// The kinds that some suite tests; `FixturesTests` holds every set to them.
+  package static let testedKinds: Set<String> = [
+    "op", "table_resize", "metrics", "class_names", "checkpoint", "malformed",
+    "image_decode", "image_resize", "classify_preprocess", "pipeline", "pipeline_tta",
+    "fla_pvt", "fla_pvt_v2", "sra_pvt", "sra_pvt_v2",
+    "fla_swin", "fla_cswin", "window_attention", "lepe_attention",
+    "block_pvt", "block_pvt_plain", "block_pvt_v2", "block_pvt_v2_plain",
+    "block_swin", "block_cswin", "patch_merging", "merge_block",
+    "mlp", "mlp_v2", "patch_embed", "overlap_patch_embed",
+    "backbone", "classifier", "segmentor",
+  ]
+
+  /// The kinds that belong to training, which is not built here.
+  package static let trainingKinds: Set<String> = [
+    "gradients", "loss", "adamw", "lr_schedule", "train_steps",
+  ]
 
   /// What Tools/reference/families.py makes: cases of the backbone families, and key lists.
   package static let families = repository.appending(path: "Tests/FamilyFixtures")
 
   /// The cases of ``families`` of one kind.
   package static func familyCases(kind: String) -> [FixtureCase] {
-    cases(in: families).filter { $0.kind == kind || $0.kind.isEmpty }
+    cases(kinds: [kind], in: families)
+  }
+
+  /// What Tools/reference/further.py makes: cases of kinds that the golden set has too few of.
+  package static let further = repository.appending(path: "Tests/FurtherFixtures")
+
+  /// The cases of some kinds of the golden set and of ``further``.
+  package static func allCases(kinds: Set<String>) -> [FixtureCase] {
+    cases(kinds: kinds) + cases(kinds: kinds, in: further)
   }
 
   /// What Tools/reference/wide.py makes: segmentors wide enough for every way to convolve.
   package static var wideSegmentors: [FixtureCase] {
-    cases(in: repository.appending(path: "Tests/WideFixtures"))
+    listed(in: repository.appending(path: "Tests/WideFixtures"))
   }
 
   /// The segmentors of all sets.
@@ -62,11 +104,12 @@ package enum Fixtures {
     cases(kinds: ["segmentor"]) + familyCases(kind: "segmentor") + wideSegmentors
   }
 
-  private static func cases(in folder: URL) -> [FixtureCase] {
+  private static func listed(in folder: URL) -> [FixtureCase] {
     guard let data = try? Data(contentsOf: folder.appending(path: "index.json")),
-      let index = try? JSONDecoder().decode(JSONValue.self, from: data)
+      let index = try? JSONDecoder().decode(JSONValue.self, from: data),
+      !index["cases"].list.isEmpty
     else {
-      let id = "index.json is missing or unreadable in \(folder.path)"
+      let id = "index.json is missing, unreadable or empty in \(folder.path)"
       return [FixtureCase(id: id, kind: "", in: folder)]
     }
     return index["cases"].list.map { entry in

@@ -14,11 +14,10 @@ import Testing
 /// Picture file to labels, every step of the golden set: decode, resize, network, both resizes of the
 /// scores, windows, test-time augmentation.
 @Suite struct GoldenPipelineTests {
-  static let cases = Fixtures.cases(kinds: ["pipeline", "pipeline_tta"])
+  static let kinds: Set = ["pipeline", "pipeline_tta"]
+  static let cases = Fixtures.cases(kinds: kinds)
 
-  @Test func theSetIsNotEmpty() {
-    #expect(!Self.cases.isEmpty, "no pipeline cases in \(Fixtures.folder.path)")
-  }
+  @Test func noKindIsMissing() { #expect(Fixtures.lacking(Self.kinds).isEmpty) }
 
   @Test(arguments: cases) func pipelineAgrees(with fixture: FixtureCase) throws {
     let golden = try Golden(fixture)

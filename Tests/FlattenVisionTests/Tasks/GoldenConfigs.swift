@@ -1,23 +1,28 @@
 import TestSupport
 import Testing
 
+@testable import FlattenVision
+
 /// Configs of golden cases as files, for the public entrances that take paths.
 extension Golden {
-  /// The config of a classifier of ten classes; its list of classes lies beside it.
+  /// The config of a classifier, for pictures of the size that the case has or of the least that is
+  /// allowed; its list of classes lies beside it.
   func writeClassifierConfig(in folder: TemporaryFolder) throws -> String {
     let family = try #require(Golden.families[parameters["type"].text ?? ""])
+    let count = try #require(parameters["num_classes"].int)
+    let size = try map().shape.map { max($0, NetworkInput.leastSide) }
     let backbone = parameters.replacing([
       "type": .string(family), "num_classes": Optional<JSONValue>.none,
     ])
-    _ = try folder.file(
-      "letters.yaml", Array("{name: letters, classes: [a, b, c, d, e, f, g, h, i, j]}".utf8))
+    let classes = (0..<count).map { "class \($0)" }.joined(separator: ", ")
+    _ = try folder.file("letters.yaml", Array("{name: letters, classes: [\(classes)]}".utf8))
     return try folder.file(
       "config.yaml",
       Array(
         """
         dataset: letters.yaml
-        model: {backbone: \(backbone.configText), classifier: {num_classes: 10}}
-        input: {mean: [0, 0, 0], std: [1, 1, 1], resize: [32, 48]}
+        model: {backbone: \(backbone.configText), classifier: {num_classes: \(count)}}
+        input: {mean: [0, 0, 0], std: [1, 1, 1], resize: [\(size[1]), \(size[2])]}
         """.utf8))
   }
 
