@@ -48,13 +48,36 @@ import Testing
     #expect(y.mismatch(wanted, within: 3e-6) == nil)
   }
 
+  /// To the bit, also where a plain sum of the row is not a float.
   @Test(arguments: KernelSet.all) func aConstantRowBecomesItsShift(set: KernelSet) {
-    for columns in [1, 3, 16, 21, 64] {
-      let x = Rows(2, columns) { row, _ in row == 0 ? 0.75 : -3 }
+    let values: [Float] = [0.75, -3, 0.1, 1 / 3, -12345.678, 1e-30]
+    for columns in [1, 3, 16, 21, 63, 64, 147, 320] {
+      let x = Rows(values.count, columns) { row, _ in values[row] }
       let gamma = Rows(1, columns, seed: 1)
       let beta = Rows(1, columns, seed: 2)
-      set.table.layer_norm(x.pointer, x.pointer, 2, columns, gamma.pointer, beta.pointer, 1e-6)
-      #expect(x.mismatch(Rows(2, columns) { beta[0, $1] }, within: 1e-3) == nil)
+      set.table.layer_norm(
+        x.pointer, x.pointer, values.count, columns, gamma.pointer, beta.pointer, 1e-6)
+      #expect(x.mismatch(Rows(values.count, columns) { beta[0, $1] }, within: 0) == nil)
+    }
+  }
+
+  /// One element in the last place above the others: what rounding made of the mean would be as large.
+  @Test(arguments: KernelSet.all) func anAlmostConstantRowIsItsDefinition(set: KernelSet) {
+    for columns in [16, 37, 64, 130] {
+      let value: Float = 0.1
+      let x = Rows(1, columns) { $1 == columns / 2 ? value.nextUp : value }
+      let ones = Rows(1, columns) { _, _ in 1 }
+      let zeros = Rows(1, columns) { _, _ in 0 }
+      let y = Rows.output(1, columns)
+      set.table.layer_norm(x.pointer, y.pointer, 1, columns, ones.pointer, zeros.pointer, 1e-6)
+      let step = Double(value.nextUp) - Double(value)
+      let share = 1 / Double(columns)
+      let factor = 1 / (step * step * share * (1 - share) + 1e-6).squareRoot()
+      let wanted = Rows(1, columns) { _, column in
+        Float((column == columns / 2 ? 1 - share : -share) * step * factor)
+      }
+      // The mean is the nearest float to a number that is none: half a step.
+      #expect(y.mismatch(wanted, within: Float(0.51 * step * factor)) == nil)
     }
   }
 
