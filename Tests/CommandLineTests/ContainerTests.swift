@@ -15,7 +15,7 @@ extension CommandLineTests {
       + ["prlimit", "--nproc=1"]
 
     /// Words before a command, under which there is no `/proc`.
-    private static let withoutProc = [
+    static let withoutProc = [
       "unshare", "--mount", "sh", "-c", "umount -l /proc && exec \"$@\"", "sh",
     ]
 
@@ -28,7 +28,7 @@ extension CommandLineTests {
     }
 
     private static let canBeAlone = isPossible(alone)
-    private static let canLoseProc = isPossible(withoutProc)
+    static let canLoseProc = isPossible(withoutProc)
     private static let canBind = isPossible(["taskset", "-c", firstProcessor])
 
     /// A processor that this process may use.

@@ -42,11 +42,15 @@ extension CommandLineTests {
     }
 
     /// Sources the script, says `ready` after it, and returns what came of it.
-    private func setUp() throws -> Tool.Outcome {
+    ///
+    /// - Parameter words: stand before the shell.
+    private func setUp(behind words: [String] = []) throws -> Tool.Outcome {
       try Tool.run(
-        executable: "/bin/bash",
-        ["-c", "cd 'a repository'; set -eu; . Tools/lib/setup.sh; echo ready"], in: folder,
-        environment: ["PATH": folder.path("bin"), "HOME": folder.path("home")], timeout: 30)
+        executable: "/usr/bin/env",
+        words + [
+          "PATH=\(folder.path("bin"))", "HOME=\(folder.path("home"))", "/bin/bash", "-c",
+          "cd 'a repository'; set -eu; . Tools/lib/setup.sh; echo ready",
+        ], in: folder, timeout: 30)
     }
 
     /// A toolchain unpacked on a system that has neither its libraries nor a linker, until `installed` is there.
@@ -170,6 +174,17 @@ extension CommandLineTests {
       )
       let outcome = try setUp()
       #expect(outcome.status == 0 && outcome.text == "ready\n", "\(outcome.errors)")
+    }
+
+    @Test(.enabled(if: ContainerTests.canLoseProc, "this user cannot unmount /proc"))
+    func withoutProcSwiftCannotStart() throws {
+      try swift("6.3.1")
+      let outcome = try setUp(behind: ContainerTests.withoutProc + ["env"])
+      #expect(outcome.status == 1 && outcome.text == "")
+      #expect(
+        outcome.errors
+          == "error: Swift needs /proc, which is not mounted. As root, run: mount -t proc proc /proc\n"
+      )
     }
   }
 }

@@ -147,6 +147,10 @@ need_libraries() {
   pkg-config --exists libpng 2> /dev/null || need libpng-dev
 }
 
+# Where the toolchain's parts look for each other.
+if [ "$(uname)" = Linux ] && [ ! -e /proc/self/exe ]; then
+  fail "Swift needs /proc, which is not mounted. As root, run: mount -t proc proc /proc"
+fi
 find_swift
 toolchain=$(dirname "$(readlink -f "$(command -v swift)")")
 if ! said=$(swift --version 2>&1); then say "Swift does not start yet: $said"; fi
