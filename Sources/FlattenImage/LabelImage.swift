@@ -107,6 +107,6 @@ extension LabelMap {
     self.init(width: raster.width, height: raster.height, ids: raster.samples)
   }
 
-  /// The map mirrored, left to right.
-  public var flippedHorizontally: LabelMap { LabelMap(raster.flippedHorizontally) }
+  /// The map mirrored.
+  public func flipped(_ flip: Flip) -> LabelMap { LabelMap(raster.flipped(flip)) }
 }

@@ -1,3 +1,5 @@
+import FlattenRegions
+
 /// Rows of pixels with any number of interleaved channels, for resizing and turning.
 ///
 /// An ``Image`` is one of three bytes a pixel, a grey picture one of one byte, a label map one of one
@@ -45,9 +47,11 @@ extension Raster {
     return Raster(width: width, height: height, channels: channels, samples: result)
   }
 
-  /// Mirrored, left to right.
-  package var flippedHorizontally: Raster {
-    gathered(width: width, height: height) { x, y in y * width + width - 1 - x }
+  /// Mirrored.
+  package func flipped(_ flip: Flip) -> Raster {
+    gathered(width: width, height: height) { x, y in
+      (flip.mirrorsRows ? height - 1 - y : y) * width + (flip.mirrorsColumns ? width - 1 - x : x)
+    }
   }
 
   /// A window of this raster; where it lies outside, zeros.
@@ -78,8 +82,8 @@ extension Image {
     self.init(width: raster.width, height: raster.height, pixels: raster.samples)
   }
 
-  /// The picture mirrored, left to right.
-  public var flippedHorizontally: Image { Image(raster.flippedHorizontally) }
+  /// The picture mirrored.
+  public func flipped(_ flip: Flip) -> Image { Image(raster.flipped(flip)) }
 
   /// The middle of the picture; a side that is too short is padded with black.
   ///

@@ -19,6 +19,20 @@ package struct ScoreField: Sendable {
       self.height = height
       self.width = width
     }
+
+    /// The window where it lies when the picture, `height` rows, is turned upside down; what lay in the padding
+    /// below the picture now lies above it.
+    package func upsideDown(in height: Int) -> Tile {
+      let (rows, length) = (logits.shape[1], logits.shape[2] * logits.shape[3])
+      let turned = Tensor(uninitialized: logits.shape)
+      for row in 0..<rows {
+        (turned.mutablePointer + row * length)
+          .update(from: logits.pointer + (rows - 1 - row) * length, count: length)
+      }
+      return Tile(
+        logits: turned, top: height - top - self.height, left: left, height: self.height,
+        width: width)
+    }
   }
 
   private struct Placed: Sendable {
@@ -60,7 +74,7 @@ package struct ScoreField: Sendable {
 
     init(_ field: ScoreField, memory: BufferPool) {
       self.field = field
-      if field.tiles.count == 1 {
+      if field.isWhole {
         let placed = field.tiles[0]
         resize = BilinearRows(
           vertical: placed.vertical, horizontal: placed.horizontal,
@@ -88,6 +102,14 @@ package struct ScoreField: Sendable {
     }
   }
 
+  /// Whether one window covers all.
+  private var isWhole: Bool {
+    guard tiles.count == 1 else { return false }
+    let tile = tiles[0].tile
+    return tile.top == 0 && tile.left == 0 && tile.height >= size.height
+      && tile.width >= size.width
+  }
+
   /// Reads the scores row by row.
   package func rows(memory: BufferPool) -> Rows { Rows(self, memory: memory) }
 
@@ -112,8 +134,8 @@ package struct ScoreField: Sendable {
       let tile = placed.tile
       guard row >= tile.top, row < tile.top + tile.height else { continue }
       write(placed, row: row, into: scratch)
-      let columns = tile.left..<min(tile.left + tile.width, size.width)
-      for index in 0..<max(0, columns.count) * classes {
+      let columns = tile.left..<max(tile.left, min(tile.left + tile.width, size.width))
+      for index in 0..<columns.count * classes {
         out[tile.left * classes + index] += scratch[index]
       }
       for column in columns { cover[column] += 1 }

@@ -11,7 +11,7 @@ extension ClassificationConfiguration: EvaluatedTask {
       ("--dataset", command.dataset != nil),
       ("--mode", inference.mode != nil),
       ("--scales", !inference.scales.isEmpty),
-      ("--flip", inference.flip),
+      ("--flip", !inference.flip.isEmpty),
       ("--classes", options.classes != nil),
       ("--ignore-index", options.ignoreIndex != nil),
       ("--reduce-zero-label", options.reduceZeroLabel != nil),

@@ -44,7 +44,8 @@ struct FlattenSegCommand: ParsableCommand {
     startLogging()
     var status = ExitStatus.done.rawValue
     do {
-      var command = try parseAsRoot(Array(arguments.dropFirst()))
+      var command = try parseAsRoot(
+        FlipArguments.spelledOut(Array(arguments.dropFirst())))
       try command.run()
     } catch {
       status = report(error)

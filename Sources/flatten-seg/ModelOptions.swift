@@ -77,19 +77,24 @@ struct InferenceOptions: ParsableArguments {
   @Option(
     parsing: .upToNextOption,
     help: ArgumentHelp(
-      "Average the probabilities over these sizes, relative to the picture, e.g. 0.75 1.0 1.25.",
-      valueName: "factor"))
-  var scales: [Double] = []
+      "Average the probabilities over these sizes: relative to the picture, e.g. 0.75 1.0 1.25, or "
+        + "HxW, which the picture is fitted into.",
+      valueName: "factor|HxW"))
+  var scales: [ScaleArgument] = []
 
-  @Flag(help: "Average over the picture and its mirror image, at each scale.")
-  var flip = false
+  @Option(
+    help: ArgumentHelp(
+      "Average over the picture and its mirror images, at each scale; without a direction the "
+        + "horizontal one.", valueName: "direction"))
+  var flip: [Flip] = []
 
   func validate() throws {
     if mode != .slide && (crop != nil || stride != nil) {
       throw ValidationError("--crop and --stride belong to --mode slide.")
     }
-    if let bad = scales.first(where: { !(0.05...8).contains($0) }) {
-      throw ValidationError("--scales holds \(bad), factors from 0.05 to 8 are wanted.")
+    if let bad = scales.first(where: { !$0.isInRange }) {
+      throw ValidationError(
+        "--scales holds \(bad), factors from 0.05 to 8 or sizes from 32x32 are wanted.")
     }
     if let crop, crop.size.height < 32 || crop.size.width < 32 {
       throw ValidationError("--crop is \(crop), at least 32x32 is wanted.")
@@ -105,8 +110,8 @@ struct InferenceOptions: ParsableArguments {
   /// The options over a config's own.
   func options(for segmenter: Segmenter) throws -> Segmenter.Options {
     var options = Segmenter.Options()
-    options.scales = scales
-    options.isFlipped = flip
+    options.scales = scales.map(\.scale)
+    options.flips = Flip.allCases.filter(flip.contains)
     switch mode {
     case .whole: options.mode = .whole
     case nil: break
@@ -140,3 +145,34 @@ struct SizeArgument: ExpressibleByArgument, CustomStringConvertible {
 
   var description: String { "\(size.height)x\(size.width)" }
 }
+
+/// A scale of test-time augmentation: `0.75`, or a size with an x, `512x1024`.
+struct ScaleArgument: ExpressibleByArgument, CustomStringConvertible {
+  let scale: AugmentationScale
+
+  init?(argument: String) {
+    if let factor = Double(argument) {
+      scale = .factor(factor)
+    } else if argument.lowercased().contains("x"), let size = SizeArgument(argument: argument) {
+      scale = .size(size.size)
+    } else {
+      return nil
+    }
+  }
+
+  var isInRange: Bool {
+    switch scale {
+    case .factor(let factor): (0.05...8).contains(factor)
+    case .size(let size): min(size.height, size.width) >= 32
+    }
+  }
+
+  var description: String {
+    switch scale {
+    case .factor(let factor): "\(factor)"
+    case .size(let size): "\(size.height)x\(size.width)"
+    }
+  }
+}
+
+extension Flip: ExpressibleByArgument {}

@@ -193,7 +193,9 @@ extension CommandLineTests {
       let ways: [[String]] = [
         ["--mode", "slide", "--crop", "224x256"],
         ["--mode", "slide", "--crop", "256", "--stride", "128x200"],
-        ["--flip"], ["--scales", "0.75", "1.25"], ["--scales", "0.5", "--flip"],
+        ["--flip"], ["--flip", "horizontal", "diagonal"],
+        ["--scales", "0.75", "1.25"], ["--scales", "0.5", "--flip"],
+        ["--scales", "300x400", "0.8"],
       ]
       for (index, way) in ways.enumerated() {
         let outcome = try Tool.run(
@@ -205,6 +207,25 @@ extension CommandLineTests {
         #expect(Double(same) > 0.7 * Double(mask.ids.count), "\(way): \(same) pixels agree")
         #expect(mask.ids != reference.ids, "\(way) had no effect")
       }
+    }
+
+    /// `--flip` alone is horizontal, also before a picture; directions may be in any order.
+    @Test func flipsInAnyDirection() throws {
+      let folder = try Scratch()
+      try folder.copy(Street.picture("street_0006"), to: "a.jpg")
+      let ways: [[String]] = [
+        ["--flip", "a.jpg"], ["a.jpg", "--flip", "horizontal"], ["--flip", "horizontal", "a.jpg"],
+        ["--flip", "vertical", "horizontal", "a.jpg"],
+        ["a.jpg", "--flip=horizontal", "--flip", "vertical"],
+      ]
+      var masks: [LabelMap] = []
+      for (index, way) in ways.enumerated() {
+        expectSuccess(
+          try Tool.run(["predict", "--output", "\(index).png"] + way, in: folder))
+        masks.append(try folder.mask("\(index).png"))
+      }
+      #expect(masks[1] == masks[0] && masks[2] == masks[0])
+      #expect(masks[3] == masks[4] && masks[3] != masks[0])
     }
 
     @Test(arguments: [(1, 1), (1, 500), (7, 3), (2000, 33), (31, 32), (33, 65)])

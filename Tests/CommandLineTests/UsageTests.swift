@@ -150,7 +150,16 @@ extension CommandLineTests {
         says: "The value '64y64' is invalid for '--crop <HxW>'", usage: predict),
       BadUsage(
         "predict", "a.jpg", "--scales", "0",
-        says: "--scales holds 0.0, factors from 0.05 to 8 are wanted.", usage: predict),
+        says: "--scales holds 0.0, factors from 0.05 to 8 or sizes from 32x32 are wanted.",
+        usage: predict),
+      BadUsage(
+        "predict", "a.jpg", "--scales", "512x16",
+        says: "--scales holds 512x16, factors from 0.05 to 8 or sizes from 32x32 are wanted.",
+        usage: predict),
+      BadUsage(
+        "predict", "a.jpg", "--flip=up",
+        says: "The value 'up' is invalid for '--flip <direction>'. Please provide one of "
+          + "'horizontal', 'vertical' or 'diagonal'.", usage: predict),
       BadUsage(
         "classify", "--config", "c", "--weights", "w",
         says: "No picture is named. Give files, folders, --list FILE or -.", usage: classify),

@@ -92,6 +92,8 @@ extension Sample {
 
   @Test func mirrors() {
     let map = LabelMap(width: 3, height: 2, ids: [1, 2, 3, 4, 5, 600])
-    #expect(map.flippedHorizontally.ids == [3, 2, 1, 600, 5, 4])
+    #expect(map.flipped(.horizontal).ids == [3, 2, 1, 600, 5, 4])
+    #expect(map.flipped(.vertical).ids == [4, 5, 600, 1, 2, 3])
+    #expect(map.flipped(.diagonal).ids == [600, 5, 4, 3, 2, 1])
   }
 }

@@ -187,9 +187,11 @@ private let preprocessCases = Fixtures.allCases(kinds: ["classify_preprocess"])
 
   @Test func mirrors() {
     let image = Sample.image(5, 3)
-    let mirrored = image.flippedHorizontally
+    let mirrored = image.flipped(.horizontal)
     #expect(mirrored[0, 2] == image[4, 2])
     #expect(mirrored[3, 1] == image[1, 1])
-    #expect(mirrored.flippedHorizontally == image)
+    #expect(image.flipped(.vertical)[3, 0] == image[3, 2])
+    #expect(image.flipped(.diagonal) == mirrored.flipped(.vertical))
+    for flip in Flip.allCases { #expect(image.flipped(flip).flipped(flip) == image) }
   }
 }

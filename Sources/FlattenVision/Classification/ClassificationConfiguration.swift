@@ -139,7 +139,7 @@ extension ClassificationConfiguration: TaskConfiguration {
     let image = input.prepared(picture)
     let rule = input.afterwards
     return PreparedPicture(
-      input: rule.normalised(image, to: rule.padded(image), pool: memory), resizedTo: size,
+      input: rule.normalised(image, to: rule.padded(image.size), pool: memory), resizedTo: size,
       crop: input.crop)
   }
 }

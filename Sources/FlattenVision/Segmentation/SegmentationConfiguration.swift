@@ -13,11 +13,15 @@ public struct InputRule: Sendable, Equatable {
   public var normalisation: Normalisation
   /// Longest and shortest side after a first resize that keeps the proportions; `nil` leaves the size.
   public var scale: (long: Int, short: Int)?
+  /// Size after a first resize that does not keep the proportions, in the place of ``scale``.
+  public var exactSize: PixelSize?
   /// Both sides are resized up to a multiple of this; 1 leaves them.
   public var multiple: Int
   /// After normalisation, zeros are added at the right and the bottom up to a multiple of this; the
   /// scores there are thrown away. 1 adds none.
   public var padding: Int
+  /// The same up to this size, in the place of ``padding``; a side that is longer gets nothing.
+  public var paddedSize: PixelSize?
 
   /// Makes a rule.
   public init(
@@ -33,6 +37,7 @@ public struct InputRule: Sendable, Equatable {
   public static func == (a: InputRule, b: InputRule) -> Bool {
     a.normalisation == b.normalisation && a.scale?.long == b.scale?.long
       && a.scale?.short == b.scale?.short && a.multiple == b.multiple && a.padding == b.padding
+      && a.exactSize == b.exactSize && a.paddedSize == b.paddedSize
   }
 }
 
@@ -109,13 +114,30 @@ public struct SegmentationConfiguration: Sendable {
   }
 
   private static func inputRule(_ node: ConfigNode) throws -> InputRule {
-    let map = try node.map(known: ["mean", "std", "scale", "multiple_of", "pad_to_multiple_of"])
+    let map = try node.map(known: [
+      "mean", "std", "scale", "keep_ratio", "multiple_of", "pad_to_multiple_of", "pad_to",
+    ])
     let scale = try map.optional("scale")?.ints(count: 2, in: 1...65536)
-    return InputRule(
+    var rule = InputRule(
       try Normalisation(map),
       scale: scale.map { (long: max($0[0], $0[1]), short: min($0[0], $0[1])) },
       multiple: try map.optional("multiple_of")?.int(in: 1...1024) ?? 1,
       padding: try map.optional("pad_to_multiple_of")?.int(in: 1...1024) ?? 1)
+    if let keeps = map.optional("keep_ratio"), try !keeps.bool() {
+      guard let scale = try map.optional("scale")?.ints(count: 2, in: 1...65536) else {
+        throw keeps.error(found: "is false", expected: "input.scale, [width, height], beside it")
+      }
+      (rule.scale, rule.exactSize) = (nil, PixelSize(height: scale[1], width: scale[0]))
+    }
+    if let node = map.optional("pad_to") {
+      let size = try node.ints(count: 2, in: 1...65536)
+      guard rule.padding == 1 else {
+        throw node.error(
+          found: "stands beside input.pad_to_multiple_of", expected: "one of the two")
+      }
+      rule.paddedSize = PixelSize(height: size[1], width: size[0])
+    }
+    return rule
   }
 
   private enum Mode: String, CaseIterable { case whole, slide }
@@ -148,7 +170,7 @@ extension SegmentationConfiguration: TaskConfiguration {
   package func prepared(_ picture: Image, memory: BufferPool) -> PreparedPicture {
     let resized = input.resized(picture)
     return PreparedPicture(
-      input: input.normalised(resized, to: input.padded(resized), pool: memory),
+      input: input.normalised(resized, to: input.padded(resized.size), pool: memory),
       resizedTo: resized.size)
   }
 }

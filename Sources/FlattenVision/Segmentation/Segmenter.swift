@@ -26,11 +26,11 @@ public struct Segmenter: Sendable {
   public struct Options: Sendable {
     /// How the network is applied; `nil` takes the config's.
     public var mode: InferenceMode?
-    /// Sizes at which the picture is segmented, relative to the picture; the probabilities are
-    /// averaged. Empty takes the config's rule once.
-    public var scales: [Double] = []
-    /// Whether each size is also segmented mirrored.
-    public var isFlipped = false
+    /// Sizes at which the picture is segmented; the probabilities are averaged. Empty takes the config's
+    /// rule once.
+    public var scales: [AugmentationScale] = []
+    /// Ways in which each size is also segmented mirrored.
+    public var flips: [Flip] = []
     /// Whether the winner's probability is kept for every pixel.
     public var keepsConfidence = false
 
@@ -129,14 +129,14 @@ public struct Segmenter: Sendable {
   package func segment(
     _ picture: Image, options: Options, sinks: [(PixelScores.Kind, PixelScores.Sink)]
   ) throws -> Segmentation {
-    let factors: [Double?] = options.scales.isEmpty ? [nil] : options.scales
+    let scales: [AugmentationScale?] = options.scales.isEmpty ? [nil] : options.scales
+    let flips: [Flip?] = [nil] + options.flips
     var fields: [ScoreField] = []
-    for factor in factors {
-      let resized = configuration.input.resized(picture, factor: factor)
-      fields.append(try field(of: resized, isFlipped: false, mode: options.mode))
-      if options.isFlipped {
+    for scale in scales {
+      let resized = configuration.input.resized(picture, scale: scale)
+      for flip in flips {
         fields.append(
-          try field(of: resized.flippedHorizontally, isFlipped: true, mode: options.mode))
+          try field(of: flip.map(resized.flipped) ?? resized, flip: flip, mode: options.mode))
       }
     }
     let scores = PixelScores(
@@ -151,9 +151,9 @@ public struct Segmenter: Sendable {
 
   /// The network's scores for a picture that is already resized.
   package func field(
-    of picture: Image, isFlipped: Bool, mode: InferenceMode?
+    of picture: Image, flip: Flip?, mode: InferenceMode?
   ) throws -> ScoreField {
-    let size = configuration.input.padded(picture)
+    let size = configuration.input.padded(picture.size)
     let tiles: [ScoreField.Tile]
     switch mode ?? configuration.mode {
     case .whole:
@@ -185,7 +185,8 @@ public struct Segmenter: Sendable {
       }
     }
     return ScoreField(
-      tiles, size: picture.size, isFlipped: isFlipped,
+      flip?.mirrorsRows == true ? tiles.map { $0.upsideDown(in: picture.height) } : tiles,
+      size: picture.size, isFlipped: flip?.mirrorsColumns == true,
       alignCorners: configuration.model.head.alignCorners)
   }
 }
@@ -198,8 +199,10 @@ extension Segmenter: VisionModel {
     if let scale = input.scale {
       rule.append("long side <= \(scale.long), short side <= \(scale.short)")
     }
+    if let size = input.exactSize { rule.append("resized to \(size.height)x\(size.width)") }
     if input.multiple > 1 { rule.append("sides up to a multiple of \(input.multiple)") }
     if input.padding > 1 { rule.append("padded to a multiple of \(input.padding)") }
+    if let size = input.paddedSize { rule.append("padded to \(size.height)x\(size.width)") }
     return """
       model: \(configuration.name), \(classes.count) classes (\(configuration.dataset.name))
       input: RGB, mean \(input.normalisation.mean), std \(input.normalisation.std), \

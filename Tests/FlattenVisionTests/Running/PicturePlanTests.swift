@@ -192,13 +192,13 @@ import Testing
   @Test func optionsAreOfBoth() throws {
     let source = source("a.jpg", name: "a")
     var wishes = Segmenter.Options()
-    wishes.scales = [0.5, 1]
-    wishes.isFlipped = true
+    wishes.scales = [0.5, 1.0]
+    wishes.flips = [.horizontal]
     var outputs = PredictionOutputs(target: .folder(folder.url.path))
     #expect(try !writer(outputs, source).options(wishes).keepsConfidence)
     outputs.hasConfidence = true
     let needed = try writer(outputs, source).options(wishes)
-    #expect(needed.keepsConfidence && needed.isFlipped && needed.scales == [0.5, 1])
+    #expect(needed.keepsConfidence && needed.flips == [.horizontal] && needed.scales == [0.5, 1.0])
     outputs.hasConfidence = false
     wishes.keepsConfidence = true
     #expect(try writer(outputs, source).options(wishes).keepsConfidence)

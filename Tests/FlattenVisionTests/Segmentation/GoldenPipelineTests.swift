@@ -15,7 +15,7 @@ import Testing
 /// scores, windows, test-time augmentation.
 @Suite struct GoldenPipelineTests {
   static let kinds: Set = ["pipeline", "pipeline_tta"]
-  static let cases = Fixtures.cases(kinds: kinds)
+  static let cases = Fixtures.allCases(kinds: kinds)
 
   @Test func noKindIsMissing() { #expect(Fixtures.lacking(Self.kinds).isEmpty) }
 
@@ -31,8 +31,10 @@ import Testing
     let tta = golden.parameters["tta"]
     var options = Segmenter.Options()
     if !tta.isNull {
-      options.scales = tta["ratios"].list.compactMap(\.number)
-      options.isFlipped = tta["flips"].list.contains { $0.text == "horizontal" }
+      options.scales = golden.scales
+      let flips = try golden.flips()
+      try #require(flips.first == .some(nil), "the picture as it is comes first")
+      options.flips = flips.compactMap { $0 }
     } else {
       try checkSteps(golden, segmenter, picture)
     }
@@ -54,17 +56,19 @@ import Testing
   private func checkSteps(_ golden: Golden, _ segmenter: Segmenter, _ picture: Image) throws {
     let rule = segmenter.configuration.input
     let size = PixelSize(height: picture.height, width: picture.width)
-    let first = try #require(rule.sizes(of: size, factor: nil).first)
+    let first = try #require(rule.sizes(of: size).first)
     let resized =
       first == size
       ? picture : picture.resized(width: first.width, height: first.height, by: .bilinear)
-    #expect(golden.mismatch(bgr: "resized_bgr", resized) == nil)
+    if golden.expected["resized_bgr"] != nil {
+      #expect(golden.mismatch(bgr: "resized_bgr", resized) == nil)
+    }
     let aligned = rule.resized(picture)
     if golden.expected["aligned_bgr"] != nil {
       #expect(golden.mismatch(bgr: "aligned_bgr", aligned) == nil)
     }
     let input = rule.normalised(
-      aligned, to: rule.padded(aligned), pool: segmenter.loaded.memory)
+      aligned, to: rule.padded(aligned.size), pool: segmenter.loaded.memory)
     if golden.expected["input"] != nil {
       #expect(golden.mismatch(map: "input", input) == nil)
     }
@@ -90,17 +94,16 @@ import Testing
   private func checkAugmentation(
     _ golden: Golden, _ segmenter: Segmenter, _ picture: Image
   ) throws {
-    let tta = golden.parameters["tta"]
-    let flips = tta["flips"].list
+    let (scales, flips) = (golden.scales, try golden.flips())
     for kept in golden.parameters["keep_augmentations"].ints {
-      let factor = try #require(tta["ratios"][kept / flips.count].number)
-      let isFlipped = flips[kept % flips.count].text == "horizontal"
-      var image = segmenter.configuration.input.resized(picture, factor: factor)
-      if isFlipped { image = image.flippedHorizontally }
+      let flip = flips[kept % flips.count]
+      let resized = segmenter.configuration.input.resized(
+        picture, scale: scales[kept / flips.count])
+      let image = flip.map(resized.flipped) ?? resized
       #expect(golden.mismatch(bgr: "aug\(kept)_image_bgr", image) == nil)
       let scores = ScoreCollector(
         classes: segmenter.classes.count, height: picture.height, width: picture.width)
-      let field = try segmenter.field(of: image, isFlipped: isFlipped, mode: nil)
+      let field = try segmenter.field(of: image, flip: flip, mode: nil)
       _ = PixelScores(
         fields: [field], size: PixelSize(height: picture.height, width: picture.width),
         alignCorners: false
@@ -149,23 +152,41 @@ extension Segmenter {
     #expect(pre["bgr_to_rgb"].bool == true && pre["pad_val"].number == 0)
     let scale = p["pipeline"]["scale"].ints
     let divisor = p["pipeline"]["size_divisor"].int ?? p["tta"]["size_divisor"].int
+    let plan = p["tta"].isNull ? p["pipeline"] : p["tta"]
+    let known: Set = [
+      "scale", "scales", "ratios", "flips", "keep_ratio", "size_divisor", "pad_to",
+    ]
+    #expect(known.isSuperset(of: plan.fields.keys))
+    #expect(Set(["size", "size_divisor"]).isSuperset(of: pre["test_cfg"].fields.keys))
     let test = p["test_cfg"]
     let mode: InferenceMode =
       test["mode"].text == "slide"
       ? .slide(
         crop: PixelSize(height: test["crop_size"].ints[0], width: test["crop_size"].ints[1]),
         stride: PixelSize(height: test["stride"].ints[0], width: test["stride"].ints[1])) : .whole
+    var rule = InputRule(
+      Normalisation(
+        mean: pre["mean"].list.map { Float($0.number ?? .nan) },
+        std: pre["std"].list.map { Float($0.number ?? .nan) }),
+      scale: scale.count == 2
+        ? (long: max(scale[0], scale[1]), short: min(scale[0], scale[1])) : nil,
+      multiple: divisor ?? 1, padding: pre["test_cfg"]["size_divisor"].int ?? 1)
+    if plan["keep_ratio"] == .bool(false) {
+      // Of sizes of test-time augmentation each takes this one's place.
+      let exact = try #require(plan["scale"].isNull ? plan["scales"].list.first : plan["scale"])
+      rule.exactSize = PixelSize(height: exact.ints[1], width: exact.ints[0])
+      rule.scale = nil
+    }
+    if let rows = pre["test_cfg"]["size"][0].int, let columns = pre["test_cfg"]["size"][1].int {
+      rule.paddedSize = PixelSize(height: rows, width: columns)
+    }
+    if let columns = plan["pad_to"][0].int, let rows = plan["pad_to"][1].int {
+      rule.paddedSize = PixelSize(height: rows, width: columns)
+    }
     let configuration = SegmentationConfiguration(
       name: "case", dataset: try DatasetDescription.load(nameOrPath: "folder").applying(names),
       model: model,
-      input: InputRule(
-        Normalisation(
-          mean: pre["mean"].list.map { Float($0.number ?? .nan) },
-          std: pre["std"].list.map { Float($0.number ?? .nan) }),
-        scale: scale.count == 2
-          ? (long: max(scale[0], scale[1]), short: min(scale[0], scale[1])) : nil,
-        multiple: divisor ?? 1, padding: pre["test_cfg"]["size_divisor"].int ?? 1),
-      mode: mode)
+      input: rule, mode: mode)
     self.init(
       configuration,
       try LoadedModel(model, golden.weights(), threads: ThreadPool(threads: 2)))
@@ -173,6 +194,21 @@ extension Segmenter {
 }
 
 extension Golden {
+  /// The sizes of test-time augmentation: ratios, or widths and heights in mmcv's order.
+  var scales: [AugmentationScale] {
+    let tta = parameters["tta"]
+    return tta["ratios"].list.compactMap { $0.number.map(AugmentationScale.factor) }
+      + tta["scales"].list.map(\.ints).filter { $0.count == 2 }
+      .map { .size(PixelSize(height: $0[1], width: $0[0])) }
+  }
+
+  /// Its flips; `nil` is the picture as it is.
+  func flips() throws -> [Flip?] {
+    try parameters["tta"]["flips"].list.map { flip in
+      try flip.text.map { try #require(Flip(rawValue: $0)) }
+    }
+  }
+
   /// What is wrong with a picture whose expectation is stored `[H, W, 3]` in BGR.
   func mismatch(bgr name: String, _ image: Image) -> String? {
     var values: [Float] = []

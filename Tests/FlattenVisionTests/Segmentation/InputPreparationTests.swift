@@ -1,3 +1,5 @@
+import FlattenBackbones
+import FlattenConfig
 import FlattenRegions
 import FlattenImage
 import FlattenTensor
@@ -23,8 +25,74 @@ import Testing
   ])
   func sizesFollowTheRule(height: Int, width: Int, sizes: [Int]) {
     let got = rule(scale: (2048, 512), multiple: 32)
-      .sizes(of: PixelSize(height: height, width: width), factor: nil)
+      .sizes(of: PixelSize(height: height, width: width))
     #expect(got.flatMap { [$0.height, $0.width] } == sizes)
+  }
+
+  /// Sizes of test-time augmentation take the place of the rule's own.
+  @Test func augmentationHasSizes() {
+    let picture = PixelSize(height: 49, width: 67)
+    var rule = rule(scale: (2048, 512))
+    func size(_ scale: AugmentationScale?) -> PixelSize? {
+      rule.sizes(of: picture, scale: scale).first
+    }
+    let box = AugmentationScale.size(PixelSize(height: 48, width: 128))
+    #expect(size(nil) == PixelSize(height: 512, width: 700))
+    #expect(size(box) == PixelSize(height: 48, width: 66))
+    #expect(
+      size(.size(PixelSize(height: 128, width: 48))) == size(box), "a box may stand or lie")
+    #expect(size(0.5) == PixelSize(height: 25, width: 34))
+    (rule.scale, rule.exactSize) = (nil, PixelSize(height: 40, width: 80))
+    #expect(size(nil) == PixelSize(height: 40, width: 80))
+    #expect(size(box) == PixelSize(height: 48, width: 128))
+    #expect(size(0.5) == PixelSize(height: 25, width: 34))
+  }
+
+  /// Padding to a size adds nothing to a side that is longer.
+  @Test func paddingToASize() {
+    var rule = rule()
+    rule.paddedSize = PixelSize(height: 64, width: 40)
+    #expect(
+      rule.padded(PixelSize(height: 50, width: 33)) == PixelSize(height: 64, width: 40))
+    #expect(
+      rule.padded(PixelSize(height: 65, width: 41)) == PixelSize(height: 65, width: 41))
+  }
+
+  private func config(_ input: String) throws -> InputRule {
+    try SegmentationConfiguration(
+      ConfigNode.parse(
+        """
+        dataset: camvid
+        model:
+          backbone: {type: pvt, variant: tiny}
+          neck: {type: fpn, out_channels: 8}
+          decode_head: {type: fpn_head, channels: 8, num_classes: 11}
+        input: {mean: [0, 0, 0], std: [50, 50, 50], \(input)}
+        """, name: "config.yaml"), attentions: AttentionRegistry()
+    ).input
+  }
+
+  @Test func sizesOfAConfig() throws {
+    let exact = try config("scale: [80, 40], keep_ratio: false")
+    #expect(exact.scale == nil && exact.exactSize == PixelSize(height: 40, width: 80))
+    let kept = try config("scale: [40, 80], keep_ratio: true")
+    #expect(kept.scale?.long == 80 && kept.scale?.short == 40 && kept.exactSize == nil)
+    let padded = try config("pad_to: [128, 96]")
+    #expect(padded.paddedSize == PixelSize(height: 96, width: 128))
+    let turned = try config("pad_to: [96, 128]")
+    #expect(exact != kept && padded != turned)
+  }
+
+  @Test(arguments: [
+    ("keep_ratio: false", "input.keep_ratio"),
+    ("keep_ratio: 1, scale: [80, 40]", "input.keep_ratio"),
+    ("pad_to: [128, 96], pad_to_multiple_of: 32", "input.pad_to"),
+    ("pad_to: 128", "input.pad_to"), ("pad_to: [128]", "input.pad_to"),
+    ("pad_to: [0, 96]", "input.pad_to[0]"),
+  ])
+  func sizesThatAreRefused(input: String, key: String) {
+    let error = #expect(throws: ConfigError.self) { try config(input) }
+    #expect(error?.key == key)
   }
 
   /// What is missing to the least side or to a multiple is padded.
@@ -33,10 +101,10 @@ import Testing
     let memory = BufferPool()
     let rule = rule(padding: 3)
     for (minimum, side) in [(1, 3), (4, 4)] {
-      let size = rule.padded(image, minimum: minimum)
+      let size = rule.padded(image.size, minimum: minimum)
       #expect(size == PixelSize(height: side, width: side))
       #expect(rule.normalised(image, to: size, pool: memory).shape == [1, side, side, 3])
     }
-    #expect(rule.padded(image) == PixelSize(height: 32, width: 32))
+    #expect(rule.padded(image.size) == PixelSize(height: 32, width: 32))
   }
 }

@@ -72,14 +72,44 @@ import Testing
   @Test func sameBitsForAnyNumberOfThreads() throws {
     var options = Segmenter.Options()
     options.keepsConfidence = true
-    options.scales = [0.75, 1]
-    options.isFlipped = true
+    options.scales = [0.75, 1.0]
+    options.flips = [.horizontal, .vertical]
     let one = try Segmenter.builtIn(threads: 1).segment(picture(), options: options)
     for threads in [2, 3, 8] {
       let other = try Segmenter.builtIn(threads: threads).segment(picture(), options: options)
       #expect(other.labels == one.labels)
       #expect(other.confidence == one.confidence)
     }
+  }
+
+  /// A picture and its mirror image, each averaged with its own mirror image, have one result, mirrored: whole,
+  /// padded, and in windows.
+  @Test(arguments: Flip.allCases, ["whole", "padded", "slide"])
+  func mirrorsGiveOneResult(flip: Flip, way: String) throws {
+    var configuration = try SegmentationConfiguration.builtIn()
+    configuration.input.multiple = 1
+    if way != "whole" { configuration.input.paddedSize = PixelSize(height: 96, width: 160) }
+    let segmenter = try configuration.load(
+      Segmenter.openBuiltInWeights(), threads: 2, precision: .float32)
+    var options = Segmenter.Options()
+    options.flips = [flip]
+    options.keepsConfidence = true
+    if way == "slide" {
+      options.mode = .slide(
+        crop: PixelSize(height: 40, width: 64), stride: PixelSize(height: 24, width: 40))
+    }
+    let plain = try segmenter.segment(picture(), options: options)
+    let mirrored = try segmenter.segment(picture().flipped(flip), options: options)
+    let back = mirrored.labels.flipped(flip)
+    // Rounding may decide between two classes that are equally likely.
+    let same = zip(back.ids, plain.labels.ids).count { $0 == $1 }
+    #expect(same >= plain.labels.ids.count - 3)
+    let means = try [plain, mirrored].map { result in
+      try #require(result.confidence).reduce(0, +) / Float(result.labels.ids.count)
+    }
+    #expect(abs(means[0] - means[1]) < 1e-5)
+    options.flips = []
+    #expect(try segmenter.segment(picture(), options: options).confidence != plain.confidence)
   }
 
   @Test func manyCallersGetTheSameResult() throws {
