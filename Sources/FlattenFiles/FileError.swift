@@ -14,6 +14,8 @@ public struct FileError: Error, CustomStringConvertible, Sendable, Equatable {
     case unreadable
     /// The contents are damaged, hostile or of a kind that is not supported.
     case refused
+    /// A picture of more pixels than the limit.
+    case tooLarge
     /// The output could not be written.
     case unwritable
   }

@@ -49,20 +49,21 @@ package struct FolderWalk {
     package var error: FileError { FileError(path: path, kind: .unreadable, reason: reason) }
   }
 
-  private let root: String
-  private var visited: Set<FolderIdentity> = []
+  /// Whether the folder that is not entered lies below this one.
+  package private(set) var hasLeftOut = false
 
-  /// Tells folders apart, whatever path leads to them.
-  private struct FolderIdentity: Hashable {
-    let device: dev_t
-    let node: ino_t
-  }
+  private let root: String
+  private let leftOut: FileIdentity?
+  private var visited: Set<FileIdentity> = []
 
   /// Walks a folder.
   ///
   /// Links to folders are followed, after all real folders, but no folder is entered twice: loops end.
-  package init(_ root: String) {
+  ///
+  /// - Parameter leftOut: a folder that is not entered, whatever path leads to it, unless it is `root`.
+  package init(_ root: String, leavingOut leftOut: FileIdentity? = nil) {
     self.root = root
+    self.leftOut = leftOut
     var folders = [""]
     var links: [String] = []
     while let folder = folders.popLast() ?? links.popLast() {
@@ -82,10 +83,13 @@ package struct FolderWalk {
       return
     }
     defer { closedir(stream) }
+    guard let identity = FileIdentity(descriptor: dirfd(stream)) else { return }
+    if identity == leftOut, !folder.isEmpty {
+      hasLeftOut = true
+      return
+    }
+    guard visited.insert(identity).inserted else { return }
     var status = stat()
-    guard fstat(dirfd(stream), &status) == 0,
-      visited.insert(FolderIdentity(device: status.st_dev, node: status.st_ino)).inserted
-    else { return }
 
     while let entry = readdir(stream) {
       let bytes = nameBytes(entry)

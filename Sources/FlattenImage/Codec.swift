@@ -10,7 +10,7 @@ import FlattenFiles
 #endif
 
 /// Limits on the size of a picture.
-public struct DecodingLimits: Sendable, Equatable {
+public struct DecodingLimits: Sendable, Hashable {
   /// Most pixels a picture may have, judged by its header before memory is taken.
   public var pixels: Int
   /// Most bytes a file may have.
@@ -40,7 +40,8 @@ func codecError(_ error: fc_error, name: String, kind: FileError.Kind = .refused
     case FC_TOO_LARGE.rawValue: "is too large: \(cause)"
     default: cause
     }
-  return FileError(path: name, kind: kind, reason: reason)
+  let isTooLarge = error.code == Int32(FC_TOO_LARGE.rawValue)
+  return FileError(path: name, kind: isTooLarge ? .tooLarge : kind, reason: reason)
 }
 
 /// Throws where the system does not give `bytes` more memory.

@@ -62,4 +62,12 @@ public struct Decoded<Value: Sendable>: Sendable {
   public let value: Value
   /// One line each, naming the file; empty for a clean file.
   public let warnings: [String]
+  /// The EXIF orientation that the file carries, applied or not.
+  let storedOrientation: Orientation
+
+  /// Whether the file carries an EXIF orientation that turns or mirrors it, applied or not.
+  package var hasOrientation: Bool { storedOrientation != .upright }
+
+  /// Whether the file's EXIF orientation turns rows into columns, applied or not.
+  package var hasSidewaysOrientation: Bool { storedOrientation.swapsSides }
 }

@@ -1,3 +1,11 @@
+/// What is done with the EXIF orientation that a picture or a label carries.
+public enum ExifOrientation: String, Sendable, CaseIterable {
+  /// The picture is turned upright, as viewers show it.
+  case apply
+  /// The picture stays as it is stored, as programs see it that do not know EXIF.
+  case ignore
+}
+
 /// The EXIF orientation of a stored picture: the turn that makes it upright.
 ///
 /// Each case names where the stored picture's first row and first column belong.

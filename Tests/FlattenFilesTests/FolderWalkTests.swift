@@ -25,6 +25,21 @@ import Testing
       atPath: folder.path(name), withDestinationPath: target)
   }
 
+  // MARK: A folder left out
+
+  /// Below the root, by whatever path, and never the root itself.
+  @Test func aFolderIsLeftOut() throws {
+    try make(["root/a", "root/out/b", "root/x/out/c", "root/x/d"])
+    try link("root/x/link", to: "../out")
+    let out = try #require(FileIdentity(path: folder.path("root/out")))
+    let walk = FolderWalk(root, leavingOut: out)
+    #expect(walk.files == ["a", "x/d", "x/out/c"])
+    #expect(walk.hasLeftOut && walk.problems.isEmpty)
+    let itself = FolderWalk(folder.path("root/out"), leavingOut: out)
+    #expect(itself.files == ["b"] && !itself.hasLeftOut)
+    #expect(FolderWalk(root).files == ["a", "out/b", "x/d", "x/out/c"])
+  }
+
   // MARK: Order
 
   /// By the bytes of the whole path, not folder by folder: '-' comes before '/', a capital before small

@@ -96,4 +96,55 @@ extension Sample {
     #expect(map.flipped(.vertical).ids == [4, 5, 600, 1, 2, 3])
     #expect(map.flipped(.diagonal).ids == [600, 5, 4, 3, 2, 1])
   }
+
+  // MARK: Colours
+
+  private static let colours: [RGBColor: UInt16] = [
+    RGBColor(red: 255, green: 0, blue: 0): 3, RGBColor(red: 0, green: 0, blue: 0): 255,
+    RGBColor(red: 0, green: 0, blue: 1): 0,
+  ]
+
+  private func ids(_ pixels: [[UInt8]]) throws -> [UInt16] {
+    let picture = Image(width: pixels.count / 2, height: 2, pixels: pixels.flatMap { $0 })
+    return try LabelImage.decode(
+      picture.encodedAsPNG(), name: "l.png", encoding: .colours(Self.colours)
+    ).value.ids
+  }
+
+  @Test func coloursStandForIds() throws {
+    let (red, black, blue): ([UInt8], [UInt8], [UInt8]) = ([255, 0, 0], [0, 0, 0], [0, 0, 1])
+    #expect(
+      try ids([red, black, blue, blue, red, red]) == [3, 255, 0, 0, 3, 3])
+    // A palette picture of the same colours is as good.
+    let palette = Palette([
+      RGBColor(red: 0, green: 0, blue: 1), RGBColor(red: 255, green: 0, blue: 0),
+    ])
+    let indexed = LabelMap(width: 2, height: 1, ids: [1, 0])
+    let file = try indexed.encoded(as: .palette8(palette))
+    let map = try LabelImage.decode(file, name: "l", encoding: .colours(Self.colours)).value
+    #expect(map.ids == [3, 0])
+    // Grey samples are ids, not colours.
+    let grey = try indexed.encoded(as: .grey8)
+    let error = #expect(throws: FileError.self) {
+      try LabelImage.decode(grey, name: "l", encoding: .colours(Self.colours))
+    }
+    #expect(error?.reason.contains("8-bit grey") == true)
+  }
+
+  /// The nearest colour is another: what is not exact has no meaning.
+  @Test func unknownColoursAreNamedWithTheirPlace() {
+    let red: [UInt8] = [255, 0, 0]
+    let one = #expect(throws: FileError.self) {
+      try ids([red, red, red, red, [254, 0, 0], [254, 0, 0]])
+    }
+    #expect(one?.path == "l.png" && one?.kind == .refused)
+    #expect(
+      one?.reason.hasPrefix(
+        "holds the colour [254, 0, 0] (2 pixels, first at x 1, y 1), which stands for no class.")
+        == true)
+    let many = #expect(throws: FileError.self) { try ids([red, [9, 9, 9], [8, 8, 8], red]) }
+    #expect(
+      many?.reason.hasPrefix(
+        "holds the colour [9, 9, 9] (1 pixel, first at x 1, y 0) and others, which stand") == true)
+  }
 }

@@ -1,54 +1,9 @@
 import FlattenRegions
 import FlattenCodecs
+import TestSupport
 import Testing
 
 @testable import FlattenImage
-
-/// EXIF blocks and the files that carry them, built from bytes.
-enum Exif {
-  static func bytes(_ value: UInt32, _ count: Int, big: Bool) -> [UInt8] {
-    let little = (0..<count).map { UInt8(truncatingIfNeeded: value >> (8 * UInt32($0))) }
-    return big ? little.reversed() : little
-  }
-
-  /// A TIFF header and one IFD whose second entry is the orientation.
-  static func block(
-    _ orientation: UInt16, big: Bool, type: UInt32 = 3, count: UInt32 = 1, entries: UInt32 = 2,
-    offset: UInt32 = 8
-  ) -> [UInt8] {
-    func field(_ value: UInt32, _ size: Int) -> [UInt8] { bytes(value, size, big: big) }
-    let header = Array((big ? "MM" : "II").utf8) + field(42, 2) + field(offset, 4)
-    let width = field(0x0100, 2) + field(3, 2) + field(1, 4) + field(99, 2) + [0, 0]
-    let turned =
-      field(0x0112, 2) + field(type, 2) + field(count, 4)
-      + field(UInt32(orientation), 2) + [0, 0]
-    return header + field(entries, 2) + width + turned + field(0, 4)
-  }
-
-  static func inserted(_ block: [UInt8], intoJPEG jpeg: [UInt8]) -> [UInt8] {
-    let body = Array("Exif\0\0".utf8) + block
-    return Array(jpeg.prefix(2)) + [0xFF, 0xE1] + bytes(UInt32(body.count + 2), 2, big: true)
-      + body + jpeg.dropFirst(2)
-  }
-
-  /// - Parameter late: after the pixels instead of before.
-  static func inserted(_ block: [UInt8], intoPNG png: [UInt8], late: Bool) -> [UInt8] {
-    let body = Array("eXIf".utf8) + block
-    let chunk = bytes(UInt32(block.count), 4, big: true) + body + bytes(crc(body), 4, big: true)
-    // IHDR ends at byte 33; IEND is the last 12.
-    let at = late ? png.count - 12 : 33
-    return Array(png.prefix(at)) + chunk + png.dropFirst(at)
-  }
-
-  static func crc(_ bytes: [UInt8]) -> UInt32 {
-    var sum: UInt32 = 0xFFFF_FFFF
-    for byte in bytes {
-      sum ^= UInt32(byte)
-      for _ in 0..<8 { sum = sum & 1 == 1 ? sum >> 1 ^ 0xEDB8_8320 : sum >> 1 }
-    }
-    return ~sum
-  }
-}
 
 /// What a picture stored as `abc def` looks like upright.
 private let upright: [(orientation: Int, rows: [String])] = [
@@ -99,13 +54,42 @@ private let upright: [(orientation: Int, rows: [String])] = [
     #expect(orientation(Exif.block(6, big: false)) == 6)
     #expect(orientation(Exif.block(0, big: false)) == 1)
     #expect(orientation(Exif.block(9, big: true)) == 1)
-    #expect(orientation(Exif.block(6, big: true, type: 4)) == 1)
+    for type: UInt32 in [0, 2, 5, 7, 12] {
+      #expect(orientation(Exif.block(6, big: true, type: type)) == 1, "type \(type)")
+    }
     #expect(orientation(Exif.block(6, big: true, count: 2)) == 1)
     #expect(orientation(Exif.block(6, big: true, entries: 65535)) == 1)
     #expect(orientation(Exif.block(6, big: true, entries: 1)) == 1)
     for offset: UInt32 in [0, 7, 38, 1000, .max - 1, .max] {
       #expect(orientation(Exif.block(6, big: false, offset: offset)) == 1, "offset \(offset)")
     }
+  }
+
+  /// Some writers store a LONG, or sort by something else than the tag.
+  @Test(arguments: [UInt32(1), 3, 4], [0, 1, 63, 64, 200, 1000])
+  func otherTypesAndPlacesAreRead(type: UInt32, others: Int) throws {
+    for big in [false, true] {
+      let block = Exif.block(
+        8, big: big, type: type, after: others)
+      #expect(orientation(block) == 8)
+      let file = Exif.inserted(block, intoJPEG: try Sample.smoothImage(19, 11).encodedAsJPEG())
+      let decoded = try Image.decode(file, name: "a").value
+      #expect(decoded.width == 11 && decoded.height == 19)
+    }
+  }
+
+  /// As it is stored, pictures and labels alike.
+  @Test(arguments: 1...8)
+  func orientationsCanBeIgnored(_ orientation: UInt16) throws {
+    let block = Exif.block(orientation, big: false)
+    let picture = try Sample.smoothImage(19, 11).encodedAsJPEG()
+    let decoded = try Image.decode(
+      Exif.inserted(block, intoJPEG: picture), name: "a", exif: .ignore)
+    #expect(decoded.value == (try Image.decode(picture, name: "a").value))
+    #expect(decoded.hasSidewaysOrientation == (orientation >= 5))
+    let stored = LabelMap(width: 3, height: 2, ids: [1, 2, 3, 4, 5, 6])
+    let label = Exif.inserted(block, intoPNG: try stored.encoded(as: .grey8), late: false)
+    #expect(try LabelImage.decode(label, name: "l", exif: .ignore).value == stored)
   }
 
   /// Each cut and each changed byte, in memory that ends where the block does.

@@ -109,7 +109,7 @@ void fc_png_close(fc_png *_Nullable png);
 // ---- EXIF ----
 
 // The orientation, 1 to 8, of an EXIF block that begins with its TIFF header. 1 where the block has
-// none, breaks off, or holds another value. Reads the first IFD only, at most 64 entries.
+// none, breaks off, or holds another value. Reads the first IFD only; the value is a SHORT, LONG or BYTE.
 int fc_exif_orientation(const uint8_t *tiff, size_t count);
 
 // ---- Out ----
