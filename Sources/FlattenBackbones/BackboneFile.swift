@@ -37,8 +37,15 @@ extension Normalisation {
   ///
   /// - Throws: `ConfigError` naming the key.
   package init(_ map: ConfigMap) throws {
-    self.init(
-      mean: try map.required("mean").doubles(count: 3, in: -1024...1024).map { Float($0) },
-      std: try map.required("std").doubles(count: 3, in: 1e-6...1024).map { Float($0) })
+    let mean = try map.required("mean").doubles(count: 3, in: -1024...1024)
+    let std = try map.required("std").doubles(count: 3, in: 1e-6...1024)
+    // Zeros with a std in bytes are plain division, as of pictures from 0 to 1.
+    let isPlain = mean.allSatisfy { $0 == 0 } && std.allSatisfy { $0 >= 1 }
+    guard isPlain || mean.contains(where: { $0 >= 1 }) else {
+      throw try map.required("mean").error(
+        found: "is for pictures of 0 to 1", expected: "numbers for bytes, 0 to 255",
+        remedy: "Multiply mean and std by 255.")
+    }
+    self.init(mean: mean.map { Float($0) }, std: std.map { Float($0) })
   }
 }

@@ -4,6 +4,11 @@ extension ConfigNode {
   /// Limit of a file's size in bytes: no configuration is that large.
   package static let sizeLimit = 4 << 20
 
+  /// Whether a text is the name of a YAML file, rather than of something built in.
+  package static func isFileName(_ text: String) -> Bool {
+    FileSuffix.stem(of: text, without: [".yaml", ".yml"]) != nil
+  }
+
   /// Reads a YAML file: one document, a map at the top, within the limits of ``parse(_:name:)``.
   ///
   /// - Throws: ``FileError`` where the file cannot be read, ``ConfigError`` where it cannot be used.

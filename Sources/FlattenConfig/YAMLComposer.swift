@@ -127,7 +127,10 @@ struct YAMLComposer {
   private mutating func takeKey(
     _ text: String, _ scalar: Scalar, anchor: String?, line: Int
   ) throws {
-    guard scalar == .text else {
+    // A whole number is a key too, its text as it is written: maps from ids have them.
+    var isNumber = false
+    if case .int = scalar { isNumber = true }
+    guard scalar == .text || isNumber else {
       throw error(
         line, "'\(text)' is used as a key and is not text",
         "Keys are words; put it in quotes if it is meant as one.")

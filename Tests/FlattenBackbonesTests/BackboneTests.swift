@@ -243,6 +243,29 @@ import Testing
     #expect(error?.key == key)
   }
 
+  /// Numbers for pictures of 0 to 1 would make every input nearly the same. Zeros are no such numbers.
+  @Test(arguments: [
+    ("[0.485, 0.456, 0.406]", "[0.229, 0.224, 0.225]", false),
+    ("[0.5, 0.5, 0.5]", "[1, 1, 1]", false),
+    ("[0, 0, 0]", "[0.5, 0.5, 0.5]", false), ("[0.5, 0.5, 0.5]", "[127.5, 127.5, 127.5]", false),
+    ("[-0.5, 0.1, 0]", "[2, 2, 2]", false), ("[0, 0, 0]", "[255, 255, 255]", true),
+    ("[0, 0, 0]", "[1, 1, 1]", true), ("[1.0, 0.5, 0.5]", "[58, 57, 57]", true),
+  ])
+  func meansBelowOneAreRefused(mean: String, std: String, isGood: Bool) throws {
+    let text = "{mean: \(mean), std: \(std)}"
+    func read() throws -> Normalisation {
+      try Normalisation(
+        ConfigNode.parse("input: \(text)", name: "m.yaml").map().required("input").map())
+    }
+    guard !isGood else {
+      #expect(try read().std.count == 3)
+      return
+    }
+    let error = #expect(throws: ConfigError.self) { try read() }
+    #expect(error?.key == "input.mean")
+    #expect(error?.description.contains("Multiply mean and std by 255") == true)
+  }
+
   // MARK: Wrong inputs
 
   @Test(arguments: [

@@ -63,4 +63,14 @@ import Testing
     #expect(
       nearestSpelling(to: word, among: ["EMBED_DIM", "DEPTHS", "WINDOW", "PATCHES"]) == nearest)
   }
+
+  /// Maps from ids have whole numbers as keys; where words are known, a number is none of them.
+  @Test func wholeNumbersAreKeys() throws {
+    let root = try ConfigNode.parse("names: {0: a, 10: b, -1: c}\n5: x\n", name: "n.yaml").map()
+    #expect(root.keys == ["names", "5"])
+    #expect(try root.required("names").map().keys == ["0", "10", "-1"])
+    let error = #expect(throws: ConfigError.self) { try root.finish(known: ["names"]) }
+    #expect(error?.line == 2 && error?.found == "is not a known key")
+    #expect(throws: ConfigError.self) { try ConfigNode.parse("{0: a, 0: b}", name: "n.yaml") }
+  }
 }

@@ -23,7 +23,7 @@ import Testing
     ("[a, b]: c\n", "used as a key"),
     ("{a: 1}: c\n", "used as a key"),
     ("a: &x b\n*x : c\n", "used as a key"),
-    ("5: five\n", "'5' is used as a key"),
+    ("5.5: five\n", "'5.5' is used as a key"),
     ("true: yes\n", "'true' is used as a key"),
     ("~: nothing\n", "used as a key"),
     ("&k a: 1\n", "anchor"),
