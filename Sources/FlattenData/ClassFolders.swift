@@ -50,11 +50,11 @@ public struct ClassFolders: Sendable {
   private init(_ list: ClassList, folder: String) throws {
     let walk = FolderWalk(folder)
     if let first = walk.problems.first { throw DatasetProblem(first) }
-    let suffixes = list.images.suffixes.map { $0.lowercased() }
     let indices = Dictionary(
       uniqueKeysWithValues: list.classes.enumerated().map { ($1.identifier, $0) })
     var items: [Item] = []
-    for file in walk.files where suffixes.contains(where: file.lowercased().hasSuffix) {
+    for file in walk.files
+    where FileSuffix.stem(of: file, without: list.images.suffixes) != nil {
       let path = "\(folder)/\(file)"
       guard let slash = file.firstIndex(of: "/") else {
         throw DatasetProblem(

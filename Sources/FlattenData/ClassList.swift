@@ -1,6 +1,7 @@
 import FlattenConfig
 import FlattenDefaults
 import FlattenFiles
+import FlattenImage
 
 /// The classes of a classifier, and the layout of a data set with one folder for each class.
 ///
@@ -14,7 +15,7 @@ import FlattenFiles
 ///     default_split: val
 ///     classes:                                   # in the order of a model's scores
 ///       - {id: n07739125, name: apple}           # the id names the class's folder
-///       - pear                                   # its own id
+///       - pear                                   # its own id; a map 0: ..., 1: ... is as good
 public struct ClassList: Sendable, Hashable {
   /// One class.
   public struct Entry: Sendable, Hashable {
@@ -76,7 +77,7 @@ public struct ClassList: Sendable, Hashable {
     let images = try map.optional("images")?.map(known: ["folder", "suffix"])
     self.images = DatasetDescription.Location(
       folder: try images?.optional("folder")?.relativePath() ?? ".",
-      suffixes: try images?.optional("suffix")?.suffixes() ?? [".jpg", ".jpeg", ".png"])
+      suffixes: try images?.optional("suffix")?.suffixes() ?? Image.fileSuffixes)
     splits = try map.optional("splits")?.list().map { try $0.plainText() } ?? []
     defaultSplit = try map.optional("default_split")?.plainText()
     if let defaultSplit, !splits.contains(defaultSplit) {
@@ -84,10 +85,7 @@ public struct ClassList: Sendable, Hashable {
         expected: "the name of a split", remedy: "Add it under 'splits'.")
     }
     let list = try map.required("classes")
-    classes = try list.list().map(Entry.init)
-    guard (1...Self.classLimit).contains(classes.count) else {
-      throw list.error(expected: "1 to \(Self.classLimit) classes")
-    }
+    classes = try list.classEntries(limit: Self.classLimit).map(Entry.init)
     var seen: Set<String> = []
     for entry in classes where !seen.insert(entry.identifier).inserted {
       throw list.error(

@@ -1,9 +1,12 @@
 import FlattenFiles
+import FlattenImage
 
 /// One picture of a data set and its label.
 public struct DatasetItem: Sendable, Hashable {
   /// The picture's path below its folder, without its suffix: `frankfurt/frankfurt_000000_000294`.
   public let name: String
+  /// The picture's path below its folder as it is: `frankfurt/frankfurt_000000_000294_leftImg8bit.png`.
+  public let file: String
   /// The picture's path.
   public let image: String
   /// The label's path, whether or not it exists.
@@ -28,6 +31,10 @@ public struct Dataset: Sendable {
   public let otherFiles: Int
   /// Labels without a picture; not read, but worth a warning.
   public let orphanLabels: [String]
+  /// Larger pictures and labels are refused.
+  let limits: DecodingLimits
+  /// What is done with EXIF orientations.
+  let exif: ExifOrientation
 
   /// Finds the pictures of a split and the labels that belong to them.
   ///
@@ -54,7 +61,7 @@ public struct Dataset: Sendable {
 
   init(
     description: DatasetDescription, split: DatasetDescription.Split?, items: [DatasetItem],
-    hiddenFiles: Int, otherFiles: Int, orphanLabels: [String]
+    hiddenFiles: Int, otherFiles: Int, orphanLabels: [String], options: DatasetOptions
   ) {
     self.description = description
     self.split = split
@@ -62,5 +69,7 @@ public struct Dataset: Sendable {
     self.hiddenFiles = hiddenFiles
     self.otherFiles = otherFiles
     self.orphanLabels = orphanLabels
+    limits = options.limits
+    exif = options.exif
   }
 }

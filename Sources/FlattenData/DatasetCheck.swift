@@ -1,4 +1,4 @@
-import FlattenRegions
+import FlattenFiles
 
 /// The result of checking every file of a data set.
 public struct DatasetCheck: Sendable {
@@ -12,10 +12,15 @@ public struct DatasetCheck: Sendable {
   public let orphanLabels: [String]
   /// All problems, in the order they were found.
   public private(set) var problems: [DatasetProblem]
+  /// The classes' names.
+  public let classNames: [String]
   /// Pixels of each class, over the labels without a problem.
-  public private(set) var classPixels: [Int]
-  /// Pixels that are not scored, over the labels without a problem.
-  public private(set) var ignoredPixels = 0
+  public private(set) var census: LabelCensus
+  /// What looks wrong about the labels, without being a problem: one sentence each.
+  public private(set) var warnings: [String] = []
+
+  /// Pictures that may lie across their labels.
+  private var across: [String] = []
 
   /// Whether the data set can be evaluated as it is.
   public var isClean: Bool { problems.isEmpty }
@@ -34,18 +39,37 @@ public struct DatasetCheck: Sendable {
     otherFiles = scan.dataset.otherFiles
     orphanLabels = scan.dataset.orphanLabels
     problems = scan.problems
-    classPixels = Array(repeating: 0, count: scan.dataset.description.classes.count)
+    classNames = scan.dataset.description.classes
+    census = LabelCensus(classPixels: Array(repeating: 0, count: classNames.count))
   }
 
-  fileprivate mutating func add(_ found: [DatasetProblem]) { problems += found }
+  /// Problems of one kind and one cause, as they are told together; in the order of their first ones.
+  public var groups: [[DatasetProblem]] {
+    struct Key: Hashable {
+      let kind: DatasetProblem.Kind
+      let cause: String
+    }
+    let groups = Dictionary(grouping: problems.indices) {
+      Key(kind: problems[$0].kind, cause: problems[$0].cause)
+    }
+    return groups.values.sorted { $0[0] < $1[0] }.map { $0.map { problems[$0] } }
+  }
 
-  fileprivate mutating func count(_ label: LabelMap, ignoreIndex: UInt16) {
-    for id in label.ids {
-      if id == ignoreIndex {
-        ignoredPixels += 1
-      } else if Int(id) < classPixels.count {
-        classPixels[Int(id)] += 1
-      }
+  fileprivate mutating func add(
+    _ found: Dataset.Examination, of item: DatasetItem, ignoreIndex: UInt16
+  ) {
+    problems += found.problems
+    if found.mayLieAcross { across.append(item.image) }
+    if let label = found.label { census.add(label.ids, ignoreIndex: ignoreIndex) }
+  }
+
+  fileprivate mutating func judge(_ description: DatasetDescription) {
+    warnings = census.warnings(for: description)
+    if let first = across.first {
+      warnings.append(
+        "\(across.count) \(across.count == 1 ? "picture is" : "pictures are") turned by EXIF orientation "
+          + "while the label carries none, and the sizes agree either way: look whether the label "
+          + "of \(printable(first, limit: 160)) is turned too.")
     }
   }
 }
@@ -65,13 +89,11 @@ extension Dataset {
     let dataset = scan.dataset
     var check = DatasetCheck(scan)
     for (index, item) in dataset.items.enumerated() {
-      let (problems, label) = dataset.examine(item)
-      check.add(problems)
-      if let label {
-        check.count(label, ignoreIndex: dataset.description.labelRule.ignoreIndex)
-      }
+      check.add(
+        dataset.examine(item), of: item, ignoreIndex: dataset.description.labelRule.ignoreIndex)
       progress(index + 1, dataset.items.count)
     }
+    check.judge(dataset.description)
     return check
   }
 }

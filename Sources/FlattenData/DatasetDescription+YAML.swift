@@ -38,8 +38,7 @@ extension DatasetDescription {
 
   /// Whether a text is a path rather than a built-in name.
   static func isPath(_ nameOrPath: String) -> Bool {
-    nameOrPath.contains("/")
-      || [".yaml", ".yml"].contains { nameOrPath.lowercased().hasSuffix($0) }
+    nameOrPath.contains("/") || ConfigNode.isFileName(nameOrPath)
   }
 
   private static let resourceFolder = "Datasets/"
@@ -54,14 +53,8 @@ extension DatasetDescription {
   /// The encodings of label pictures, by their words in a description.
   private enum EncodingName: String, CaseIterable {
     case ids
+    case palette
     case ade20kFullRGB = "ade20k-full-rgb"
-
-    var encoding: LabelImage.Encoding {
-      switch self {
-      case .ids: .ids
-      case .ade20kFullRGB: .ade20kFullRGB
-      }
-    }
   }
 
   /// Reads a description from its YAML.
@@ -74,6 +67,7 @@ extension DatasetDescription {
     let images = try map.required("images").map(known: ["folder", "suffix"])
     let labels = try map.required("labels").map(known: [
       "folder", "suffix", "ignore_index", "reduce_zero_label", "label_map", "encoding",
+      "ignore_color", "made_from",
     ])
 
     name = try map.required("name").plainText()
@@ -82,7 +76,7 @@ extension DatasetDescription {
 
     self.images = Location(
       folder: try images.required("folder").relativePath(),
-      suffixes: try images.optional("suffix")?.suffixes() ?? [".jpg", ".jpeg", ".png"])
+      suffixes: try images.optional("suffix")?.suffixes() ?? Image.fileSuffixes)
     self.labels = Location(
       folder: try labels.required("folder").relativePath(),
       suffixes: [try labels.optional("suffix")?.suffix() ?? ".png"])
@@ -90,15 +84,60 @@ extension DatasetDescription {
       ignoreIndex: try labels.optional("ignore_index")?.classID() ?? 255,
       reducesZeroLabel: try labels.optional("reduce_zero_label")?.bool() ?? false,
       labelMap: try labels.optional("label_map")?.labelMap() ?? [:])
-    encoding =
-      try labels.optional("encoding")?.choice(EncodingName.self).encoding ?? .ids
+    labelOrigin = try labels.optional("made_from").map { node in
+      let map = try node.map(known: ["suffix", "by"])
+      return LabelOrigin(
+        suffix: try map.required("suffix").suffix(), tool: try map.required("by").plainText())
+    }
     list = try map.optional("list")?.relativePath()
 
     splits = try map.optional("splits")?.map().values.map(Split.init) ?? []
     defaultSplit = try map.optional("default_split")?.plainText()
     (classes, palette) = try map.optional("classes")?.classes() ?? ([], Palette([]))
+    encoding = .ids
+    encoding = try encoding(labels)
 
     try checkSplits(map)
+  }
+
+  /// The encoding of the labels, of what is read already and the section `labels`.
+  private func encoding(_ labels: ConfigMap) throws -> LabelImage.Encoding {
+    let name = try labels.optional("encoding")?.choice(EncodingName.self) ?? .ids
+    if name != .palette, let colour = labels.optional("ignore_color") {
+      throw colour.error(
+        found: "is given", expected: "none: labels are not colours",
+        remedy: "Add 'encoding: palette', or remove it.")
+    }
+    switch name {
+    case .ids: return .ids
+    case .ade20kFullRGB: return .ade20kFullRGB
+    case .palette: break
+    }
+    let node = try labels.required("encoding")
+    for key in ["reduce_zero_label", "label_map"] where labels.optional(key) != nil {
+      throw node.error(
+        found: "is 'palette' beside \(key)", expected: "colours alone to give the ids",
+        remedy: "Remove \(key).")
+    }
+    guard !classes.isEmpty else {
+      throw node.error(
+        found: "is 'palette' and there are no classes", expected: "the classes with their colours",
+        remedy: "Add 'classes: [{name: ..., color: [R, G, B]}]'.")
+    }
+    var ids: [RGBColor: UInt16] = [:]
+    func add(_ colour: RGBColor, _ id: UInt16) throws {
+      guard ids.updateValue(id, forKey: colour) == nil else {
+        throw node.error(
+          found: "is 'palette' and two meanings have the colour "
+            + "[\(colour.red), \(colour.green), \(colour.blue)]",
+          expected: "a colour for each", remedy: "Change the color of one.")
+      }
+    }
+    for (id, colour) in palette.colours.enumerated() { try add(colour, UInt16(id)) }
+    if let colour = try labels.optional("ignore_color")?.colour() {
+      try add(colour, labelRule.ignoreIndex)
+    }
+    return .colours(ids)
   }
 
   private func checkSplits(_ map: ConfigMap) throws {
@@ -180,12 +219,41 @@ extension ConfigNode {
     return map
   }
 
-  /// `- {name: wall, color: [120, 120, 120]}` or `- wall`, in id order.
-  fileprivate func classes() throws -> ([String], Palette) {
-    let entries = try list()
-    guard (1...DatasetDescription.classLimit).contains(entries.count) else {
-      throw error(expected: "1 to \(DatasetDescription.classLimit) classes")
+  fileprivate func colour() throws -> RGBColor {
+    let samples = try ints(count: 3, in: 0...255).map { UInt8($0) }
+    return RGBColor(red: samples[0], green: samples[1], blue: samples[2])
+  }
+
+  /// What stands for each class in id order: a list, or a map whose keys are the ids 0, 1, ...
+  ///
+  /// - Parameter limit: the most classes there may be.
+  func classEntries(limit: Int) throws -> [ConfigNode] {
+    let entries: [ConfigNode]
+    if kind == .map {
+      let values = try map().values
+      let places = Dictionary(
+        values.enumerated().compactMap { index, entry in Int(entry.key).map { ($0, index) } },
+        uniquingKeysWith: { first, _ in first })
+      let order = values.indices.compactMap { places[$0] }
+      guard order.count == values.count else {
+        throw error(
+          found: "is a map whose keys are not the ids 0 to \(max(values.count - 1, 0))",
+          expected: "each id once",
+          remedy: "Write every id, or a list in the order of the ids: '- name' on a line each.")
+      }
+      entries = order.map { values[$0].value }
+    } else {
+      entries = try list()
     }
+    guard (1...limit).contains(entries.count) else {
+      throw error(expected: "1 to \(limit) classes")
+    }
+    return entries
+  }
+
+  /// `- {name: wall, color: [120, 120, 120]}` or `- wall`, in id order; or the same under ids.
+  fileprivate func classes() throws -> ([String], Palette) {
+    let entries = try classEntries(limit: DatasetDescription.classLimit)
     let spare = Palette.distinct(count: entries.count).colours
     var names: [String] = []
     var colours: [RGBColor] = []
@@ -197,9 +265,7 @@ extension ConfigNode {
       }
       let map = try entry.map(known: ["name", "color"])
       names.append(try map.required("name").plainText())
-      let samples = try map.optional("color")?.ints(count: 3, in: 0...255).map { UInt8($0) }
-      colours.append(
-        samples.map { RGBColor(red: $0[0], green: $0[1], blue: $0[2]) } ?? spareColour)
+      colours.append(try map.optional("color")?.colour() ?? spareColour)
     }
     return (names, Palette(colours))
   }

@@ -16,7 +16,9 @@ import FlattenImage
 ///       ignore_index: 255
 ///       reduce_zero_label: false                 # optional
 ///       label_map: [[7, 0], [8, 1]]              # optional; [stored id, class id]
-///       encoding: ids                            # optional; ids or ade20k-full-rgb
+///       encoding: ids                            # optional; ids, palette or ade20k-full-rgb
+///       ignore_color: [0, 0, 0]                  # optional; with palette: a colour that is not scored
+///       made_from: {suffix: _raw.png, by: tool}  # optional; for errors about labels that are not there
 ///     list: lists/{split}.txt                    # optional; else the folder is the list
 ///     default_split: validation                  # where there are splits
 ///     splits:
@@ -32,6 +34,14 @@ public struct DatasetDescription: Sendable, Hashable {
     public var folder: String
     /// Suffixes of names. The longest that fits is taken off, which gives the stem.
     public var suffixes: [String]
+  }
+
+  /// Files that come with a data set and of which a tool makes the labels.
+  public struct LabelOrigin: Sendable, Hashable {
+    /// What takes the place of the labels' suffix.
+    public let suffix: String
+    /// The tool.
+    public let tool: String
   }
 
   /// A named part of the data set.
@@ -58,6 +68,8 @@ public struct DatasetDescription: Sendable, Hashable {
   public var images: Location
   /// The place of the labels; their one suffix replaces the picture's.
   public var labels: Location
+  /// What the labels are made of, where the data set is published without them.
+  public var labelOrigin: LabelOrigin?
   /// The encoding of label pictures.
   public var encoding: LabelImage.Encoding
   /// The rule from stored numbers to class ids.
@@ -92,7 +104,8 @@ public struct DatasetDescription: Sendable, Hashable {
   private var splitNames: String { splits.map(\.name).joined(separator: ", ") }
 }
 
-/// Changes of a user to a description, above all to the generic data set `folder`.
+/// Changes of a user to a description, above all to the generic data set `folder`, and how its files are
+/// read.
 public struct DatasetOptions: Sendable, Hashable {
   /// Class names in id order, in place of the description's.
   public var classes: [String]?
@@ -104,6 +117,10 @@ public struct DatasetOptions: Sendable, Hashable {
   public var imageFolder: String?
   /// The folder of labels below the root.
   public var labelFolder: String?
+  /// Larger pictures are refused.
+  public var limits = DecodingLimits()
+  /// What is done with EXIF orientations.
+  public var exif = ExifOrientation.apply
 
   /// No changes.
   public init() {}
@@ -124,6 +141,10 @@ extension DatasetDescription {
       guard (1...Self.classLimit).contains(names.count) else {
         throw DatasetError("\(names.count) classes; give 1 to \(Self.classLimit).")
       }
+      if case .colours = encoding {
+        throw DatasetError(
+          "the labels of '\(name)' are colours of its classes; leave the classes as they are.")
+      }
       changed.classes = names
       if names.count != classes.count { changed.palette = .distinct(count: names.count) }
     }
@@ -132,6 +153,9 @@ extension DatasetDescription {
         throw DatasetError("the ignore index \(index) is no id; give 0 to 65535.")
       }
       changed.labelRule.ignoreIndex = id
+      if case .colours(let ids) = encoding {
+        changed.encoding = .colours(ids.mapValues { $0 == labelRule.ignoreIndex ? id : $0 })
+      }
     }
     changed.labelRule.reducesZeroLabel = options.reducesZeroLabel ?? labelRule.reducesZeroLabel
     changed.images.folder = options.imageFolder ?? images.folder

@@ -84,18 +84,46 @@ public struct DatasetProblem: Error, CustomStringConvertible, Sendable, Equatabl
     case badPrediction = "undecodable prediction"
   }
 
+  /// What whoever asked can do about a problem by asking otherwise.
+  public enum Remedy: Sendable, Equatable {
+    /// Read pictures as they are stored, without their EXIF orientation.
+    case ignoreOrientation
+    /// Apply EXIF orientations.
+    case applyOrientation
+    /// Shift the ids of predictions.
+    case shiftPredictions(by: Int)
+    /// Raise the limit of pixels.
+    case raiseLimit
+  }
+
   /// The kind of problem.
   public let kind: Kind
   /// The file or folder.
   public let path: String
   /// The problem and the remedy.
   public let reason: String
+  /// What asking otherwise would do about it, where something would.
+  public let remedy: Remedy?
+  /// What is wrong, without what differs from file to file: equal for problems that are told together.
+  package let cause: String
 
   /// Makes a problem.
-  init(_ kind: Kind, path: String, _ reason: String) {
+  ///
+  /// - Parameter cause: `nil` where the reason names no file and no place in it.
+  init(
+    _ kind: Kind, path: String, _ reason: String, remedy: Remedy? = nil, cause: String? = nil
+  ) {
     self.kind = kind
     self.path = path
     self.reason = reason
+    self.remedy = remedy
+    self.cause = cause ?? reason
+  }
+
+  /// A file that could not be decoded.
+  init(_ kind: Kind, path: String, _ error: FileError) {
+    self.init(
+      kind, path: path, error.reason, remedy: error.kind == .tooLarge ? .raiseLimit : nil)
   }
 
   /// A folder or a name below a data set's root that could not be used.

@@ -1,4 +1,5 @@
 import FlattenFiles
+import FlattenImage
 
 /// The search for a data set's files, and all problems it finds.
 struct DatasetScan {
@@ -6,6 +7,7 @@ struct DatasetScan {
   private(set) var problems: [DatasetProblem] = []
 
   private let description: DatasetDescription
+  private let root: String
   private let imageFolder: String
   private let labelFolder: String
   private let requiresLabels: Bool
@@ -14,9 +16,6 @@ struct DatasetScan {
   private var stems: [[UInt8]: String] = [:]
   private var hiddenFiles = 0
   private var otherFiles = 0
-
-  /// Limit of a list file's size in bytes.
-  private static let listLimit = 1 << 26
 
   /// - Throws: ``DatasetError`` where the request makes no sense; problems on disk are in
   ///   ``problems``.
@@ -39,9 +38,10 @@ struct DatasetScan {
     self.requiresLabels = requiresLabels
     imageFolder = resolve(description.images.folder)
     labelFolder = resolve(description.labels.folder)
+    self.root = root.hasSuffix("/") && root.count > 1 ? String(root.dropLast()) : root
     dataset = Dataset(
       description: description, split: split, items: [], hiddenFiles: 0, otherFiles: 0,
-      orphanLabels: [])
+      orphanLabels: [], options: options)
 
     if let list = description.list {
       readList(resolve(list))
@@ -51,7 +51,7 @@ struct DatasetScan {
     let orphans = requiresLabels ? checkLabels(findOrphans: description.list == nil) : []
     dataset = Dataset(
       description: description, split: split, items: items, hiddenFiles: hiddenFiles,
-      otherFiles: otherFiles, orphanLabels: orphans)
+      otherFiles: otherFiles, orphanLabels: orphans, options: options)
   }
 
   private mutating func walkPictures() {
@@ -59,8 +59,8 @@ struct DatasetScan {
     problems += walk.problems.map(DatasetProblem.init)
     hiddenFiles = walk.hidden
     for file in walk.files {
-      if let stem = stem(of: file, suffixes: description.images.suffixes) {
-        add(stem: stem, picture: file)
+      if let stem = FileSuffix.stem(of: file, without: description.images.suffixes) {
+        add(stem: stem, picture: file, at: "\(imageFolder)/\(file)")
       } else {
         otherFiles += 1
       }
@@ -76,56 +76,111 @@ struct DatasetScan {
   }
 
   private mutating func readList(_ path: String) {
-    let text: String
+    let list: TextLines
     do {
-      let bytes = try FileReader(path: path).readAll(limit: Self.listLimit)
-      guard let valid = String(validating: bytes, as: UTF8.self) else {
-        throw FileError(path: path, kind: .refused, reason: "is not UTF-8. Save it as UTF-8.")
-      }
-      text = valid
+      list = try TextLines(path: FileSuffix.existing(path).first ?? path)
     } catch {
       let reason = (error as? FileError)?.reason ?? "\(error)"
       problems.append(DatasetProblem(.folder, path: path, reason))
       return
     }
-    for line in text.split(whereSeparator: \.isNewline) {
-      let stem = String(line).trimmingSpaces()
-      if stem.isEmpty { continue }
-      guard isInside(stem), !stem.utf8.contains(0) else {
-        problems.append(
-          DatasetProblem(
-            .name, path: path,
-            "lists '\(printable(stem))', which is no name below the picture folder. Correct it."))
-        continue
-      }
-      let names = description.images.suffixes.map { stem + $0 }
-      if let name = names.first(where: { PathKind("\(imageFolder)/\($0)") == .file }) {
-        add(stem: stem, picture: name)
-      } else {
-        problems.append(
-          DatasetProblem(
-            .missingPicture, path: "\(imageFolder)/\(names.first ?? stem)",
-            "is listed in \(printable(path)) and is not there. Add it, or remove the line."))
-      }
-    }
+    for line in list.lines { add(line: line, of: path) }
     if items.isEmpty, problems.isEmpty {
       problems.append(
         DatasetProblem(.empty, path: path, "lists no pictures. Check the root and the split."))
     }
   }
 
-  private mutating func add(stem: String, picture: String) {
+  /// A line of a list: a picture's name below the picture folder or the root, with its suffix or without; or
+  /// such a name and that of its label.
+  private mutating func add(line: String, of list: String) {
+    if isUsable(line), let picture = located(line, below: imageFolder, description.images) {
+      return add(picture: picture, label: nil)
+    }
+    if let (first, second) = TextLines.columns(of: line) {
+      // `/JPEGImages/a.jpg`: below the root, as in the lists of other tools.
+      let names = [first, second].map { String($0.drop { $0 == "/" }) }
+      if names.allSatisfy(isUsable),
+        let picture = located(names[0], below: imageFolder, description.images)
+      {
+        if let label = located(names[1], below: labelFolder, description.labels) {
+          return add(picture: picture, label: label)
+        }
+        // A name with a blank in it is no pair; a label has the suffix of a picture.
+        if FileSuffix.stem(of: names[1], without: Image.fileSuffixes) != nil {
+          return add(picture: picture, label: "\(root)/\(names[1])")
+        }
+      }
+    }
+    guard isUsable(line) else {
+      problems.append(
+        DatasetProblem(
+          .name, path: list,
+          "lists '\(printable(line))', which is no name below the picture folder. Correct it."))
+      return
+    }
+    let suffix = description.images.suffixes.first ?? ""
+    let hasSuffix = FileSuffix.stem(of: line, without: Image.fileSuffixes) != nil
+    problems.append(
+      DatasetProblem(
+        .missingPicture, path: "\(imageFolder)/\(line)\(hasSuffix ? "" : suffix)",
+        "is listed in \(printable(list)) and is not there. Add it, or remove the line.",
+        cause: "is not there"))
+  }
+
+  private func isUsable(_ name: String) -> Bool { isInside(name) && !name.utf8.contains(0) }
+
+  private func file(_ paths: [String]) -> String? { paths.first { PathKind($0) == .file } }
+
+  /// The file of a name in a list: below a folder or, where it is not there, below the root.
+  private func located(
+    _ name: String, below folder: String, _ location: DatasetDescription.Location
+  ) -> String? {
+    for base in [folder, root] {
+      for suffix in location.suffixes {
+        if let path = file(FileSuffix.existing("\(base)/\(name)", suffix)) { return path }
+      }
+      if FileSuffix.stem(of: name, without: location.suffixes + Image.fileSuffixes) != nil,
+        let path = file(FileSuffix.existing("\(base)/\(name)"))
+      {
+        return path
+      }
+    }
+    return nil
+  }
+
+  /// - Parameter label: the label's path; `nil` where it follows from the picture's.
+  private mutating func add(picture path: String, label: String?) {
+    let base = path.hasPrefix(imageFolder + "/") ? imageFolder : root
+    let file = String(path.dropFirst(base.count + 1))
+    let suffixes = description.images.suffixes + (label == nil ? [] : Image.fileSuffixes)
+    let stem =
+      FileSuffix.stem(of: file, without: suffixes)
+      ?? FileSuffix.stem(of: file, without: Image.fileSuffixes) ?? file
+    add(stem: stem, picture: file, at: path, label: label)
+  }
+
+  /// - Parameters:
+  ///   - picture: its path below its folder.
+  ///   - path: its whole path.
+  ///   - label: its label's path; `nil` where it follows from the stem.
+  private mutating func add(
+    stem: String, picture: String, at path: String, label: String? = nil
+  ) {
     if let twin = stems.updateValue(picture, forKey: Array(stem.utf8)) {
       problems.append(
         DatasetProblem(
-          .duplicateStem, path: "\(imageFolder)/\(picture)",
-          "has the same stem as '\(printable(twin))', so one label would serve both. Rename one."))
+          .duplicateStem, path: path,
+          "has the same stem as '\(printable(twin))', so one label would serve both. Rename one.",
+          cause: "has the same stem as another"))
       return
     }
-    let label = stem + (description.labels.suffixes.first ?? ".png")
+    let suffix = description.labels.suffixes.first ?? ".png"
+    let expected = "\(labelFolder)/\(stem)"
     items.append(
       DatasetItem(
-        name: stem, image: "\(imageFolder)/\(picture)", label: "\(labelFolder)/\(label)"))
+        name: stem, file: picture, image: path,
+        label: label ?? FileSuffix.existing(expected, suffix).first ?? expected + suffix))
   }
 
   /// Checks that every picture has a label, and returns the labels that have no picture.
@@ -140,45 +195,47 @@ struct DatasetScan {
       case .folder:
         problems.append(
           DatasetProblem(.badLabel, path: item.label, "is a folder, a label picture is wanted."))
-      case .absent:
-        problems.append(
-          DatasetProblem(
-            .missingLabel, path: item.image,
-            "has no label: \(printable(item.label, limit: 160)) is not there. Add it, or remove "
-              + "the picture."))
+      case .absent: problems.append(missingLabel(of: item))
       }
     }
     guard findOrphans, !items.isEmpty else { return [] }
     let walk = FolderWalk(labelFolder)
-    return walk.files.compactMap { file in
-      guard let stem = stem(of: file, suffixes: description.labels.suffixes),
-        stems[Array(stem.utf8)] == nil
-      else { return nil }
-      return "\(labelFolder)/\(file)"
+    var orphans: [String] = []
+    var labels: [[UInt8]: String] = [:]
+    for file in walk.files {
+      guard let stem = FileSuffix.stem(of: file, without: description.labels.suffixes) else {
+        continue
+      }
+      let key = Array(stem.utf8)
+      if stems[key] == nil {
+        orphans.append("\(labelFolder)/\(file)")
+      } else if let twin = labels.updateValue(file, forKey: key) {
+        problems.append(
+          DatasetProblem(
+            .duplicateStem, path: "\(labelFolder)/\(file)",
+            "is a second label beside '\(printable(twin))'. Remove one.",
+            cause: "is a second label"))
+      }
     }
+    return orphans
   }
 
-  /// `name` without the longest of the suffixes it ends in, whatever their case.
-  private func stem(of name: String, suffixes: [String]) -> String? {
-    let bytes = Array(name.utf8)
-    let lower = bytes.map(lowercased)
-    let fitting = suffixes.map { $0.utf8.map(lowercased) }.filter {
-      lower.count > $0.count && lower.suffix($0.count).elementsEqual($0)
-        && lower[lower.count - $0.count - 1] != UInt8(ascii: "/")
+  /// The problem of a picture without a label; what the label is made of is named where it is there.
+  private func missingLabel(of item: DatasetItem) -> DatasetProblem {
+    let label = printable(item.label, limit: 140)
+    if let origin = description.labelOrigin,
+      !FileSuffix.existing("\(labelFolder)/\(item.name)", origin.suffix).isEmpty
+    {
+      let tool = printable(origin.tool)
+      return DatasetProblem(
+        .missingLabel, path: item.image,
+        "has no label: \(label) is not there, but '...\(printable(origin.suffix))' is. \(tool) makes "
+          + "the one of the other.",
+        cause: "has no label, but what it is made of")
     }
-    guard let longest = fitting.map(\.count).max() else { return nil }
-    return String(validating: bytes.dropLast(longest), as: UTF8.self)
-  }
-}
-
-private func lowercased(_ byte: UInt8) -> UInt8 {
-  (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) ? byte + 32 : byte
-}
-
-extension String {
-  /// Without spaces and tabs at both ends.
-  fileprivate func trimmingSpaces() -> String {
-    let isSpace: (Character) -> Bool = { $0 == " " || $0 == "\t" }
-    return String(drop(while: isSpace).reversed().drop(while: isSpace).reversed())
+    return DatasetProblem(
+      .missingLabel, path: item.image,
+      "has no label: \(label) is not there. Add it, or remove the picture.",
+      cause: "has no label")
   }
 }

@@ -53,15 +53,9 @@ public struct LabelRule: Sendable, Hashable {
   ///   - stored: the picture before ``apply(_:)-(LabelMap)``: errors name the numbers of the file.
   ///   - classes: number of classes; this id and larger ones are out of range.
   public func violations(in stored: LabelMap, classes: Int) -> [LabelViolation] {
-    var counts = Array(repeating: 0, count: 1 << 16)
-    for id in stored.ids { counts[Int(id)] += 1 }
-    return counts.indices.compactMap { number in
-      guard counts[number] > 0, let id = UInt16(exactly: number) else { return nil }
+    LabelViolation.list(in: stored) { id in
       let meaning = apply(id)
-      guard meaning != ignoreIndex, Int(meaning) >= classes else { return nil }
-      let first = stored.ids.firstIndex(of: id) ?? 0
-      return LabelViolation(
-        id: id, count: counts[number], x: first % stored.width, y: first / stored.width)
+      return meaning != ignoreIndex && Int(meaning) >= classes
     }
   }
 }
@@ -80,5 +74,19 @@ public struct LabelViolation: Sendable, Hashable, CustomStringConvertible {
   /// `200 (12 pixels, first at x 3, y 4)`.
   public var description: String {
     "\(id) (\(count) pixel\(count == 1 ? "" : "s"), first at x \(x), y \(y))"
+  }
+}
+
+extension LabelViolation {
+  /// The numbers of a picture that are wrong, ascending.
+  static func list(in stored: LabelMap, isWrong: (UInt16) -> Bool) -> [LabelViolation] {
+    var counts = Array(repeating: 0, count: 1 << 16)
+    for id in stored.ids { counts[Int(id)] += 1 }
+    return counts.indices.compactMap { number in
+      guard counts[number] > 0, let id = UInt16(exactly: number), isWrong(id) else { return nil }
+      let first = stored.ids.firstIndex(of: id) ?? 0
+      return LabelViolation(
+        id: id, count: counts[number], x: first % stored.width, y: first / stored.width)
+    }
   }
 }

@@ -128,6 +128,24 @@ public struct ConfusionMatrix: Sendable, Equatable {
   /// Pixels whose truth is the ignore index.
   public var pixelsIgnored: Int { sum(row: classes + 1) }
 
+  /// Scored pixels whose prediction is no class.
+  public var predictionsOutOfRange: Int {
+    (0..<classes).reduce(0) { $0 + counts[$1 * (classes + 1) + classes] }
+  }
+
+  /// A number that, added to the ids of the predictions, would make most of them right where few are: -1 where
+  /// they begin at 1 and the truth at 0. `nil` where there is none; one class alone says nothing.
+  public var fittingOffset: Int? {
+    let right = intersection.reduce(0, +)
+    return [-1, 1].first { offset in
+      let shifted = (0..<classes).map { truth in
+        (0..<classes).contains(truth - offset) ? self[truth: truth, prediction: truth - offset] : 0
+      }
+      let found = shifted.reduce(0, +)
+      return 2 * found > pixels && found > 2 * right && shifted.count { $0 > 0 } > 1
+    }
+  }
+
   private func sum(row: Int) -> Int {
     counts[(row * (classes + 1))..<((row + 1) * (classes + 1))].reduce(0, +)
   }

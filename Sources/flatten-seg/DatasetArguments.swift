@@ -31,8 +31,11 @@ struct DatasetArguments: ParsableArguments {
     }
   }
 
-  func options() -> DatasetOptions {
+  /// - Parameter decoding: how the files are read.
+  func options(_ decoding: DecodingArguments) -> DatasetOptions {
     var options = DatasetOptions()
+    options.limits = decoding.limits
+    options.exif = decoding.exif
     options.ignoreIndex = ignoreIndex
     options.reducesZeroLabel = reduceZeroLabel
     options.imageFolder = images

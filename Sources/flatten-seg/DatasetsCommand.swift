@@ -58,6 +58,9 @@ struct DatasetsShowCommand: ParsableCommand {
       let standard = description.defaultSplit.map { " (default \($0))" } ?? ""
       Output.line("splits: \(names.joined(separator: ", "))\(standard)")
     }
+    if case .colours = description.encoding {
+      Output.line("label pictures: the colours of the classes")
+    }
     Output.line(
       "label rule: ignore \(rule.ignoreIndex)"
         + (rule.reducesZeroLabel ? ", 0 is not scored and the others move down by one" : ""))
@@ -113,6 +116,10 @@ struct DatasetsCheckCommand: ParsableCommand {
   var folder: String
 
   @OptionGroup(title: "Data set") var arguments: DatasetArguments
+  @OptionGroup(title: "Data set") var decoding: DecodingArguments
+
+  @Flag(help: "Print every problem; otherwise those of one cause are told together.")
+  var all = false
 
   @Flag(name: .shortAndLong, help: "Print problems only.")
   var quiet = false
@@ -121,26 +128,43 @@ struct DatasetsCheckCommand: ParsableCommand {
     let description = try DatasetDescription.load(nameOrPath: name)
     Progress.shared.begin(quiet: quiet)
     let check = try Dataset.check(
-      description, root: folder, split: arguments.split, options: arguments.options(),
+      description, root: folder, split: arguments.split, options: arguments.options(decoding),
       progress: { Progress.shared.show(done: $0, of: $1) })
     Progress.shared.clear()
-    for problem in check.problems { Output.line("\(problem)") }
-    if !quiet {
-      Output.line(
-        "\(counted(check.pictures, "picture")), \(counted(check.problems.count, "problem")); "
-          + "skipped \(check.hiddenFiles) hidden and \(check.otherFiles) other files, \(check.orphanLabels.count) labels have no "
-          + "picture")
-      let total = Double(check.classPixels.reduce(0, +) + check.ignoredPixels)
-      for (name, pixels) in zip(description.classes, check.classPixels) where total > 0 {
-        Output.line("  \(name): \(percent(Double(pixels) / total))")
-      }
-      if total > 0 { Output.line("  not scored: \(percent(Double(check.ignoredPixels) / total))") }
-    }
+    for group in check.groups { report(group) }
+    if !quiet { summarise(check) }
     if !check.isClean {
       Output.error(
         "error: \(printable(folder, limit: 400)): \(counted(check.problems.count, "problem"))")
       throw ExitStatus.input
     }
+  }
+
+  /// Problems of one cause: the first as it is, of the others the files alone.
+  private func report(_ problems: [DatasetProblem]) {
+    let told = all ? problems.count : 1
+    for problem in problems.prefix(told) { Output.line(ErrorTexts.text(of: problem)) }
+    let others = problems.dropFirst(told)
+    guard !others.isEmpty else { return }
+    let listed = others.prefix(3).map { printable($0.path, limit: 120) }.joined(separator: ", ")
+    Output.line(
+      "  the same of \(counted(others.count, "other")): \(listed)\(others.count > 3 ? ", ..." : "")"
+    )
+  }
+
+  private func summarise(_ check: DatasetCheck) {
+    Output.line(
+      "\(counted(check.pictures, "picture")), \(counted(check.problems.count, "problem")); "
+        + "skipped \(check.hiddenFiles) hidden and \(check.otherFiles) other files, \(check.orphanLabels.count) labels have no "
+        + "picture")
+    let total = Double(check.census.pixels)
+    if total > 0 {
+      for (name, pixels) in zip(check.classNames, check.census.classPixels) {
+        Output.line("  \(name): \(percent(Double(pixels) / total))")
+      }
+      Output.line("  not scored: \(percent(Double(check.census.ignoredPixels) / total))")
+    }
+    check.warnings.forEach(Output.warning)
   }
 
   private func percent(_ share: Double) -> String {

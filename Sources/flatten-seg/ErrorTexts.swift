@@ -22,6 +22,11 @@ enum ErrorTexts {
       "\(error); give --overwrite to replace it"
         + (error.canBeKept ? " or --skip-existing to keep it" : "")
     case let error as DatasetError: text(of: error)
+    case let error as DatasetProblem: text(of: error)
+    case let error as FileError where error.kind == .tooLarge:
+      FileError(
+        path: error.path, kind: error.kind, reason: "\(error.reason). \(remedy(.raiseLimit))"
+      ).description
     case let error as AttentionQueryError: "--\(error)"
     case let error as PictureFailure:
       PictureFailure.line(error.path, error.cause, text: text(of: error.cause))
@@ -48,6 +53,21 @@ enum ErrorTexts {
       case .other: error.description
       }
     return printable(sentence, limit: 500)
+  }
+
+  private static func text(of error: DatasetProblem) -> String {
+    guard let wanted = error.remedy else { return "\(error)" }
+    let path = printable(error.path, limit: 160)
+    return "\(path): \(printable(error.reason, limit: 260)) \(remedy(wanted))"
+  }
+
+  private static func remedy(_ remedy: DatasetProblem.Remedy) -> String {
+    switch remedy {
+    case .ignoreOrientation: "--exif ignore reads both as they are stored."
+    case .applyOrientation: "Leave --exif ignore out."
+    case .shiftPredictions(let offset): "--prediction-offset \(offset) shifts them."
+    case .raiseLimit: "--max-pixels raises the limit."
+    }
   }
 
   private static func text(of error: TaskMismatch) -> String {

@@ -34,7 +34,8 @@ extension ClassificationConfiguration: EvaluatedTask {
       classifier.configuration.list, root: command.data, split: command.datasetOptions.split)
     command.begin(classifier)
     return try Evaluation.run(
-      classifier, on: folders, limit: command.limit, shouldStop: { Interrupt.isRequested },
+      classifier, on: folders, limit: command.limit, limits: command.decoding.limits,
+      exif: command.decoding.exif, shouldStop: { Interrupt.isRequested },
       onWarning: command.onWarning, onProgress: EvalCommand.show)
   }
 }

@@ -16,10 +16,12 @@ extension SegmentationConfiguration: EvaluatedTask {
     }
     let labelled = try command.open(description)
     command.begin(segmenter)
-    return try Evaluation.run(
+    let report = try Evaluation.run(
       segmenter, on: labelled, options: try command.inference.options(for: segmenter),
       limit: command.limit, shouldStop: { Interrupt.isRequested }, onWarning: command.onWarning,
       onProgress: EvalCommand.show)
+    report.labelWarnings(for: labelled.description).forEach(command.onWarning)
+    return report
   }
 }
 
@@ -29,14 +31,34 @@ extension EvalCommand {
     try requireGates(among: EvaluationReport.figureNames)
     let labelled = try open(try DatasetDescription.load(nameOrPath: dataset ?? "folder"))
     Progress.shared.begin(quiet: quiet)
-    return try Evaluation.score(
-      predictions: predictions, on: labelled, limit: limit,
+    let report = try Evaluation.score(
+      predictions: predictions, offset: predictionOffset, on: labelled, limit: limit,
       shouldStop: { Interrupt.isRequested }, onProgress: Self.show)
+    report.labelWarnings(for: labelled.description).forEach(onWarning)
+    warn(ofPredictionsIn: report.matrix)
+    return report
+  }
+
+  /// Says what looks wrong about masks made elsewhere.
+  private func warn(ofPredictionsIn matrix: ConfusionMatrix) {
+    if let offset = matrix.fittingOffset {
+      onWarning(
+        "the predictions would fit if their ids were \(offset < 0 ? "one less" : "one more"): "
+          + "--prediction-offset \(predictionOffset + offset) shifts them")
+    }
+    let strays = matrix.predictionsOutOfRange
+    if strays > 0 {
+      let share = (Double(strays) / Double(matrix.pixels) * 1000).rounded() / 10
+      onWarning(
+        "\(share) % of the scored pixels have no class in the predictions (the ignore index, or 0 before "
+          + "a shift): they count as wrong")
+    }
   }
 
   fileprivate func open(_ description: DatasetDescription) throws -> Dataset {
     let dataset = try Dataset.open(
-      description, root: data, split: datasetOptions.split, options: datasetOptions.options())
+      description, root: data, split: datasetOptions.split,
+      options: datasetOptions.options(decoding))
     if !quiet && !dataset.orphanLabels.isEmpty {
       Output.warning(
         "\(dataset.orphanLabels.count) labels have no picture and are not read, the first is "

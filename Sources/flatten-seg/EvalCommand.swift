@@ -37,12 +37,20 @@ struct EvalCommand: ParsableCommand {
   var predictions: String?
 
   @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Add this to the ids of --predictions: -1 for ADE20K's official form, 1 to 150.",
+      valueName: "number"))
+  var predictionOffset = 0
+
+  @Option(
     help: ArgumentHelp(
       "Name of a data set (see 'flatten-seg datasets') or a description; default: the config's.",
       valueName: "name|file.yaml"))
   var dataset: String?
 
   @OptionGroup(title: "Data set") var datasetOptions: DatasetArguments
+  @OptionGroup(title: "Data set") var decoding: DecodingArguments
 
   @Option(help: "Score the first pictures only.")
   var limit: Int?
@@ -79,6 +87,13 @@ struct EvalCommand: ParsableCommand {
 
   func validate() throws {
     if let limit, limit < 1 { throw ValidationError("--limit is \(limit), at least 1 is wanted.") }
+    if predictions == nil && predictionOffset != 0 {
+      throw ValidationError("--prediction-offset belongs to --predictions.")
+    }
+    if !(-65535...65535).contains(predictionOffset) {
+      throw ValidationError(
+        "--prediction-offset is \(predictionOffset), a number from -65535 to 65535 is wanted.")
+    }
     if predictions != nil {
       if model.weights != nil {
         throw ValidationError("--predictions scores existing masks; leave --weights out.")

@@ -119,6 +119,11 @@ import Testing
     ("splits: {val: {aliases: [v]}, v: {}}\n", "uses the name 'v' twice"),
     ("splits: {val: {folder: ../x}}\n", "without '..'"),
     ("source: 5\n", "'source' is the number 5"),
+    ("classes: {1: a, 2: b}\n", "not the ids 0 to 1"),
+    ("classes: {0: a, 2: b}\n", "a list in the order of the ids"),
+    ("classes: {0: a, 00: b}\n", "each id once"),
+    ("classes: {a: 0, b: 1}\n", "a list in the order of the ids"),
+    ("classes: {}\n", "1 to 4096 classes"),
   ])
   func mistakesAreNamed(addition: String, says: String) {
     let error = #expect(throws: ConfigError.self) {
@@ -151,6 +156,78 @@ import Testing
     let twice = text.replacing("[8, 65535]", with: "[7, 1]")
     #expect(throws: ConfigError.self) {
       try DatasetDescription(ConfigNode.parse(twice, name: "d"))
+    }
+  }
+
+  /// As other tools write them: ids and names, in any order.
+  @Test(arguments: [
+    "{0: ground, 1: {name: tree, color: [0, 200, 0]}, 2: roof}",
+    "{2: roof, 0: ground, 1: {name: tree, color: [0, 200, 0]}}",
+    "{\"0\": ground, \"1\": {name: tree, color: [0, 200, 0]}, \"2\": roof}",
+  ])
+  func classesMayBeAMapFromIds(classes: String) throws {
+    let text = Self.minimal + "classes: \(classes)\n"
+    let description = try DatasetDescription(ConfigNode.parse(text, name: "d.yaml"))
+    #expect(description.classes == ["ground", "tree", "roof"])
+    #expect(description.palette.colours[1] == RGBColor(red: 0, green: 200, blue: 0))
+  }
+
+  /// Saved by an editor of Windows, under a name in capitals.
+  @Test func aFileMayHaveAByteOrderMarkAndACapitalSuffix() throws {
+    let folder = try TemporaryFolder()
+    let path = try folder.file(
+      "FIELDS.YAML",
+      [0xEF, 0xBB, 0xBF]
+        + Array((Self.minimal + "classes: [x, y]\n").replacing("\n", with: "\r\n").utf8))
+    #expect(try DatasetDescription.load(nameOrPath: path).classes == ["x", "y"])
+    // Without a slash it is a file too, not a built-in name.
+    let error = #expect(throws: (any Error).self) {
+      try DatasetDescription.load(nameOrPath: "GONE.Yml")
+    }
+    #expect(error.map { "\($0)" } == "GONE.Yml: no such file")
+    let list = try folder.file(
+      "L.YML", [0xEF, 0xBB, 0xBF] + Array("name: a\nclasses: {0: u, 1: v}".utf8))
+    #expect(try ClassList.load(nameOrPath: list).classes.map(\.name) == ["u", "v"])
+  }
+
+  private static let coloured = """
+    name: a
+    images: {folder: i}
+    labels: {folder: l, encoding: palette}
+    classes: [{name: x, color: [1, 2, 3]}, {name: y, color: [4, 5, 6]}]
+
+    """
+
+  @Test func labelsMayBeColours() throws {
+    func description(_ from: String = "", _ to: String = "") throws -> DatasetDescription {
+      let text = from.isEmpty ? Self.coloured : Self.coloured.replacing(from, with: to)
+      return try DatasetDescription(ConfigNode.parse(text, name: "d.yaml"))
+    }
+    let x = RGBColor(red: 1, green: 2, blue: 3)
+    let y = RGBColor(red: 4, green: 5, blue: 6)
+    #expect(try description().encoding == .colours([x: 0, y: 1]))
+    let ignoring = try description("palette}", "palette, ignore_color: [0, 0, 0], ignore_index: 9}")
+    let black = RGBColor(red: 0, green: 0, blue: 0)
+    #expect(ignoring.encoding == .colours([x: 0, y: 1, black: 9]))
+    var options = DatasetOptions()
+    options.ignoreIndex = 7
+    #expect(try ignoring.applying(options).encoding == .colours([x: 0, y: 1, black: 7]))
+    options.classes = ["one"]
+    #expect(throws: DatasetError.self) { try ignoring.applying(options) }
+
+    for (from, to, says) in [
+      ("[4, 5, 6]", "[1, 2, 3]", "two meanings have the colour [1, 2, 3]"),
+      ("palette}", "palette, ignore_color: [4, 5, 6]}", "two meanings have the colour [4, 5, 6]"),
+      ("palette}", "palette, reduce_zero_label: true}", "Remove reduce_zero_label"),
+      ("palette}", "palette, label_map: [[1, 0]]}", "Remove label_map"),
+      ("palette}", "ids, ignore_color: [0, 0, 0]}", "Add 'encoding: palette'"),
+    ] {
+      let error = #expect(throws: ConfigError.self) { try description(from, to) }
+      #expect(error?.description.contains(says) == true, "\(String(describing: error))")
+    }
+    let bare = Self.minimal.replacing("folder: l", with: "folder: l, encoding: palette")
+    #expect(throws: ConfigError.self) {
+      try DatasetDescription(ConfigNode.parse(bare, name: "d.yaml"))
     }
   }
 

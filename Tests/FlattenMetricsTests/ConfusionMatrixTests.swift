@@ -108,4 +108,29 @@ import Testing
     #expect(zeroed.mIoU == 2.0 / 12)
     #expect(scores == SegmentationScores(counted) && scores != zeroed)
   }
+
+  // MARK: Predictions that count otherwise
+
+  @Test(
+    arguments: [
+      ([0, 1, 2, 3, 0, 1], [1, 2, 3, 4, 1, 2], -1), ([0, 1, 2, 3, 0, 1], [1, 2, 3, 4, 0, 2], -1),
+      ([1, 2, 3, 2], [0, 1, 2, 1], 1), ([0, 1, 2, 3], [0, 1, 2, 3], nil),
+      ([0, 1, 2, 3, 1, 2], [1, 2, 2, 3, 1, 2], nil), ([0, 1, 2, 3], [3, 3, 3, 3], nil),
+      // One class says nothing: it may be wrong everywhere.
+      ([0, 0, 0, 0], [1, 1, 1, 1], nil),
+    ] as [([UInt16], [UInt16], Int?)])
+  func anOffsetThatFits(truth: [UInt16], prediction: [UInt16], offset: Int?) {
+    var matrix = ConfusionMatrix(classes: 4)
+    matrix.add(prediction: prediction, truth: truth, ignoreIndex: 255)
+    #expect(matrix.fittingOffset == offset)
+  }
+
+  @Test func predictionsOfNoClassAreCounted() {
+    var matrix = ConfusionMatrix(classes: 2)
+    matrix.add(prediction: [0, 255, 2, 255, 9], truth: [0, 1, 0, 255, 7], ignoreIndex: 255)
+    // Not those whose truth is ignored or no class.
+    #expect(matrix.predictionsOutOfRange == 2)
+    #expect(ConfusionMatrix(classes: 3).predictionsOutOfRange == 0)
+    #expect(ConfusionMatrix(classes: 3).fittingOffset == nil)
+  }
 }

@@ -9,12 +9,15 @@ extension Evaluation {
   ///   - classifier: what is scored.
   ///   - folders: pictures, a folder a class.
   ///   - limit: how many pictures, in the data set's order; `nil` for all.
+  ///   - limits: larger pictures are refused.
+  ///   - exif: what is done with EXIF orientations.
   ///   - shouldStop: asked before each picture; those under way are finished.
   ///   - onWarning: what the decoders let pass.
   ///   - onProgress: called after every picture.
   /// - Throws: the first error; an evaluation of some pictures would not be one.
   public static func run(
     _ classifier: Classifier, on folders: ClassFolders, limit: Int? = nil,
+    limits: DecodingLimits = DecodingLimits(), exif: ExifOrientation = .apply,
     shouldStop: @escaping @Sendable () -> Bool = { false },
     onWarning: @escaping @Sendable (String) -> Void = { _ in },
     onProgress: @escaping @Sendable (Progress) -> Void = { _ in }
@@ -25,7 +28,7 @@ extension Evaluation {
         classes: folders.list.classes.map { ($0.identifier, $0.name) }),
       shouldStop: shouldStop, onProgress: onProgress,
       read: { item in
-        let decoded = try Image.decode(path: item.path)
+        let decoded = try Image.decode(path: item.path, limits: limits, exif: exif)
         decoded.warnings.forEach(onWarning)
         return decoded.value
       },

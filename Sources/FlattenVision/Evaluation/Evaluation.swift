@@ -62,13 +62,14 @@ public enum Evaluation {
   ///
   /// - Parameters:
   ///   - folder: laid out like the data set's pictures.
+  ///   - offset: what is added to the masks' ids, see ``Dataset/prediction(for:in:scoredAgainst:offset:)``.
   ///   - dataset: pictures and their labels.
   ///   - limit: how many pictures, in the data set's order; `nil` for all.
   ///   - shouldStop: asked before each picture; those under way are finished.
   ///   - onProgress: called after every picture.
   /// - Throws: the first error.
   public static func score(
-    predictions folder: String, on dataset: Dataset, limit: Int? = nil,
+    predictions folder: String, offset: Int = 0, on dataset: Dataset, limit: Int? = nil,
     shouldStop: @escaping @Sendable () -> Bool = { false },
     onProgress: @escaping @Sendable (Progress) -> Void = { _ in }
   ) throws -> EvaluationReport {
@@ -78,11 +79,21 @@ public enum Evaluation {
         shouldStop: shouldStop, onProgress: onProgress,
         read: { item in
           let label = try dataset.label(of: item)
-          return (try dataset.prediction(for: item, in: folder, scoredAgainst: label), label)
+          let prediction = try dataset.prediction(
+            for: item, in: folder, scoredAgainst: label, offset: offset)
+          return (prediction, label)
         },
         compute: { _, pair in pair },
         add: adding(dataset.description)),
       dataset.description)
+  }
+}
+
+extension EvaluationReport {
+  /// What looks wrong about the labels that were scored; see ``LabelCensus/warnings(for:)``.
+  public func labelWarnings(for description: DatasetDescription) -> [String] {
+    LabelCensus(classPixels: matrix.truthArea, ignoredPixels: matrix.pixelsIgnored)
+      .warnings(for: description)
   }
 }
 
