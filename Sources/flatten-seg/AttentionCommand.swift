@@ -24,6 +24,7 @@ struct AttentionCommand: ParsableCommand {
   @Argument(help: ArgumentHelp("A picture (JPEG, PNG), or - for standard input."))
   var picture: String
 
+  @OptionGroup(title: "Picture") var decoding: DecodingArguments
   @OptionGroup(title: "Model") var model: ModelOptions
 
   @Option(help: ArgumentHelp("The stage, counted from 0.", valueName: "number"))
@@ -87,7 +88,7 @@ struct AttentionCommand: ParsableCommand {
     try outputs.check()
     let viewer = AttentionViewer(try model.load(model.configuration()))
     if reporting.verbose { Output.error(viewer.summary) }
-    let decoded = try source.decode(limits: reporting.limits)
+    let decoded = try source.decode(limits: decoding.limits, exif: decoding.exif)
     if !reporting.quiet { decoded.warnings.forEach(Output.warning) }
     let map = try viewer.attention(of: decoded.value, query)
     let files = try outputs.write(map)

@@ -1,4 +1,5 @@
 import FlattenFiles
+import FlattenImage
 import FlattenVision
 
 /// What a batch of pictures came to.
@@ -43,14 +44,39 @@ struct BatchTally {
 extension PictureList {
   /// Reports what cannot be used, and refuses a list of nothing.
   ///
-  /// - Parameter inputs: what was named.
-  func requirePictures(_ inputs: [String]) throws {
-    for failure in failures { Output.error("error: \(failure)") }
-    guard sources.isEmpty else { return }
-    if failures.isEmpty {
+  /// - Parameters:
+  ///   - inputs: what was named.
+  ///   - json: whether failures are reported as JSON too.
+  func requirePictures(_ inputs: [String], json: Bool = false) throws {
+    for failure in failures {
+      Output.error("error: \(failure)")
+      if json { Output.line(FailureDocument.line(failure.path, failure)) }
+    }
+    if !sources.isEmpty {
+      for (folder, count) in shallow { Output.warning(shallowText(folder, count)) }
+      return
+    }
+    if let (folder, count) = shallow.first {
+      Output.error("error: \(shallowText(folder, count))")
+    } else if failures.isEmpty {
       let names = printable(inputs.joined(separator: ", "), limit: 400)
-      Output.error("error: no pictures (.jpg, .jpeg, .png) in \(names)")
+      let suffixes = Image.fileSuffixes.joined(separator: ", ")
+      Output.error("error: no pictures (\(suffixes)) in \(names)")
     }
     throw ExitStatus.input
+  }
+
+  private func shallowText(_ folder: String, _ count: Int) -> String {
+    "no pictures in \(printable(folder, limit: 300)) itself; --recursive enters the folders in it, which "
+      + "hold \(counted(count, "picture"))"
+  }
+}
+
+/// A picture that failed, as a line of JSON beside those of the others.
+enum FailureDocument {
+  static func line(_ input: String, _ error: any Error) -> String {
+    OrderedJSON.object([
+      ("input", .string(input)), ("error", .string(ErrorTexts.text(of: error))),
+    ]).line
   }
 }

@@ -1,5 +1,6 @@
 import FlattenRegions
 import ArgumentParser
+import FlattenConfig
 import FlattenFiles
 import FlattenVision
 import Foundation
@@ -88,7 +89,7 @@ struct BenchTable {
       }
       let walk = FolderWalk(path)
       if let problem = walk.problems.first { throw problem.error }
-      let found = walk.files.filter { $0.hasSuffix(".yaml") || $0.hasSuffix(".yml") }
+      let found = walk.files.filter(ConfigNode.isFileName)
       guard !found.isEmpty else {
         throw FileError(path: path, kind: .refused, reason: "holds no configs (.yaml)")
       }

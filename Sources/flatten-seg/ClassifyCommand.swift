@@ -18,12 +18,15 @@ struct ClassifyCommand: ParsableCommand {
       """)
 
   @OptionGroup(title: "Pictures") var input: PictureOptions
+  @OptionGroup(title: "Pictures") var decoding: DecodingArguments
   @OptionGroup(title: "Model") var model: ClassifierOptions
 
   @Option(help: ArgumentHelp("How many classes are printed.", valueName: "count"))
   var top = 5
 
-  @Flag(help: "Print one JSON object a picture: size, time, classes with their probability.")
+  @Flag(
+    help: "Print one JSON object a picture: size, time, classes; or the error."
+  )
   var json = false
 
   @OptionGroup var reporting: ReportingOptions
@@ -33,11 +36,14 @@ struct ClassifyCommand: ParsableCommand {
   }
 
   func run() throws {
-    let pictures = try input.pictures()
-    let ahead = pictures.sources.first.flatMap { PictureAhead($0, limits: reporting.limits) }
+    let pictures = try input.pictures(json: json)
+    let ahead = pictures.sources.first.flatMap {
+      PictureAhead($0, limits: decoding.limits, exif: decoding.exif)
+    }
     let classifier = try model.load()
     var batch = BatchClassification(classifier)
-    batch.limits = reporting.limits
+    batch.limits = decoding.limits
+    batch.exif = decoding.exif
     batch.ahead = ahead
     if reporting.verbose { Output.error(classifier.summary) }
 
@@ -50,6 +56,7 @@ struct ClassifyCommand: ParsableCommand {
       switch outcome.result {
       case .failure(let error):
         Output.error("error: \(ErrorTexts.text(of: error))")
+        if json { Output.line(FailureDocument.line(error.path, error)) }
         failure = error
       case .success(let summary): report(outcome.source, summary)
       }

@@ -28,9 +28,13 @@ struct PictureOptions: ParsableArguments {
   }
 
   /// The pictures that are named, at least one; what cannot be used is reported.
-  func pictures() throws -> PictureList {
-    let pictures = PictureList(inputs, lists: list, isRecursive: recursive)
-    try pictures.requirePictures(inputs)
+  ///
+  /// - Parameters:
+  ///   - results: the folder that results go to.
+  ///   - json: whether failures are reported as JSON too.
+  func pictures(results: String? = nil, json: Bool = false) throws -> PictureList {
+    let pictures = PictureList(inputs, lists: list, isRecursive: recursive, results: results)
+    try pictures.requirePictures(inputs + list, json: json)
     return pictures
   }
 }

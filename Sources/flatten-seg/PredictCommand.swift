@@ -20,6 +20,7 @@ struct PredictCommand: ParsableCommand {
       """)
 
   @OptionGroup(title: "Pictures") var input: PictureOptions
+  @OptionGroup(title: "Pictures") var decoding: DecodingArguments
   @OptionGroup(title: "Model") var model: ModelOptions
   @OptionGroup(title: "Inference") var inference: InferenceOptions
 
@@ -51,7 +52,7 @@ struct PredictCommand: ParsableCommand {
   var probabilities = false
 
   @Flag(
-    help: "Print one JSON object a picture: size, time, classes with their share of the pixels.")
+    help: "Print one JSON object a picture: size, time, classes with their share; or the error.")
   var json = false
 
   @Flag(help: "Replace results that exist.")
@@ -76,9 +77,12 @@ struct PredictCommand: ParsableCommand {
   }
 
   func run() throws {
-    let pictures = try input.pictures()
-    let named = pictures.sources.count + pictures.failures.count
-    var outputs = PredictionOutputs(target: try target(for: pictures, named: named))
+    let target = PredictionOutputs.Target(path: output)
+    let folder: String? = if case .folder(let path) = target { path } else { nil }
+    let pictures = try input.pictures(results: folder, json: json)
+    try check(pictures, fit: target)
+    if !reporting.quiet { tellNames(of: pictures) }
+    var outputs = PredictionOutputs(target: target)
     outputs.existing = overwrite ? .replace : skipExisting ? .skip : .refuse
     outputs.overlayOpacity = overlay ? opacity : nil
     outputs.hasLegend = legend
@@ -87,11 +91,14 @@ struct PredictCommand: ParsableCommand {
     outputs.hasProbabilities = probabilities
     try outputs.check(pictures.sources)
 
-    let ahead = pictures.sources.first.flatMap { PictureAhead($0, limits: reporting.limits) }
+    let ahead = pictures.sources.first.flatMap {
+      PictureAhead($0, limits: decoding.limits, exif: decoding.exif)
+    }
     let segmenter = try model.load(model.segmentation())
     var batch = BatchPrediction(
       segmenter, options: try inference.options(for: segmenter), outputs: outputs)
-    batch.limits = reporting.limits
+    batch.limits = decoding.limits
+    batch.exif = decoding.exif
     batch.ahead = ahead
     if reporting.verbose { Output.error(segmenter.summary) }
 
@@ -110,9 +117,9 @@ struct PredictCommand: ParsableCommand {
     try tally.withLock { $0 }.finish(pictures)
   }
 
-  /// Where the results go, checked against the number of pictures.
-  private func target(for pictures: PictureList, named: Int) throws -> PredictionOutputs.Target {
-    let target = PredictionOutputs.Target(path: output)
+  /// Refuses pictures that do not fit where the results go.
+  private func check(_ pictures: PictureList, fit target: PredictionOutputs.Target) throws {
+    let named = pictures.sources.count + pictures.failures.count
     let isFolder = if case .folder = target { true } else { false }
     if !isFolder && named > 1 {
       throw RequestError(
@@ -126,13 +133,27 @@ struct PredictCommand: ParsableCommand {
         "'\(printable(first.path))' and '\(printable(second.path))' would both become "
           + "'\(printable(first.name)).png'. Predict them into different folders.")
     }
-    return target
+  }
+
+  /// Says what is not as one would expect of the pictures' names.
+  private func tellNames(of pictures: PictureList) {
+    if pictures.hasLeftOutResults && !overwrite && !skipExisting {
+      Output.error(
+        "note: nothing in '\(printable(output))', where the results go, is taken for a picture")
+    }
+    if let first = pictures.renamed.first {
+      Output.error(
+        "note: \(counted(pictures.renamed.count, "picture")) differ from others in the suffix alone, "
+          + "so results keep it: '\(printable(first.name)).png'")
+    }
   }
 
   private func report(_ outcome: BatchPrediction.Outcome) {
     if !reporting.quiet { outcome.warnings.forEach(Output.warning) }
     switch outcome.result {
-    case .failed(let error): Output.error("error: \(ErrorTexts.text(of: error))")
+    case .failed(let error):
+      Output.error("error: \(ErrorTexts.text(of: error))")
+      if json { Output.line(FailureDocument.line(error.path, error)) }
     case .skipped(let path):
       if !reporting.quiet && !json { Output.error("kept: \(printable(path, limit: 400))") }
     case .written(let paths, let summary):

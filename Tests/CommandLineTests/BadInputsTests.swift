@@ -176,8 +176,8 @@ extension CommandLineTests {
       let optional = inputs.indices.filter { !inputs[$0].json["needs"].isNull }
       #expect(outcome.status == 0 || (outcome.status == 5 && !optional.isEmpty))
       for (index, input) in inputs.enumerated() {
-        if optional.contains(index), !folder.exists("out/\(index).png") { continue }
-        let mask = try folder.mask("out/\(index).png")
+        if optional.contains(index), !folder.exists("out/\(index).picture.png") { continue }
+        let mask = try folder.mask("out/\(index).picture.png")
         #expect(mask.width == input.json["width"].int, "\(input.file)")
         #expect(mask.height == input.json["height"].int, "\(input.file)")
         if input.json["warn"].bool == true {

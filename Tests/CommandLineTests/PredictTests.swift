@@ -298,7 +298,7 @@ extension CommandLineTests {
       try folder.makeFolder("empty")
       expectFailure(
         try Tool.run(["predict", "empty"], in: folder), status: 3,
-        says: "no pictures (.jpg, .jpeg, .png) in empty")
+        says: "no pictures (.jpg, .jpeg, .jpe, .jfif, .png) in empty")
       try folder.write("", to: "nothing.txt")
       expectFailure(
         try Tool.run(["predict", "--list", "nothing.txt"], in: folder), status: 3,
@@ -309,7 +309,7 @@ extension CommandLineTests {
       try folder.write(Data([0xFF, 0xFE, 0x41]), to: "binary")
       expectFailure(
         try Tool.run(["predict", "--list", "binary"], in: folder), status: 3,
-        says: "binary: is not a UTF-8 list of file names")
+        says: "binary: is UTF-16 text")
       #expect(!folder.exists("output"))
     }
 

@@ -29,6 +29,8 @@ public struct BatchClassification: Sendable {
   public let classifier: Classifier
   /// Larger pictures are refused.
   public var limits = DecodingLimits()
+  /// What is done with EXIF orientations.
+  public var exif = ExifOrientation.apply
   /// The picture that was begun before the model was there.
   package var ahead: PictureAhead?
 
@@ -45,10 +47,10 @@ public struct BatchClassification: Sendable {
     _ sources: [PictureSource], shouldStop: @escaping @Sendable () -> Bool = { false },
     onOutcome: @escaping @Sendable (Outcome) -> Void
   ) {
-    let (limits, ahead) = (limits, ahead)
+    let (limits, exif, ahead) = (limits, exif, ahead)
     OverlappedPipeline.run(
       sources, shouldStop: shouldStop,
-      read: { try ahead?.take($0) ?? $0.decode(limits: limits) },
+      read: { try ahead?.take($0) ?? $0.decode(limits: limits, exif: exif) },
       compute: { _, decoded in
         let picture = decoded.value
         let start = ContinuousClock.now

@@ -43,6 +43,8 @@ public struct BatchPrediction: Sendable {
   public var outputs: PredictionOutputs
   /// Larger pictures are refused.
   public var limits = DecodingLimits()
+  /// What is done with EXIF orientations.
+  public var exif = ExifOrientation.apply
   /// The picture that was begun before the model was there.
   package var ahead: PictureAhead?
 
@@ -77,14 +79,14 @@ public struct BatchPrediction: Sendable {
     _ sources: [PictureSource], shouldStop: @escaping @Sendable () -> Bool = { false },
     onOutcome: @escaping @Sendable (Outcome) -> Void
   ) {
-    let (outputs, limits, ahead) = (outputs, limits, ahead)
+    let (outputs, limits, exif, ahead) = (outputs, limits, exif, ahead)
     OverlappedPipeline.run(
       sources, shouldStop: shouldStop,
       read: { source in
         switch try outputs.plan(for: source) {
         case .keep(let mask): .kept(mask: mask)
         case .make(let writer):
-          .picture(try ahead?.take(source) ?? source.decode(limits: limits), writer)
+          .picture(try ahead?.take(source) ?? source.decode(limits: limits, exif: exif), writer)
         }
       },
       compute: { _, loaded in try compute(loaded) },

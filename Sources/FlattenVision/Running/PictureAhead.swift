@@ -10,11 +10,14 @@ package final class PictureAhead: Sendable {
 
   /// Begins to decode. Standard input is left for whoever asks for it, and so is any picture where the system
   /// starts no thread.
-  package init?(_ source: PictureSource, limits: DecodingLimits, threads: ThreadStarter = .system) {
+  package init?(
+    _ source: PictureSource, limits: DecodingLimits, exif: ExifOrientation = .apply,
+    threads: ThreadStarter = .system
+  ) {
     if source.isStandardInput { return nil }
     self.source = source
     let isBegun = threads.start { [decoded, isDone] in
-      let result = Result { try source.decode(limits: limits) }
+      let result = Result { try source.decode(limits: limits, exif: exif) }
       decoded.withLock { $0 = result }
       isDone.signal()
     }

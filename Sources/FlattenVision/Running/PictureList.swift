@@ -21,12 +21,14 @@ public struct PictureSource: Sendable, Hashable {
   /// Reads the picture.
   ///
   /// - Throws: `FileError` where there is none, or it is larger than `limits`.
-  package func decode(limits: DecodingLimits) throws -> Decoded<Image> {
-    guard isStandardInput else { return try Image.decode(path: path, limits: limits) }
+  package func decode(
+    limits: DecodingLimits, exif: ExifOrientation = .apply
+  ) throws -> Decoded<Image> {
+    guard isStandardInput else { return try Image.decode(path: path, limits: limits, exif: exif) }
     let bytes = try readStandardInput(limit: limits.fileBytes) {
       try Image.requirePicture(firstBytes: $0, name: "standard input")
     }
-    return try Image.decode(bytes, name: "standard input", limits: limits)
+    return try Image.decode(bytes, name: "standard input", limits: limits, exif: exif)
   }
 }
 
@@ -38,11 +40,16 @@ package struct PictureList: Sendable {
   package private(set) var failures: [FileError] = []
   /// Files of folders that were skipped because their names are not those of pictures.
   package private(set) var skipped = 0
+  /// Folders that hold no picture themselves and were not entered further, with the number of pictures
+  /// below them.
+  package private(set) var shallow: [(folder: String, pictures: Int)] = []
+  /// Whether the folder of the results lies below one that was named; it was not entered.
+  package private(set) var hasLeftOutResults = false
+  /// Pictures whose results keep the suffix, because another picture has the same name without it.
+  package private(set) var renamed: [PictureSource] = []
 
-  /// The suffixes that make a file in a folder a picture; named files may be called anything.
-  static let suffixes = [".jpg", ".jpeg", ".png"]
-  /// A list of pictures longer than this many bytes is refused.
-  static let listLimit = 64 << 20
+  private let results: String?
+  private let isRecursive: Bool
 
   /// Finds the pictures.
   ///
@@ -50,12 +57,19 @@ package struct PictureList: Sendable {
   ///   - inputs: files, folders, and `-` for a picture on standard input.
   ///   - lists: text files that name one picture a line; `-` reads the names from standard input.
   ///   - isRecursive: whether folders inside folders count.
-  package init(_ inputs: [String], lists: [String], isRecursive: Bool) {
-    for input in inputs { add(input, isRecursive: isRecursive) }
-    for list in lists { add(list: list, isRecursive: isRecursive) }
+  ///   - results: the folder that results go to; where it lies below a folder that is named, nothing in it
+  ///     is a picture.
+  package init(
+    _ inputs: [String], lists: [String], isRecursive: Bool, results: String? = nil
+  ) {
+    self.results = results
+    self.isRecursive = isRecursive
+    for input in inputs { add(input) }
+    for list in lists { add(list: list) }
+    tellApart()
   }
 
-  private mutating func add(_ path: String, isRecursive: Bool) {
+  private mutating func add(_ path: String) {
     if path == "-" {
       sources.append(PictureSource(path: path, name: "stdin"))
       return
@@ -71,40 +85,100 @@ package struct PictureList: Sendable {
       }
     case .file: sources.append(PictureSource(path: path, name: stem(lastComponent(path))))
     case .folder:
-      let folder = path.hasSuffix("/") && path.count > 1 ? String(path.dropLast()) : path
-      let walk = FolderWalk(folder)
-      failures += walk.problems.map(\.error)
-      for file in walk.files where isRecursive || !file.contains("/") {
-        guard Self.suffixes.contains(where: { file.lowercased().hasSuffix($0) }) else {
-          skipped += 1
-          continue
-        }
-        sources.append(PictureSource(path: "\(folder)/\(file)", name: stem(file)))
-      }
+      add(folder: path.hasSuffix("/") && path.count > 1 ? String(path.dropLast()) : path)
     }
   }
 
-  private mutating func add(list path: String, isRecursive: Bool) {
+  private mutating func add(folder: String) {
+    let walk = FolderWalk(folder, leavingOut: results.flatMap { FileIdentity(path: $0) })
+    failures += walk.problems.map(\.error)
+    hasLeftOutResults = hasLeftOutResults || walk.hasLeftOut
+    let before = sources.count
+    var below = 0
+    for file in walk.files {
+      let isPicture = FileSuffix.stem(of: file, without: Image.fileSuffixes) != nil
+      if !isRecursive && file.contains("/") {
+        below += isPicture ? 1 : 0
+      } else if isPicture {
+        sources.append(PictureSource(path: "\(folder)/\(file)", name: stem(file)))
+      } else {
+        skipped += 1
+      }
+    }
+    if sources.count == before && below > 0 { shallow.append((folder, below)) }
+  }
+
+  private mutating func add(list path: String) {
     do {
-      let bytes =
+      let list =
         path == "-"
-        ? try readStandardInput(limit: Self.listLimit)
-        : try FileReader(path: path).readAll(limit: Self.listLimit)
-      guard let text = String(validating: bytes, as: UTF8.self) else {
-        throw FileError(path: path, kind: .refused, reason: "is not a UTF-8 list of file names")
-      }
-      for line in text.split(whereSeparator: \.isNewline) {
-        let name = line.trimmingCharacters(in: .whitespaces)
-        // In a list `-` is a file of that name.
-        if !name.isEmpty && !name.hasPrefix("#") {
-          add(name == "-" ? "./-" : name, isRecursive: isRecursive)
-        }
-      }
+        ? try TextLines(readStandardInput(limit: TextLines.sizeLimit), name: "standard input")
+        : try TextLines(path: path)
+      let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
+      for line in list.lines where !line.hasPrefix("#") { add(line: line, beside: folder) }
     } catch let error as FileError {
       failures.append(error)
     } catch {
       failures.append(FileError(path: path, kind: .unreadable, reason: "\(error)"))
     }
+  }
+
+  /// A line of a list: a path from the working directory or, where there is none, from the list's folder. In
+  /// the lists of data sets a label follows, which is of no use here.
+  private mutating func add(line: String, beside folder: String) {
+    func found(_ name: String) -> String? {
+      // In a list `-` is a file of that name.
+      let paths = [name == "-" ? "./-" : name] + (name.hasPrefix("/") ? [] : [folder + name])
+      return paths.first { PathKind($0) != .absent }
+    }
+    if let path = found(line) { return add(path) }
+    if let (picture, label) = TextLines.columns(of: line),
+      FileSuffix.stem(of: picture, without: Image.fileSuffixes) != nil,
+      FileSuffix.stem(of: label, without: Image.fileSuffixes) != nil, let path = found(picture)
+    {
+      return add(path)
+    }
+    add(line == "-" ? "./-" : line)
+  }
+
+  /// Gives pictures whose results would have one name their whole names, `a.jpg` and `a.png` in the place of
+  /// `a`, as far as that tells them apart.
+  ///
+  /// Where one of them is itself the file that the results would go to, nothing is renamed: then pictures and
+  /// results share a folder, and the one may be the mask of the other.
+  private mutating func tellApart() {
+    var changed: Set<Int> = []
+    var isSettled = false
+    while !isSettled {
+      isSettled = true
+      let groups = Dictionary(grouping: sources.indices) { Array(sources[$0].name.utf8) }
+      for indices in groups.values where indices.count > 1 {
+        let whole = indices.map { wholeName(sources[$0]) }
+        guard Set(whole.map { Array($0.utf8) }).count > 1, !holdsOwnMask(indices) else { continue }
+        for (index, name) in zip(indices, whole)
+        where !sources[index].name.utf8.elementsEqual(name.utf8) {
+          sources[index] = PictureSource(path: sources[index].path, name: name)
+          changed.insert(index)
+          isSettled = false
+        }
+      }
+    }
+    renamed = changed.sorted().map { sources[$0] }
+  }
+
+  /// The name of a picture's results with the picture's suffix in it.
+  private func wholeName(_ source: PictureSource) -> String {
+    if source.isStandardInput { return source.name }
+    let folders = source.name.lastIndex(of: "/").map { source.name[...$0] } ?? ""
+    return folders + lastComponent(source.path)
+  }
+
+  /// Whether one of some pictures of one name is the file that their masks would go to.
+  private func holdsOwnMask(_ indices: [Int]) -> Bool {
+    guard let results, let first = indices.first,
+      let mask = FileIdentity(path: "\(results)/\(sources[first].name).png")
+    else { return false }
+    return indices.contains { FileIdentity(path: sources[$0].path) == mask }
   }
 
   /// Two pictures whose results would have one name, or `nil`.
@@ -155,9 +229,7 @@ private func lastComponent(_ path: String) -> String {
   path.split(separator: "/").last.map(String.init) ?? path
 }
 
-/// A path without the suffix of its last component.
+/// A path without the suffix of a picture: other suffixes, as in `cam_12.30.45`, are part of the name.
 private func stem(_ path: String) -> String {
-  let name = path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex
-  guard let dot = path.lastIndex(of: "."), dot > name else { return path }
-  return String(path[..<dot])
+  FileSuffix.stem(of: path, without: Image.fileSuffixes) ?? path
 }

@@ -67,8 +67,8 @@ extension TaskConfiguration {
 
   /// A YAML file's path as seen from the config; any other text as it is.
   static func resolved(_ text: String, beside file: String) -> String {
-    let isFile = text.hasSuffix(".yaml") || text.hasSuffix(".yml")
-    guard isFile, !text.hasPrefix("/"), let slash = file.lastIndex(of: "/") else { return text }
+    guard ConfigNode.isFileName(text), !text.hasPrefix("/"), let slash = file.lastIndex(of: "/")
+    else { return text }
     return file[...slash] + text
   }
 

@@ -21,9 +21,11 @@ import Testing
   }
 
   private func list(
-    _ inputs: [String], lists: [String] = [], isRecursive: Bool = false
+    _ inputs: [String], lists: [String] = [], isRecursive: Bool = false, results: String? = nil
   ) -> PictureList {
-    PictureList(inputs.map(inside), lists: lists.map(inside), isRecursive: isRecursive)
+    PictureList(
+      inputs.map(inside), lists: lists.map(inside), isRecursive: isRecursive,
+      results: results.map(inside))
   }
 
   private func inside(_ name: String) -> String { name == "-" ? name : folder.path(name) }
@@ -39,7 +41,8 @@ import Testing
     #expect(
       paths(list)
         == ["b.jpg", "a.tiff", "sub/archive.tar.gz", "none", ".hidden", "x.", "b.jpg"])
-    #expect(list.sources.map(\.name) == ["b", "a", "archive.tar", "none", ".hidden", "x", "b"])
+    #expect(
+      list.sources.map(\.name) == ["b", "a.tiff", "archive.tar.gz", "none", ".hidden", "x.", "b"])
     #expect(list.failures.isEmpty && list.skipped == 0)
   }
 
@@ -131,7 +134,7 @@ import Testing
     let list = list([], lists: ["list.txt"])
     #expect(list.sources.isEmpty && list.failures.count == 1)
     #expect(list.failures.first?.kind == .refused)
-    #expect(list.failures.first?.reason == "is not a UTF-8 list of file names")
+    #expect(list.failures.first?.reason == "is not UTF-8 text. Save it as UTF-8")
     #expect(PictureListTests.failure(of: folder.url.path)?.kind == .unreadable)
   }
 
@@ -140,15 +143,109 @@ import Testing
     PictureList([], lists: [path], isRecursive: false).failures.first
   }
 
+  /// A byte-order mark is no part of the first name; UTF-16 is named as what it is.
+  @Test func aListMayHaveAByteOrderMark() throws {
+    try make("a.jpg", "b.jpg")
+    let lines = "\u{FEFF}" + folder.path("a.jpg") + "\r\n" + folder.path("b.jpg") + "\r\n"
+    _ = try folder.file("list.txt", Array(lines.utf8))
+    #expect(paths(list([], lists: ["list.txt"])) == ["a.jpg", "b.jpg"])
+    let wide = Array(lines.utf16).flatMap { [UInt8($0 & 255), UInt8($0 >> 8)] }
+    for bytes in [wide, Array(wide.dropFirst(2))] {
+      _ = try folder.file("wide.txt", bytes)
+      let failure = list([], lists: ["wide.txt"]).failures.first
+      #expect(failure?.kind == .refused && failure?.reason.contains("UTF-16") == true)
+    }
+  }
+
+  /// Names that are not there from the working directory are looked up beside the list.
+  @Test func namesOfAListMayBeRelativeToIt() throws {
+    try make("lists/a.jpg", "lists/deep/b.png", "lists/in/c.jpe")
+    _ = try folder.file("lists/some.txt", Array("a.jpg\ndeep/b.png\nin\ngone.jpg\n".utf8))
+    let list = list([], lists: ["lists/some.txt"])
+    #expect(paths(list) == ["lists/a.jpg", "lists/deep/b.png", "lists/in/c.jpe"])
+    #expect(list.sources.map(\.name) == ["a", "b", "c"])
+    #expect(list.failures.map(\.path) == ["gone.jpg"])
+  }
+
+  /// The lists of data sets have a label beside each picture. A name with a blank in it is none of these.
+  @Test func labelsOfAListAreLeftOut() throws {
+    try make("a.jpg", "b c.jpg", "b", "labels/a.png")
+    let lines = ["a.jpg labels/a.png", "a.jpg\tlabels/gone.png", "b c.jpg", "b d", "b d.jpg"]
+    _ = try folder.file("pairs.txt", Array(lines.joined(separator: "\n").utf8))
+    let list = list([], lists: ["pairs.txt"])
+    #expect(paths(list) == ["a.jpg", "a.jpg", "b c.jpg"])
+    #expect(list.failures.map(\.path) == ["b d", "b d.jpg"])
+  }
+
+  // MARK: Results among the pictures
+
+  @Test(arguments: ["in/output", "in/output/", "in/x/../output", "linked"])
+  func theFolderOfTheResultsIsNotEntered(results: String) throws {
+    try make("in/a.jpg", "in/sub/b.png", "in/output/a.png", "in/output/sub/b.png", "in/x/c.jpg")
+    try FileManager.default.createSymbolicLink(
+      atPath: folder.path("linked"), withDestinationPath: "in/output")
+    let all = PictureList(
+      [folder.path("in")], lists: [], isRecursive: true,
+      results: folder.url.path + "/" + results)
+    #expect(paths(all) == ["in/a.jpg", "in/sub/b.png", "in/x/c.jpg"])
+    #expect(all.hasLeftOutResults && all.failures.isEmpty)
+    // Named itself it is a folder of pictures like any other.
+    let named = list(["in/output"], isRecursive: true, results: "in/output")
+    #expect(paths(named) == ["in/output/a.png", "in/output/sub/b.png"])
+    #expect(!named.hasLeftOutResults)
+  }
+
+  @Test func aFolderThatWasNotEnteredIsTold() throws {
+    try make("in/sub/a.jpg", "in/sub/deep/b.JFIF", "in/notes.txt", "flat/c.jpg", "flat/d/e.jpg")
+    let list = list(["in", "flat"])
+    #expect(paths(list) == ["flat/c.jpg"])
+    #expect(list.shallow.map(\.folder) == [folder.path("in")])
+    #expect(list.shallow.map(\.pictures) == [2])
+  }
+
+  // MARK: Names
+
+  @Test func onlySuffixesOfPicturesAreTakenOff() throws {
+    try make("cam_12.30.45", "cam_12.30.46", "v1.2/x.y.JPEG", "a.jfif", "b.jpe")
+    let list = list(["cam_12.30.45", "cam_12.30.46", "v1.2/x.y.JPEG", "a.jfif", "b.jpe"])
+    #expect(list.sources.map(\.name) == ["cam_12.30.45", "cam_12.30.46", "x.y", "a", "b"])
+    #expect(list.collision == nil && list.renamed.isEmpty)
+    #expect(paths(self.list(["."])) == ["./a.jfif", "./b.jpe"])
+  }
+
+  @Test func picturesThatDifferInTheSuffixAloneKeepIt() throws {
+    try make("in/a.jpg", "in/a.png", "in/sub/b.JPG", "in/sub/b.jpg", "in/c.png", "in/d.jpg.png")
+    let list = list(["in"], isRecursive: true, results: "out")
+    #expect(
+      list.sources.map(\.name) == ["a.jpg", "a.png", "c", "d.jpg", "sub/b.JPG", "sub/b.jpg"])
+    #expect(list.renamed.count == 4 && list.collision == nil)
+    // A name that is kept may be another's already.
+    try make("in/d.jpg", "in/d.png")
+    let more = self.list(["in"], isRecursive: true)
+    #expect(
+      more.sources.map(\.name)
+        == ["a.jpg", "a.png", "c", "d.jpg", "d.jpg.png", "d.png", "sub/b.JPG", "sub/b.jpg"])
+    #expect(more.collision == nil)
+  }
+
+  /// Pictures beside their masks: what may be a mask is not segmented under a new name.
+  @Test func masksBesidePicturesAreNotTakenForPictures() throws {
+    try make("in/a.jpg", "in/a.png")
+    let list = list(["in"], results: "in")
+    #expect(list.sources.map(\.name) == ["a", "a"])
+    #expect(list.collision != nil && list.renamed.isEmpty)
+  }
+
   // MARK: Collisions
 
   @Test func collisionsAreOfNames() throws {
     try make("a.jpg", "b.jpg", "sub/b.png", "in/ulm/b.jpg")
     #expect(list(["a.jpg", "b.jpg"]).collision == nil)
     #expect(list(["b.jpg", "in"], isRecursive: true).collision == nil)
-    let collision = try #require(list(["a.jpg", "b.jpg", "sub/b.png"]).collision)
+    #expect(list(["a.jpg", "b.jpg", "sub/b.png"]).collision == nil)
+    let collision = try #require(list(["a.jpg", "b.jpg", "in/ulm/b.jpg"]).collision)
     #expect(collision.0.path == folder.path("b.jpg"))
-    #expect(collision.1.path == folder.path("sub/b.png"))
+    #expect(collision.1.path == folder.path("in/ulm/b.jpg"))
     let twice = try #require(list(["a.jpg", "a.jpg"]).collision)
     #expect(twice.0 == twice.1)
   }
