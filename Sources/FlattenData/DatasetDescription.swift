@@ -117,6 +117,8 @@ public struct DatasetOptions: Sendable, Hashable {
   public var imageFolder: String?
   /// The folder of labels below the root.
   public var labelFolder: String?
+  /// A folder of predictions: where it lies below the pictures, nothing in it is one.
+  public var predictionFolder: String?
   /// Larger pictures are refused.
   public var limits = DecodingLimits()
   /// What is done with EXIF orientations.

@@ -46,7 +46,7 @@ struct DatasetScan {
     if let list = description.list {
       readList(resolve(list))
     } else {
-      walkPictures()
+      walkPictures(leavingOut: options.predictionFolder)
     }
     let orphans = requiresLabels ? checkLabels(findOrphans: description.list == nil) : []
     dataset = Dataset(
@@ -54,8 +54,9 @@ struct DatasetScan {
       otherFiles: otherFiles, orphanLabels: orphans, options: options)
   }
 
-  private mutating func walkPictures() {
-    let walk = FolderWalk(imageFolder)
+  private mutating func walkPictures(leavingOut predictions: String?) {
+    let walk = FolderWalk(
+      imageFolder, leavingOut: predictions.flatMap { FileIdentity(path: $0) })
     problems += walk.problems.map(DatasetProblem.init)
     hiddenFiles = walk.hidden
     for file in walk.files {

@@ -56,9 +56,10 @@ extension EvalCommand {
   }
 
   fileprivate func open(_ description: DatasetDescription) throws -> Dataset {
+    var options = datasetOptions.options(decoding)
+    options.predictionFolder = predictions
     let dataset = try Dataset.open(
-      description, root: data, split: datasetOptions.split,
-      options: datasetOptions.options(decoding))
+      description, root: data, split: datasetOptions.split, options: options)
     if !quiet && !dataset.orphanLabels.isEmpty {
       Output.warning(
         "\(dataset.orphanLabels.count) labels have no picture and are not read, the first is "

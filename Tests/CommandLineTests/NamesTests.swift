@@ -53,6 +53,17 @@ extension CommandLineTests {
         "masks/ulm/ulm_1_leftImg8bit.png", "both predictions of one picture")
     }
 
+    /// The masks of a run in the folder of the pictures are no pictures.
+    @Test func masksMayLieBelowThePictures() throws {
+      let folder = try cities()
+      expectSuccess(
+        try Tool.shell("cd leftImg8bit/val && \"$tool\" predict . -r", in: folder))
+      let scored = try Tool.run(
+        score.dropLast() + ["leftImg8bit/val/output", "--format", "json"], in: folder)
+      #expect(scored.status == 0, "\(scored.errors)")
+      #expect(try json(scored.text)["pictures"].int == 2)
+    }
+
     // MARK: Going on
 
     /// Pictures in a folder and one in it, and the results of a first run in the same place.
