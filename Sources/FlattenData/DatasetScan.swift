@@ -154,9 +154,8 @@ struct DatasetScan {
   private mutating func add(picture path: String, label: String?) {
     let base = path.hasPrefix(imageFolder + "/") ? imageFolder : root
     let file = String(path.dropFirst(base.count + 1))
-    let suffixes = description.images.suffixes + (label == nil ? [] : Image.fileSuffixes)
     let stem =
-      FileSuffix.stem(of: file, without: suffixes)
+      FileSuffix.stem(of: file, without: description.images.suffixes)
       ?? FileSuffix.stem(of: file, without: Image.fileSuffixes) ?? file
     add(stem: stem, picture: file, at: path, label: label)
   }
@@ -186,7 +185,9 @@ struct DatasetScan {
 
   /// Checks that every picture has a label, and returns the labels that have no picture.
   private mutating func checkLabels(findOrphans: Bool) -> [String] {
-    guard PathKind(labelFolder) == .folder else {
+    let areAllThere = !items.isEmpty && items.allSatisfy { PathKind($0.label) != .absent }
+    // A list may name labels elsewhere.
+    guard areAllThere || PathKind(labelFolder) == .folder else {
       problems += FolderWalk(labelFolder).problems.map(DatasetProblem.init)
       return []
     }

@@ -47,13 +47,16 @@ extension PictureList {
   /// - Parameters:
   ///   - inputs: what was named.
   ///   - json: whether failures are reported as JSON too.
-  func requirePictures(_ inputs: [String], json: Bool = false) throws {
+  ///   - quiet: whether errors alone are told.
+  func requirePictures(_ inputs: [String], json: Bool = false, quiet: Bool = false) throws {
     for failure in failures {
       Output.error("error: \(failure)")
       if json { Output.line(FailureDocument.line(failure.path, failure)) }
     }
     if !sources.isEmpty {
-      for (folder, count) in shallow { Output.warning(shallowText(folder, count)) }
+      for (folder, count) in shallow where !quiet {
+        Output.warning(shallowText(folder, count))
+      }
       return
     }
     if let (folder, count) = shallow.first {

@@ -36,7 +36,7 @@ struct ClassifyCommand: ParsableCommand {
   }
 
   func run() throws {
-    let pictures = try input.pictures(json: json)
+    let pictures = try input.pictures(json: json, quiet: reporting.quiet)
     let ahead = pictures.sources.first.flatMap {
       PictureAhead($0, limits: decoding.limits, exif: decoding.exif)
     }

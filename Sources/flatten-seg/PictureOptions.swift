@@ -32,9 +32,10 @@ struct PictureOptions: ParsableArguments {
   /// - Parameters:
   ///   - results: the folder that results go to.
   ///   - json: whether failures are reported as JSON too.
-  func pictures(results: String? = nil, json: Bool = false) throws -> PictureList {
+  ///   - quiet: whether errors alone are told.
+  func pictures(results: String? = nil, json: Bool, quiet: Bool) throws -> PictureList {
     let pictures = PictureList(inputs, lists: list, isRecursive: recursive, results: results)
-    try pictures.requirePictures(inputs + list, json: json)
+    try pictures.requirePictures(inputs + list, json: json, quiet: quiet)
     return pictures
   }
 }

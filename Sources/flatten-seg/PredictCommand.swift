@@ -79,7 +79,8 @@ struct PredictCommand: ParsableCommand {
   func run() throws {
     let target = PredictionOutputs.Target(path: output)
     let folder: String? = if case .folder(let path) = target { path } else { nil }
-    let pictures = try input.pictures(results: folder, json: json)
+    let pictures = try input.pictures(
+      results: folder, json: json, quiet: reporting.quiet)
     try check(pictures, fit: target)
     if !reporting.quiet { tellNames(of: pictures) }
     var outputs = PredictionOutputs(target: target)

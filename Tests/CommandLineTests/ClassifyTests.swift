@@ -85,6 +85,12 @@ extension CommandLineTests {
       #expect(outcome.lines.count == 1 && outcome.text.hasPrefix("a.png\t"))
       #expect(outcome.errors.contains("bad.png"))
       #expect(outcome.errors.contains("1 of 2 pictures failed:"))
+      let json = try Tool.run(["classify", "bad.png", "a.png", "--json"] + model, in: folder)
+      let documents = try json.lines.map {
+        try JSONDecoder().decode(JSONValue.self, from: Data($0.utf8))
+      }
+      #expect(documents.map { $0["input"].text } == ["bad.png", "a.png"])
+      #expect(documents.first?["error"].text == "bad.png: is not a JPEG or PNG picture")
       expectFailure(try Tool.run(["classify", "bad.png"] + model, in: folder), status: 3)
       expectFailure(
         try Tool.run(["classify", "missing.png"] + model, in: folder), status: 3,

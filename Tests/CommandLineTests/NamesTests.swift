@@ -200,6 +200,7 @@ extension CommandLineTests {
       let both = try Tool.run(["predict", "in", "b.png"], in: folder)
       #expect(both.status == 0 && both.lines == ["output/b.png"])
       #expect(both.errors.contains("warning: no pictures in in itself; --recursive"))
+      expectSuccess(try Tool.run(["predict", "in", "b.png", "-q", "-o", "quiet"], in: folder))
     }
 
     @Test func failuresAreInTheJSON() throws {

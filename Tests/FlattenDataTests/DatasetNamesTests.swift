@@ -104,6 +104,16 @@ import Testing
         == ["SegmentationClassAug/a.png", "more/b_label.png"])
   }
 
+  /// Where every label is named, the description's folder of labels need not be there.
+  @Test func allLabelsMayLieElsewhere() throws {
+    let folder = try Files(["JPEGImages/a.jpg", "truth/a.png"])
+    try list(Array("a.jpg truth/a.png".utf8), named: "val.txt", in: folder)
+    #expect(try open("voc", folder).items.map { below(folder, $0.label) } == ["truth/a.png"])
+    try list(Array("a.jpg truth/b.png".utf8), named: "val.txt", in: folder)
+    let problem = #expect(throws: DatasetProblem.self) { try open("voc", folder) }
+    #expect(problem?.kind == .folder)
+  }
+
   @Test(arguments: [
     ("a gone.png", DatasetProblem.Kind.missingLabel, "gone.png"),
     ("a 1", .missingPicture, "JPEGImages/a 1.jpg"), ("gone.jpg a.png", .missingPicture, "gone.jpg"),
