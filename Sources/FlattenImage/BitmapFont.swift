@@ -1,7 +1,8 @@
-/// A bitmap font of our own: printable ASCII, 5 by 9 dots, drawn as they look below.
+/// A bitmap font of our own: printable ASCII, 5 by 9 dots, drawn as they look below, and the letters of
+/// BitmapFont+Latin.swift. Any other character shows as a box.
 ///
-/// Capitals and digits stand on the seventh row, tails hang in the last two. Any other character
-/// shows as a box.
+/// Capitals and digits stand on the seventh row, tails hang in the last two. A letter is what a reader takes
+/// for one, whatever its number of code points.
 enum BitmapFont {
   /// Dots across a letter.
   static let width = 5
@@ -12,40 +13,51 @@ enum BitmapFont {
   /// Dots down a capital.
   static let capHeight = 7
 
-  /// The nine rows of a letter, from the top; bit 4 is the leftmost dot.
-  static func rows(of character: Unicode.Scalar) -> ArraySlice<UInt8> {
-    let code = (0x20...0x7E).contains(character.value) ? Int(character.value) : 0x7F
-    let start = (code - 0x20) * height
-    return glyphs[start..<start + height]
+  /// The nine rows of a letter, from the top; bit 4 is the leftmost dot. Capitals with a mark have two rows
+  /// more, which stand above the line.
+  static func rows(of character: Character) -> [UInt8] { drawing(of: character) ?? box }
+
+  /// Whether all letters of a text have a drawing.
+  static func draws(_ text: String) -> Bool { text.allSatisfy { drawing(of: $0) != nil } }
+
+  private static func drawing(of character: Character) -> [UInt8]? {
+    if let code = character.asciiValue, character.unicodeScalars.count == 1 {
+      return (0x20...0x7E).contains(code) ? ascii[Int(code) - 0x20] : nil
+    }
+    return latin[character]
   }
 
   /// Dots across a line of text, without the gap after its last letter.
-  static func width(of text: String) -> Int {
-    max(0, text.unicodeScalars.count * advance - (advance - width))
-  }
+  static func width(of text: String) -> Int { max(0, text.count * advance - (advance - width)) }
 
-  /// `text` cut to `limit` characters, the last two of which are then dots.
+  /// `text` cut to `limit` letters, the last two of which are then dots.
   static func cut(_ text: String, to limit: Int) -> String {
-    guard text.unicodeScalars.count > limit else { return text }
-    let kept = String.UnicodeScalarView(text.unicodeScalars.prefix(max(0, limit - 2)))
-    return String(kept) + String(repeating: ".", count: min(2, max(limit, 0)))
+    guard text.count > limit else { return text }
+    return text.prefix(max(0, limit - 2)) + String(repeating: ".", count: min(2, max(limit, 0)))
   }
 
-  /// Rows of letters 0x20 to 0x7F, the last being the box.
-  private static let glyphs: [UInt8] = {
-    let lines = art.split(separator: "\n").map { line in line.split(separator: " ") }
-    var glyphs = [UInt8](repeating: 0, count: 96 * height)
-    for (number, line) in lines.enumerated() {
-      for (column, dots) in line.enumerated() {
-        let letter = number / height * 12 + column
-        let bits = dots.utf8.reduce(UInt8(0)) { $0 << 1 | ($1 == UInt8(ascii: "#") ? 1 : 0) }
-        glyphs[letter * height + number % height] = bits
+  /// A class's name; where letters of it have no drawing, its id stands before it.
+  static func label(_ name: String, id: Int, longest: Int) -> String {
+    cut(draws(name) ? name : "\(id): \(name)", to: longest)
+  }
+
+  /// The drawings of blocks of letters: nine lines a block, a letter's row between spaces.
+  static func drawings(_ art: String) -> [[UInt8]] {
+    let lines = art.split(separator: "\n").map { line in
+      line.split(separator: " ").map { dots in
+        dots.utf8.reduce(UInt8(0)) { $0 << 1 | ($1 == UInt8(ascii: "#") ? 1 : 0) }
       }
     }
-    return glyphs
-  }()
+    return stride(from: 0, to: lines.count, by: height).flatMap { first in
+      lines[first].indices.map { letter in lines[first..<first + height].map { $0[letter] } }
+    }
+  }
 
-  /// Twelve letters a block, in the order of their codes, from the space on.
+  /// Codes 0x20 to 0x7E.
+  private static let ascii = Array(drawings(art).dropLast())
+  private static let box = drawings(art).last ?? []
+
+  /// Twelve letters a block, in the order of their codes, from the space on; the last is the box.
   private static let art = """
     ..... ..#.. .#.#. .#.#. ..#.. ##... .##.. ..#.. ...#. .#... ..... .....
     ..... ..#.. .#.#. .#.#. .#### ##..# #..#. ..#.. ..#.. ..#.. ..#.. ..#..

@@ -52,8 +52,9 @@ struct Canvas {
   mutating func text(
     _ text: String, x: Int, y: Int, scale: Int, _ colour: RGBColor, upwards: Bool = false
   ) {
-    for (position, letter) in text.unicodeScalars.enumerated() {
-      for (row, bits) in BitmapFont.rows(of: letter).enumerated() {
+    for (position, letter) in text.enumerated() {
+      let rows = BitmapFont.rows(of: letter)
+      for (row, bits) in zip((BitmapFont.height - rows.count)..., rows) {
         for column in 0..<BitmapFont.width
         where bits >> UInt8(BitmapFont.width - 1 - column) & 1 == 1 {
           let across = (position * BitmapFont.advance + column) * scale

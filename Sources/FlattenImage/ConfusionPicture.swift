@@ -59,7 +59,8 @@ private struct Layout {
     scale = showsValues ? 2 : 1
     let names = showsValues ? names : []
     labels = (0..<count).map { index in
-      index < names.count ? BitmapFont.cut(names[index], to: Self.longestName) : "\(index)"
+      index < names.count
+        ? BitmapFont.label(names[index], id: index, longest: Self.longestName) : "\(index)"
     }
     shares = counts.map { row in
       let cells = (0..<count).map { column -> Double in
