@@ -14,6 +14,9 @@ public enum LabelFormat: Sendable, Equatable {
 }
 
 extension Image {
+  /// The most pixels that a JPEG's side can have: libjpeg's JPEG_MAX_DIMENSION.
+  package static let longestJPEGSide = 65500
+
   /// The picture as a PNG file in memory, 8-bit RGB.
   ///
   /// - Parameters:

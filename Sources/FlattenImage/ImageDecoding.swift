@@ -30,6 +30,18 @@ extension Image {
     return try decode(bytes, kind: kind, name: name, limits: limits, exif: exif)
   }
 
+  /// The longest side of a JPEG or PNG file, told by its header.
+  ///
+  /// - Throws: `FileError` as ``decode(path:limits:)``, but for damage behind the header.
+  package static func longestSide(
+    path: String, limits: DecodingLimits = DecodingLimits()
+  ) throws -> Int {
+    let (kind, bytes) = try readPicture(path: path, limits: limits)
+    return try withDecoder(bytes, kind: kind, name: path, limits: limits) {
+      max($0.width, $0.height)
+    }
+  }
+
   /// Checks by the first bytes that this is a JPEG or PNG, so that the rest of another file is not
   /// read.
   package static func requirePicture(firstBytes bytes: [UInt8], name: String) throws {

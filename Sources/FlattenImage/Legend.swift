@@ -46,7 +46,10 @@ extension Image {
   /// Letters grow with the picture. Classes run down columns; where they would take more room than
   /// the picture itself, smaller letters are used. A picture too narrow for one column is set on a
   /// wider white ground. Long names are cut.
-  public func withLegend(_ legend: Legend) -> Image {
+  ///
+  /// - Parameter longestSide: of the whole; where also the smallest letters would make it longer, the
+  ///   picture is returned as it is.
+  public func withLegend(_ legend: Legend, longestSide: Int = .max) -> Image {
     guard !legend.entries.isEmpty else { return self }
     let largest = min(max((max(width, height) + 200) / 340, 1), 12)
     let layouts = (1...largest).reversed().map {
@@ -56,8 +59,11 @@ extension Image {
     guard let last = layouts.last else { return self }
     let fits = { (layout: LegendLayout) in
       layout.width <= self.width && layout.height <= max(self.height / 2, 1)
+        && layout.height <= longestSide - self.height
     }
-    return (layouts.first(where: fits) ?? last).drawn(below: self)
+    let layout = layouts.first(where: fits) ?? last
+    guard max(width, layout.width, height + layout.height) <= longestSide else { return self }
+    return layout.drawn(below: self)
   }
 }
 
@@ -90,7 +96,9 @@ private struct LegendLayout {
   init(_ legend: Legend, scale: Int, pictureWidth: Int) {
     self.legend = legend
     self.scale = scale
-    names = legend.entries.map { BitmapFont.cut($0.name, to: Self.longestName) }
+    names = legend.entries.map {
+      BitmapFont.label($0.name, id: Int($0.id), longest: Self.longestName)
+    }
     shares = legend.entries.map { legend.share(of: $0) }
     let longest = { (texts: [String]) in texts.map { BitmapFont.width(of: $0) }.max() ?? 0 }
     columnWidth = Self.swatch + Self.gap + longest(names) + Self.gap + longest(shares)

@@ -58,22 +58,4 @@ public struct Palette: Sendable, Hashable {
   public func colour(of id: UInt16) -> RGBColor? {
     Int(id) < colours.count ? colours[Int(id)] : nil
   }
-
-  /// Colours that are easy to tell apart, for classes that come without any.
-  ///
-  /// Each id's bits, in turn, give the high bits of red, green and blue: the first 256 colours are
-  /// those of PASCAL VOC's label pictures, all different, id 0 black.
-  public static func distinct(count: Int) -> Palette {
-    Palette(
-      (0..<max(count, 0)).map { id in
-        var samples = [0, 0, 0]
-        var rest = id
-        for bit in stride(from: 7, through: 0, by: -1) {
-          for channel in 0..<3 { samples[channel] |= (rest >> channel & 1) << bit }
-          rest >>= 3
-        }
-        return RGBColor(
-          red: UInt8(samples[0]), green: UInt8(samples[1]), blue: UInt8(samples[2]))
-      })
-  }
 }

@@ -48,6 +48,25 @@ import Testing
     #expect(seen[RGBColor(0x202020), default: 0] >= 20 * classes, "there is no text")
   }
 
+  /// Smaller letters, then none: the picture with its legend never becomes longer than it may.
+  @Test func theWholeStaysWithinItsLimit() {
+    let map = LabelMap(width: 3, height: 1, ids: [0, 1, 2])
+    let legend = Legend(
+      of: map, names: ["sky", "road", "tree"], palette: Palette.distinct(count: 3))
+    let picture = Image(width: 400, height: 1000, filledWith: .black)
+    let free = picture.withLegend(legend)
+    #expect(picture.withLegend(legend, longestSide: free.height) == free)
+    // One line of the smallest letters: 9 dots between two margins of 5.
+    for limit in [free.height - 1, 1019] {
+      let smaller = picture.withLegend(legend, longestSide: limit)
+      #expect(smaller.height > 1000 && smaller.height <= limit)
+    }
+    #expect(picture.withLegend(legend, longestSide: 1018) == picture)
+    #expect(picture.withLegend(legend, longestSide: 1000) == picture)
+    let narrow = Image(width: 1, height: 5, filledWith: .black)
+    #expect(narrow.withLegend(legend, longestSide: 60) == narrow, "the panel is wider than that")
+  }
+
   @Test func swatchAndTextLieWhereTheyShould() {
     let map = LabelMap(width: 1, height: 1, ids: [0])
     let colour = RGBColor(0xC81E32)

@@ -33,17 +33,4 @@ import Testing
     #expect(image == map.coloured(by: palette))
     #expect(image[2, 1] == palette.colour(of: map.ids[6]))
   }
-
-  @Test func distinctColoursDiffer() {
-    let palette = Palette.distinct(count: 256)
-    #expect(Set(palette.colours).count == 256)
-    // As in PASCAL VOC: background, aeroplane, bicycle, ..., tv monitor, void.
-    #expect(palette.colour(of: 0) == RGBColor(0x000000))
-    #expect(palette.colour(of: 1) == RGBColor(0x800000))
-    #expect(palette.colour(of: 2) == RGBColor(0x008000))
-    #expect(palette.colour(of: 20) == RGBColor(0x004080))
-    #expect(palette.colour(of: 255) == RGBColor(0xE0E0C0))
-    #expect(palette.colour(of: 256) == nil)
-    #expect(Palette.distinct(count: -3).colours.isEmpty)
-  }
 }

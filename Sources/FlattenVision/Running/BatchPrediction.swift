@@ -21,7 +21,7 @@ public struct BatchPrediction: Sendable {
     public let source: PictureSource
     /// What happened.
     public let result: Result
-    /// What the decoder let pass.
+    /// What the decoder let pass, and, once in a batch, what is unusual about an overlay.
     public let warnings: [String]
   }
 
@@ -80,6 +80,7 @@ public struct BatchPrediction: Sendable {
     onOutcome: @escaping @Sendable (Outcome) -> Void
   ) {
     let (outputs, limits, exif, ahead) = (outputs, limits, exif, ahead)
+    let noted = Locked<Set<OverlayNote>>([])
     OverlappedPipeline.run(
       sources, shouldStop: shouldStop,
       read: { source in
@@ -90,7 +91,7 @@ public struct BatchPrediction: Sendable {
         }
       },
       compute: { _, loaded in try compute(loaded) },
-      write: { source, result in onOutcome(Self.finish(source, result)) })
+      write: { source, result in onOutcome(Self.finish(source, result, noted)) })
   }
 
   private func compute(_ loaded: Loaded) throws -> Made {
@@ -108,17 +109,20 @@ public struct BatchPrediction: Sendable {
   }
 
   private static func finish(
-    _ source: PictureSource, _ result: Result<Made, any Error>
+    _ source: PictureSource, _ result: Result<Made, any Error>, _ noted: Locked<Set<OverlayNote>>
   ) -> Outcome {
     do {
       switch try result.get() {
       case .kept(let mask): return Outcome(source: source, result: .skipped(mask), warnings: [])
       case .picture(let decoded, let segmentation, let seconds, let writer):
-        let written = try writer.finish(segmentation, of: decoded.value)
+        var warnings = decoded.warnings
+        let written = try writer.finish(segmentation, of: decoded.value) { note in
+          if noted.withLock({ $0.insert(note).inserted }) { warnings.append(note.text(of: source)) }
+        }
         let summary = Summary(
           size: decoded.value.size, seconds: seconds, shares: segmentation.shares)
         return Outcome(
-          source: source, result: .written(written, summary), warnings: decoded.warnings)
+          source: source, result: .written(written, summary), warnings: warnings)
       }
     } catch {
       let failure = PictureFailure(path: source.path, cause: error)

@@ -10,6 +10,7 @@ public struct PictureFailure: Error, CustomStringConvertible, Sendable {
   /// Whether a result could not be written; otherwise the picture, or the model, is to blame.
   public var isUnwritable: Bool {
     (cause as? FileError)?.kind == .unwritable || cause is ExistingResultError
+      || cause is ReaderLeftError
   }
 
   /// One line that names the file.
@@ -31,6 +32,17 @@ public struct ExistingResultError: Error, CustomStringConvertible, Sendable, Equ
   /// Whether whoever asked could as well keep results that exist and go on with the other pictures.
   public let canBeKept: Bool
 
+  package init(path: String, canBeKept: Bool) {
+    self.path = path
+    self.canBeKept = canBeKept
+  }
+
   /// One sentence that names the file.
   public var description: String { "\(printable(path, limit: 200)): exists already" }
+}
+
+/// Whoever was reading standard output left before all of a result was written.
+public struct ReaderLeftError: Error, CustomStringConvertible, Sendable {
+  /// One sentence.
+  public var description: String { "standard output was closed before all was written" }
 }

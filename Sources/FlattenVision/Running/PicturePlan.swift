@@ -7,13 +7,22 @@ import Foundation
 /// The files of one picture's results.
 struct ResultFiles: Sendable {
   let mask: String
-  /// What is written, the mask first.
-  let all: [String]
-  let overlay: String
+  /// A JPEG, or a PNG once ``fit(longestSide:)`` was told of a picture that no JPEG can hold.
+  private(set) var overlay: String
   let confidencePicture: String
   let confidenceArray: String
   let logits: String
   let probabilities: String
+  /// What the overlay is called in the two cases.
+  private let overlays: (jpeg: String, png: String)
+  private let hasOverlay: Bool
+  /// All but the overlay, the mask first.
+  private let others: [String]
+
+  /// What is written, the mask first.
+  var all: [String] { others + (hasOverlay ? [overlay] : []) }
+  /// What is written of one size of picture or another, the mask first.
+  var possible: [String] { others + (hasOverlay ? [overlays.jpeg, overlays.png] : []) }
 
   /// `nil` where the mask goes to standard output.
   init?(of source: PictureSource, _ outputs: PredictionOutputs) {
@@ -27,16 +36,57 @@ struct ResultFiles: Sendable {
       stem = path.lowercased().hasSuffix(".png") ? String(path.dropLast(4)) : path
       mask = path
     }
-    overlay = stem + ".overlay.jpg"
+    overlays = (stem + ".overlay.jpg", stem + ".overlay.png")
+    overlay = overlays.jpeg
+    hasOverlay = outputs.overlayOpacity != nil
     confidencePicture = stem + ".confidence.png"
     confidenceArray = stem + ".confidence.npy"
     logits = stem + ".logits.npy"
     probabilities = stem + ".probs.npy"
-    all =
+    others =
       [mask] + (outputs.hasLogits ? [logits] : [])
       + (outputs.hasProbabilities ? [probabilities] : [])
       + (outputs.hasConfidence ? [confidencePicture, confidenceArray] : [])
-      + (outputs.overlayOpacity != nil ? [overlay] : [])
+  }
+
+  /// Chooses the kind of overlay for a picture.
+  ///
+  /// - Returns: whether it is a PNG.
+  @discardableResult
+  mutating func fit(longestSide: Int) -> Bool {
+    let isLong = longestSide > Image.longestJPEGSide
+    overlay = isLong ? overlays.png : overlays.jpeg
+    return isLong
+  }
+
+  /// Whether a path is among what is written of a picture, which is read as far as it must be to tell.
+  func holds(_ path: String, of source: PictureSource) -> Bool {
+    guard hasOverlay, [overlays.jpeg, overlays.png].contains(path), !others.contains(path)
+    else { return others.contains(path) }
+    // On standard input it could be either; a picture that cannot be read has no results.
+    guard !source.isStandardInput, let side = try? Image.longestSide(path: source.path) else {
+      return true
+    }
+    var fitted = self
+    fitted.fit(longestSide: side)
+    return fitted.overlay == path
+  }
+}
+
+/// What is worth telling of an overlay.
+enum OverlayNote: Hashable, Sendable {
+  /// It is a PNG.
+  case isPNG
+  /// There was no room for the legend.
+  case lacksLegend
+
+  /// One line about the first picture of a batch that it is told of.
+  func text(of source: PictureSource) -> String {
+    let most = Image.longestJPEGSide
+    return printable(source.path, limit: 200)
+      + (self == .isPNG
+        ? ": no JPEG has more than \(most) pixels a side: such overlays are PNG files"
+        : ": no JPEG has more than \(most) rows: the legend that would take it there is left out")
   }
 }
 
@@ -49,7 +99,9 @@ extension PredictionOutputs {
     switch existing {
     case .skip where FileIdentity(path: files.mask) != nil: return .keep(mask: files.mask)
     case .refuse:
-      if let path = files.all.first(where: { FileIdentity(path: $0) != nil }) {
+      if let path = files.possible.first(where: {
+        FileIdentity(path: $0) != nil && files.holds($0, of: source)
+      }) {
         throw ExistingResultError(path: path, canBeKept: true)
       }
     case .skip, .replace: break
@@ -70,7 +122,7 @@ enum PicturePlan: Sendable {
 struct ResultWriter: Sendable {
   private let outputs: PredictionOutputs
   /// None where the mask goes to standard output.
-  private let files: ResultFiles?
+  private var files: ResultFiles?
   /// Those that are written while the scores are made.
   private var scoreFiles: [(kind: PixelScores.Kind, file: NumpyScoreFile)] = []
 
@@ -95,7 +147,14 @@ struct ResultWriter: Sendable {
   ///
   /// - Parameter size: of the picture.
   mutating func open(classes: Int, size: PixelSize) throws {
-    guard let files else { return }
+    guard var files else { return }
+    files.fit(longestSide: max(size.height, size.width))
+    self.files = files
+    if outputs.existing == .refuse, files.all.contains(files.overlay),
+      FileIdentity(path: files.overlay) != nil
+    {
+      throw ExistingResultError(path: files.overlay, canBeKept: true)
+    }
     try outputs.target.makeFolder(for: files.mask)
     let wanted: [(PixelScores.Kind, String, Bool)] = [
       (.logits, files.logits, outputs.hasLogits),
@@ -112,13 +171,16 @@ struct ResultWriter: Sendable {
   /// Writes everything of the picture, or nothing new; the mask appears last, so that a mask means the rest
   /// is there. Where writing fails, no file that was there before is lost: some may have their new contents.
   ///
+  /// - Parameter onNote: called with what is worth telling.
   /// - Returns: the paths written, the mask first.
-  func finish(_ segmentation: Segmentation, of picture: Image) throws -> [String] {
+  func finish(
+    _ segmentation: Segmentation, of picture: Image, onNote: (OverlayNote) -> Void = { _ in }
+  ) throws -> [String] {
     guard let files else {
       try writeStandardOutput(try segmentation.labels.encoded(as: segmentation.maskFormat))
       return []
     }
-    let staged = try stage(segmentation, of: picture, files)
+    let staged = try stage(segmentation, of: picture, files, onNote)
     let before = Set(files.all.filter { FileIdentity(path: $0) != nil })
     var written: [String] = []
     do {
@@ -141,7 +203,8 @@ struct ResultWriter: Sendable {
 
   /// Writes what is made of the whole segmentation beside its final names, the mask last.
   private func stage(
-    _ segmentation: Segmentation, of picture: Image, _ files: ResultFiles
+    _ segmentation: Segmentation, of picture: Image, _ files: ResultFiles,
+    _ onNote: (OverlayNote) -> Void
   ) throws -> [AtomicFile] {
     var staged: [AtomicFile] = []
     if outputs.hasConfidence, let map = segmentation.confidenceMap,
@@ -157,16 +220,34 @@ struct ResultWriter: Sendable {
           path: files.confidenceArray))
     }
     if let opacity = outputs.overlayOpacity {
-      let overlay = segmentation.overlay(
-        on: picture, opacity: opacity, withLegend: outputs.hasLegend)
       staged.append(
         try AtomicFile(
-          path: files.overlay, holding: try overlay.encodedAsJPEG(name: files.overlay)))
+          path: files.overlay,
+          holding: try overlay(segmentation, of: picture, opacity, files, onNote)))
     }
     staged.append(
       try AtomicFile(
         path: files.mask,
         holding: try segmentation.labels.encoded(as: segmentation.maskFormat, name: files.mask)))
     return staged
+  }
+
+  /// The overlay, as JPEG or PNG.
+  private func overlay(
+    _ segmentation: Segmentation, of picture: Image, _ opacity: Double, _ files: ResultFiles,
+    _ onNote: (OverlayNote) -> Void
+  ) throws -> [UInt8] {
+    var fitted = files
+    let isPNG = fitted.fit(longestSide: max(picture.height, picture.width))
+    let overlay = segmentation.overlay(
+      on: picture, opacity: opacity, withLegend: outputs.hasLegend,
+      palette: outputs.overlayPalette(classes: segmentation.classes.count),
+      longestSide: isPNG ? .max : Image.longestJPEGSide)
+    if isPNG {
+      onNote(.isPNG)
+      return try overlay.encodedAsPNG(name: files.overlay)
+    }
+    if outputs.hasLegend && overlay.height == picture.height { onNote(.lacksLegend) }
+    return try overlay.encodedAsJPEG(name: files.overlay)
   }
 }

@@ -1,4 +1,5 @@
 import FlattenFiles
+import FlattenImage
 import Foundation
 
 /// What is written for every picture, and where.
@@ -9,7 +10,7 @@ public struct PredictionOutputs: Sendable {
     case folder(String)
     /// One file, for one picture.
     case file(String)
-    /// Standard output, for one picture.
+    /// Standard output, for one picture; ``ReaderLeftError`` where nobody reads it any more.
     case standardOutput
 
     /// What a path on the command line means: `-` is standard output, a name with one of some suffixes a
@@ -50,6 +51,16 @@ public struct PredictionOutputs: Sendable {
   public var existing = Existing.refuse
   /// Opacity of the overlay; `nil` writes none.
   public var overlayOpacity: Double?
+  /// Where overlays have their colours from.
+  public enum OverlayColours: Sendable {
+    /// From the classes, as the mask.
+    case classes
+    /// From `Palette.distinct(count:)`, whatever the data set's are.
+    case distinct
+  }
+
+  /// Where overlays have their colours from.
+  public var overlayColours = OverlayColours.classes
   /// Whether overlays have a legend.
   public var hasLegend = true
   /// Whether the winner's probability is written, as a grey PNG and as a float array.
@@ -62,6 +73,11 @@ public struct PredictionOutputs: Sendable {
   /// Masks only.
   public init(target: Target) { self.target = target }
 
+  /// The colours of overlays; `nil` for the classes' own.
+  func overlayPalette(classes: Int) -> Palette? {
+    overlayColours == .distinct ? .distinct(count: classes) : nil
+  }
+
   /// Refuses what would lose data or could not be written, before anything is computed.
   ///
   /// - Throws: `FileError` of kind `.unwritable` where two results share a name, a result would
@@ -70,16 +86,24 @@ public struct PredictionOutputs: Sendable {
     try target.requireWritable()
     let pictures = Set(
       sources.compactMap { $0.isStandardInput ? nil : FileIdentity(path: $0.path) })
-    var writers: [[UInt8]: PictureSource] = [:]
+    var writers: [[UInt8]: [(source: PictureSource, files: ResultFiles)]] = [:]
     for source in sources {
-      for path in ResultFiles(of: source, self)?.all ?? [] {
-        if let other = writers.updateValue(source, forKey: Array(path.utf8)) {
+      guard let files = ResultFiles(of: source, self) else { continue }
+      // Which overlay it is depends on the picture's size, which is asked for where it matters.
+      for path in files.possible {
+        let others = writers[Array(path.utf8), default: []]
+        writers[Array(path.utf8), default: []].append((source, files))
+        if let other = others.first(where: { $0.files.holds(path, of: $0.source) })?.source,
+          files.holds(path, of: source)
+        {
           throw FileError(
             path: path, kind: .unwritable,
             reason: "would hold the result of both '\(printable(other.path))' and "
               + "'\(printable(source.path))'. Predict them into different folders")
         }
-        if let identity = FileIdentity(path: path), pictures.contains(identity) {
+        if let identity = FileIdentity(path: path), pictures.contains(identity),
+          files.holds(path, of: source)
+        {
           throw FileError(
             path: path, kind: .unwritable,
             reason: "is one of the pictures itself. Choose another output")
@@ -103,7 +127,9 @@ extension PredictionOutputs.Target {
   }
 }
 
-/// Writes bytes to standard output. A reader that left is no error.
+/// Writes bytes to standard output.
+///
+/// - Throws: ``ReaderLeftError``, or `FileError` of kind `.unwritable`.
 func writeStandardOutput(_ bytes: [UInt8]) throws {
   var rest = bytes[...]
   while !rest.isEmpty {
@@ -111,7 +137,7 @@ func writeStandardOutput(_ bytes: [UInt8]) throws {
     if wrote > 0 {
       rest = rest.dropFirst(wrote)
     } else if errno != EINTR {
-      if errno == EPIPE { return }
+      if errno == EPIPE { throw ReaderLeftError() }
       throw FileError(path: "standard output", kind: .unwritable, errno: errno)
     }
   }

@@ -54,19 +54,30 @@ public struct Segmentation: Sendable {
   public func writeMask(to path: String) throws { try labels.write(to: path, as: maskFormat) }
 
   /// The classes that are present with their names and colours, largest first.
-  public var legend: Legend {
+  public var legend: Legend { legend(in: palette) }
+
+  private func legend(in palette: Palette) -> Legend {
     Legend(of: labels, names: classes.map(\.name), palette: palette)
   }
 
-  /// The picture with every pixel tinted by its class and a legend of the classes present below.
+  /// The picture with every pixel tinted by its class, a line between classes, and a legend of the classes
+  /// present below.
   ///
   /// - Parameters:
   ///   - picture: the one that was segmented.
   ///   - opacity: of the tint, 0 to 1.
   ///   - withLegend: whether the legend is drawn.
-  public func overlay(on picture: Image, opacity: Double, withLegend: Bool = true) -> Image {
-    let tinted = picture.overlaid(with: labels, palette: palette, opacity: opacity)
-    return withLegend ? tinted.withLegend(legend) : tinted
+  ///   - palette: the colours; `nil` takes the classes' own.
+  ///   - longestSide: a legend that would make the result longer is left out.
+  public func overlay(
+    on picture: Image, opacity: Double, withLegend: Bool = true, palette: Palette? = nil,
+    longestSide: Int = .max
+  ) -> Image {
+    let palette = palette ?? self.palette
+    var tinted = picture.overlaid(with: labels, palette: palette, opacity: opacity)
+    tinted.drawContours(of: labels)
+    return withLegend
+      ? tinted.withLegend(legend(in: palette), longestSide: longestSide) : tinted
   }
 
   /// The confidence as a grey value, 0 to 255.

@@ -204,6 +204,116 @@ import Testing
     #expect(try writer(outputs, source).options(wishes).keepsConfidence)
   }
 
+  // MARK: Overlays that no JPEG can hold
+
+  /// Mask and overlay of a picture of one class, and what is noted.
+  private func overlayOnly(
+    _ width: Int, _ height: Int, legend: Bool = true
+  ) throws -> (written: [String], notes: [OverlayNote]) {
+    var outputs = PredictionOutputs(target: .folder(folder.url.path))
+    outputs.overlayOpacity = 0.5
+    outputs.hasLegend = legend
+    outputs.existing = .replace
+    let name = "\(width)x\(height)"
+    var writer = try writer(outputs, source("\(name).jpg", name: name))
+    let long = Image(
+      width: width, height: height, filledWith: RGBColor(red: 90, green: 120, blue: 60))
+    try writer.open(classes: 1, size: long.size)
+    let colour = RGBColor(red: 200, green: 0, blue: 0)
+    let labels = LabelMap(
+      width: width, height: height, ids: [UInt16](repeating: 0, count: width * height))
+    let segmentation = Segmentation(
+      labels: labels, confidence: nil,
+      classes: [SegmentationClass(id: 0, name: "one", colour: colour)], networkSize: long.size)
+    var notes: [OverlayNote] = []
+    let written = try writer.finish(segmentation, of: long) { notes.append($0) }
+    #expect(try LabelImage.decode(path: written[0]).value == labels)
+    return (written.map { $0.replacing(folder.url.path + "/", with: "") }, notes)
+  }
+
+  @Test(arguments: [(65_501, 2), (2, 65_501), (131_072, 1)])
+  func tooLongForAJPEG(width: Int, height: Int) throws {
+    let name = "\(width)x\(height)"
+    let (written, notes) = try overlayOnly(width, height)
+    #expect(written == ["\(name).png", "\(name).overlay.png"])
+    #expect(notes == [.isPNG])
+    #expect(try folder.names().sorted() == written.sorted())
+    let overlay = try Image.decode(path: folder.path("\(name).overlay.png")).value
+    #expect(overlay.width >= width && overlay.height > height, "with its legend")
+    #expect(overlay[0, 0] == RGBColor(red: 145, green: 60, blue: 30))
+  }
+
+  /// A picture that fits keeps its JPEG; the legend goes where it would be too much, or gets smaller.
+  @Test func aLegendCostsNoOverlay() throws {
+    let (written, notes) = try overlayOnly(2, 65_500)
+    #expect(written == ["2x65500.png", "2x65500.overlay.jpg"])
+    #expect(notes == [.lacksLegend])
+    #expect(try Image.decode(path: folder.path(written[1])).value.height == 65_500)
+    #expect(try overlayOnly(2, 65_500, legend: false).notes == [])
+    let roomy = try overlayOnly(200, 65_450)
+    #expect(roomy.notes == [])
+    let overlay = try Image.decode(path: folder.path("200x65450.overlay.jpg")).value
+    #expect(overlay.height > 65_450 && overlay.height <= 65_500)
+    #expect(try overlayOnly(65_500, 2).notes == [])
+  }
+
+  /// Once in a batch, whatever the number of such pictures.
+  @Test func longOverlaysAreToldOfOnce() throws {
+    let sources = try ["a", "b", "c"].map { name in
+      let path = folder.path("\(name).source.png")
+      try Image(
+        width: name == "b" ? 40 : 65_600, height: 2,
+        filledWith: RGBColor(red: 9, green: 9, blue: 9)
+      ).writePNG(to: path)
+      return source(path, name: name)
+    }
+    let batch = BatchPrediction(
+      try Segmenter.builtIn(), options: Segmenter.Options(), outputs: outputs(.refuse))
+    let warnings = Locked<[[String]]>([])
+    let files = Locked<[String]>([])
+    batch.run(sources) { outcome in
+      warnings.withLock { $0.append(outcome.warnings) }
+      if case .written(let paths, _) = outcome.result { files.withLock { $0 += paths } }
+    }
+    #expect(warnings.withLock { $0.map(\.count) } == [1, 0, 0])
+    #expect(
+      warnings.withLock { $0[0][0] } == folder.path("a.source.png")
+        + ": no JPEG has more than 65500 pixels a side: such overlays are PNG files")
+    #expect(
+      files.withLock { $0 }.map { $0.replacing(folder.path("out") + "/", with: "") } == [
+        "a.png", "a.overlay.png", "b.png", "b.overlay.jpg", "c.png", "c.overlay.png",
+      ])
+  }
+
+  /// Of the two names an overlay could have only the one that is used is in the way.
+  @Test func theOverlayThatExistsIsTheOneThatWouldBeWritten() throws {
+    try Image(width: 65_501, height: 1, filledWith: RGBColor(red: 9, green: 9, blue: 9))
+      .writePNG(to: folder.path("long.source.png"))
+    try FileManager.default.createDirectory(
+      atPath: folder.path("out"), withIntermediateDirectories: false)
+    let long = source(folder.path("long.source.png"), name: "long")
+    let short = try makePicture("short")
+    for name in ["out/long.overlay.jpg", "out/short.overlay.png"] {
+      _ = try folder.file(name, [1, 2, 3])
+    }
+    for source in [long, short] {
+      guard case .make = try outputs(.refuse).plan(for: source) else {
+        throw Unexpected(what: "a file that is not written is in the way")
+      }
+    }
+    _ = try folder.file("out/long.overlay.png", [4])
+    #expect(
+      throws: ExistingResultError(path: folder.path("out/long.overlay.png"), canBeKept: true)
+    ) { _ = try outputs(.refuse).plan(for: long) }
+    // Of standard input the size is known only once it was read.
+    var blind = try writer(outputs(.refuse), source("-", name: "stdin"))
+    _ = try folder.file("out/stdin.overlay.png", [5])
+    try blind.open(classes: 3, size: PixelSize(height: 5, width: 65_500))
+    #expect(
+      throws: ExistingResultError(path: folder.path("out/stdin.overlay.png"), canBeKept: true)
+    ) { try blind.open(classes: 3, size: PixelSize(height: 5, width: 65_501)) }
+  }
+
   // MARK: What exists already
 
   private func makePicture(_ name: String) throws -> PictureSource {

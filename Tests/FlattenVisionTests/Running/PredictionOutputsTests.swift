@@ -1,4 +1,5 @@
 import FlattenFiles
+import FlattenImage
 import Foundation
 import TestSupport
 import Testing
@@ -69,6 +70,35 @@ import Testing
     try outputs.check(sources)
     outputs.hasConfidence = true
     #expect(refusal(outputs, sources)?.path == folder.path("out/a.confidence.png"))
+  }
+
+  /// An overlay that no JPEG can hold is called like the mask of another picture, and like a picture: only
+  /// where there is such an overlay.
+  @Test func theOverlayOfALongPictureIsAPNG() throws {
+    let grey = RGBColor(red: 99, green: 99, blue: 99)
+    for (name, width) in [("long", 65_501), ("short", 65_500)] {
+      try Image(width: width, height: 1, filledWith: grey).writePNG(to: folder.path(name))
+      try Image(width: 4, height: 4, filledWith: grey)
+        .writePNG(to: folder.path("\(name).overlay.png"))
+    }
+    for target in ["out", "."] {
+      var outputs = PredictionOutputs(target: .folder(folder.path(target)))
+      outputs.existing = .replace
+      outputs.overlayOpacity = 0.5
+      func sources(_ name: String, mask: String) -> [PictureSource] {
+        [
+          source(folder.path(name), name: name),
+          source(folder.path("\(name).overlay.png"), name: mask),
+        ]
+      }
+      try outputs.check(sources("short", mask: target == "out" ? "short.overlay" : "other"))
+      let pair = sources("long", mask: target == "out" ? "long.overlay" : "other")
+      for order in [pair, pair.reversed()] {
+        #expect(refusal(outputs, order)?.path == folder.path("\(target)/long.overlay.png"))
+      }
+      outputs.overlayOpacity = nil
+      try outputs.check(pair)
+    }
   }
 
   /// Names that differ in their Unicode form alone are different files on this system.
