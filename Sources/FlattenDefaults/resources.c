@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-static const fd_table *const tables[] = {&fd_datasets, &fd_class_lists, &fd_model};
+static const fd_table *const tables[] = {&fd_datasets, &fd_class_lists, &fd_configs, &fd_model};
 
 size_t fd_resource_count(void) {
   size_t count = 0;

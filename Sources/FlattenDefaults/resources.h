@@ -10,4 +10,5 @@ typedef struct {
 
 extern const fd_table fd_datasets;
 extern const fd_table fd_class_lists;
+extern const fd_table fd_configs;
 extern const fd_table fd_model;

@@ -78,7 +78,7 @@ public struct ClassificationConfiguration: Sendable {
 
   /// Reads a config file.
   ///
-  /// - Parameter path: a YAML file; a relative class-list file in it is looked up beside it.
+  /// - Parameter path: a YAML file, or the name of one of ``BuiltInConfigs``; a relative class-list file in it is looked up beside it.
   /// - Throws: an error that names the file, the line and the key.
   public static func load(path: String) throws -> ClassificationConfiguration {
     try load(path: path, attentions: AttentionRegistry())

@@ -24,9 +24,10 @@ package enum FailureKind: Sendable {
     case let error as FileError: self = error.kind == .unwritable ? .output : .input
     case is WeightsError, is UnknownObjectError, is ParameterError: self = .weights
     case TaskMismatch.weights: self = .weights
+    case is UnknownConfigError: self = .input
     case is ConfigError, is DatasetProblem, TaskMismatch.config: self = .input
     case is DatasetError, is AttentionQueryError: self = .request
-    case is ExistingResultError: self = .output
+    case is ExistingResultError, is ReaderLeftError: self = .output
     case is MetricsError, is InferenceError, is BenchmarkError: self = .other
     default: return nil
     }

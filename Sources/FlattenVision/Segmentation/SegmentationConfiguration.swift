@@ -75,7 +75,7 @@ public struct SegmentationConfiguration: Sendable {
 
   /// Reads a config file.
   ///
-  /// - Parameter path: a YAML file; a relative data-set file in it is looked up beside it.
+  /// - Parameter path: a YAML file, or the name of one of ``BuiltInConfigs``; a relative data-set file in it is looked up beside it.
   /// - Throws: an error that names the file, the line and the key.
   public static func load(path: String) throws -> SegmentationConfiguration {
     try load(path: path, attentions: AttentionRegistry())

@@ -90,9 +90,9 @@ extension TaskConfiguration {
 // MARK: What can be done with any of them
 
 extension TaskConfiguration {
-  /// Reads a config file.
+  /// Reads a config file, or a built-in config by its name.
   static func load(path: String, attentions: AttentionRegistry) throws -> Self {
-    try Self(ConfigNode.load(path: path), attentions: attentions)
+    try Self(ConfigNode.config(path), attentions: attentions)
   }
 
   /// Loads the model with the weights of a file.

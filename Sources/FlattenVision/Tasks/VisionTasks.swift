@@ -10,18 +10,22 @@ package enum VisionTasks {
     ClassificationConfiguration.self,
   ]
 
-  /// Reads a config file of any task: the one whose section its `model` has.
+  /// Reads a config of any task: the one whose section its `model` has.
   ///
   /// - Parameters:
-  ///   - path: a YAML file; relative files in it are looked up beside it.
+  ///   - path: a YAML file, or the name of a built-in config; relative files in it are looked up beside it.
   ///   - attentions: those that the config may ask for beside `focused` and `softmax`.
   /// - Throws: an error that names the file, the line and the key.
   package static func configuration(
     path: String, attentions: AttentionRegistry = AttentionRegistry()
   ) throws -> any TaskConfiguration {
-    let node = try ConfigNode.load(path: path)
-    let type = all.first { $0.section(of: node) != nil } ?? all[0]
-    return try type.init(node, attentions: attentions)
+    let node = try ConfigNode.config(path)
+    return try task(of: node).init(node, attentions: attentions)
+  }
+
+  /// The task whose section a config has.
+  static func task(of node: ConfigNode) -> any TaskConfiguration.Type {
+    all.first { $0.section(of: node) != nil } ?? all[0]
   }
 
   /// The task whose last layer a checkpoint's tensors hold, also below the `module.` of data-parallel
