@@ -21,7 +21,8 @@ struct AttentionCommand: ParsableCommand {
       term, rows x columns, separated by tabs.
       """)
 
-  @Argument(help: ArgumentHelp("A picture (JPEG, PNG), or - for standard input."))
+  @Argument(
+    help: ArgumentHelp("A picture (JPEG, PNG), or - for standard input."), completion: .picture)
   var picture: String
 
   @OptionGroup(title: "Picture") var decoding: DecodingArguments
@@ -53,14 +54,14 @@ struct AttentionCommand: ParsableCommand {
   @Option(
     name: .shortAndLong,
     help: ArgumentHelp(
-      "Folder of the result; also a .png or .jpg file, or - for standard output.", valueName: "path"
-    ))
+      "Folder of the result; also a .png or .jpg file, or - for standard output.",
+      valueName: "path"), completion: .file())
   var output = "output"
 
   @Option(
     help: ArgumentHelp(
       "Write the weights: float32 [2, heads, rows, columns], attention and depthwise term.",
-      valueName: "file.npy"))
+      valueName: "file.npy"), completion: .file(extensions: ["npy"]))
   var matrix: String?
 
   @Flag(inversion: .prefixedNo, help: "Count the rank, which may take some seconds.")
@@ -82,6 +83,8 @@ struct AttentionCommand: ParsableCommand {
   }
 
   func run() throws {
+    try ResultPath.requireFolderName(output, besideFiles: [.png, .jpeg])
+    if let matrix { try ResultPath.requireName(matrix, of: [.npy]) }
     let source = try PictureList([picture], lists: [], isRecursive: false).onlyPicture(picture)
     let outputs = AttentionOutputs(
       picture: source, output: output, matrix: matrix, mayReplace: overwrite)

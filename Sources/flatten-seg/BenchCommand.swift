@@ -24,10 +24,13 @@ struct BenchCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Config of the model; default: the built-in street model.", valueName: "file.yaml"))
+      "Config of the model, or a name of 'flatten-seg configs'; default: the built-in street model.",
+      valueName: "file.yaml"), completion: .yaml)
   var config: String?
 
-  @Option(help: ArgumentHelp("Weights of the model; default: random ones.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("Weights of the model; default: random ones.", valueName: "file"),
+    completion: .weights)
   var weights: String?
 
   @Flag(help: "Time every model of --configs, one after the other: a line each.")
@@ -36,7 +39,8 @@ struct BenchCommand: ParsableCommand {
   @Option(
     parsing: .upToNextOption,
     help: ArgumentHelp(
-      "With --all: configs, and folders that hold some; default: Configs.", valueName: "path"))
+      "With --all: configs, and folders that hold some; default: Configs, or the built-in ones.",
+      valueName: "path"), completion: .yaml)
   var configs: [String] = []
 
   @Option(help: "With --all: how the table is printed.")
@@ -80,7 +84,7 @@ struct BenchCommand: ParsableCommand {
       let table = BenchTable(
         size: size?.size, threads: compute.threads, precision: compute.storage,
         repeats: repeats ?? 5)
-      return try table.run(configs.isEmpty ? ["Configs"] : configs, json ? nil : format)
+      return try table.run(configs.isEmpty ? standardConfigs : configs, json ? nil : format)
     }
     let configuration: any TaskConfiguration =
       try config.map { try VisionTasks.configuration(path: $0) }
@@ -94,6 +98,11 @@ struct BenchCommand: ParsableCommand {
     } else {
       Output.text(table(configuration.name, benchmark))
     }
+  }
+
+  /// Those of a folder `Configs`, as the repository has one; else those that are built in.
+  private var standardConfigs: [String] {
+    if case .folder = PathKind("Configs") { ["Configs"] } else { BuiltInConfigs.names }
   }
 
   private func document(_ name: String, _ benchmark: Benchmark) -> OrderedJSON {

@@ -84,7 +84,9 @@ struct BenchTable {
     try paths.flatMap { path in
       switch PathKind(path) {
       case .file: return [path]
-      case .absent: throw FileError(path: path, kind: .unreadable, reason: "no such file")
+      case .absent where BuiltInConfigs.names.contains(path): return [path]
+      case .absent:
+        throw UnknownConfigError(name: path, suggestion: BuiltInConfigs.suggestion(for: path))
       case .folder: break
       }
       let walk = FolderWalk(path)

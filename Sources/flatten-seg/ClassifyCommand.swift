@@ -9,7 +9,7 @@ struct ClassifyCommand: ParsableCommand {
     abstract: "Say what pictures show: the likeliest classes of each.",
     discussion: """
       Examples:
-        flatten-seg classify cat.jpg --config Configs/imagenet/flatten_swin_t.yaml \\
+        flatten-seg classify cat.jpg --config imagenet/flatten_swin_t \\
           --weights flatten_swin_t.pth
         flatten-seg classify photos/ --config model.yaml --weights model.pth --json
 
@@ -67,7 +67,7 @@ struct ClassifyCommand: ParsableCommand {
       Progress.shared.show(done: done, of: pictures.sources.count)
     }
     Progress.shared.clear()
-    try tally.withLock { $0 }.finish(pictures)
+    try tally.withLock { $0 }.finish(pictures, quiet: reporting.quiet)
   }
 
   private func report(_ source: PictureSource, _ summary: BatchClassification.Summary) {
@@ -112,10 +112,13 @@ struct ClassifyCommand: ParsableCommand {
 struct ClassifierOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Config of the model, such as those in Configs/imagenet.", valueName: "file.yaml"))
+      "Config of the model, or a name of 'flatten-seg configs imagenet'.",
+      valueName: "file.yaml"), completion: .yaml)
   var config: String
 
-  @Option(help: ArgumentHelp("Weights of the model, .pth or .safetensors.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("Weights of the model, .pth or .safetensors.", valueName: "file"),
+    completion: .weights)
   var weights: String
 
   @OptionGroup var compute: ComputeOptions

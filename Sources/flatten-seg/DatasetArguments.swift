@@ -12,10 +12,10 @@ struct DatasetArguments: ParsableArguments {
   @Flag(inversion: .prefixedNo, help: "Label 0 is not scored and the others move down by one.")
   var reduceZeroLabel: Bool?
 
-  @Option(help: "Folder of the pictures below the data set's folder.")
+  @Option(help: "Folder of the pictures below the data set's folder.", completion: .directory)
   var images: String?
 
-  @Option(help: "Folder of the labels below the data set's folder.")
+  @Option(help: "Folder of the labels below the data set's folder.", completion: .directory)
   var labels: String?
 
   @Option(help: "Number of classes, for data sets whose description names none.")

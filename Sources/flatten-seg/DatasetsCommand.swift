@@ -24,7 +24,9 @@ struct DatasetsShowCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "show", abstract: "List the known data sets, or show one.")
 
-  @Argument(help: ArgumentHelp("A data set's name or description.", valueName: "name|file.yaml"))
+  @Argument(
+    help: ArgumentHelp("A data set's name or description.", valueName: "name|file.yaml"),
+    completion: .yaml)
   var name: String?
 
   @Flag(help: "Print JSON.")
@@ -109,10 +111,13 @@ struct DatasetsCheckCommand: ParsableCommand {
     commandName: "check",
     abstract: "Say what is missing, mis-sized or out of range in a data set on disk.")
 
-  @Argument(help: ArgumentHelp("A data set's name or description.", valueName: "name|file.yaml"))
+  @Argument(
+    help: ArgumentHelp("A data set's name or description.", valueName: "name|file.yaml"),
+    completion: .yaml)
   var name: String
 
-  @Argument(help: ArgumentHelp("The data set's folder.", valueName: "folder"))
+  @Argument(
+    help: ArgumentHelp("The data set's folder.", valueName: "folder"), completion: .directory)
   var folder: String
 
   @OptionGroup(title: "Data set") var arguments: DatasetArguments

@@ -21,6 +21,8 @@ enum ErrorTexts {
     case let error as ExistingResultError:
       "\(error); give --overwrite to replace it"
         + (error.canBeKept ? " or --skip-existing to keep it" : "")
+    case let error as UnknownConfigError:
+      "\(error) 'flatten-seg configs' lists them."
     case let error as DatasetError: text(of: error)
     case let error as DatasetProblem: text(of: error)
     case let error as FileError where error.kind == .tooLarge:

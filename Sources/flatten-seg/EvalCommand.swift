@@ -15,7 +15,7 @@ struct EvalCommand: ParsableCommand {
       Examples:
         flatten-seg eval --config model.yaml --weights model.pth --data ADE20K
         flatten-seg eval --dataset camvid --data CamVid --predictions masks/
-        flatten-seg eval --config Configs/imagenet/flatten_swin_t.yaml \\
+        flatten-seg eval --config imagenet/flatten_swin_t \\
           --weights flatten_swin_t.pth --data ILSVRC2012/val
 
       Scores follow mmsegmentation's IoUMetric: a class that is neither in the
@@ -23,17 +23,30 @@ struct EvalCommand: ParsableCommand {
       on one folder of pictures a class, named by the class's id or index.
       """)
 
-  enum Format: String, ExpressibleByArgument, CaseIterable { case table, json, csv, markdown }
+  enum Format: String, ExpressibleByArgument, CaseIterable {
+    case table, json, csv, markdown
+
+    fileprivate var kind: ResultKind {
+      switch self {
+      case .table: .table
+      case .json: .json
+      case .csv: .csv
+      case .markdown: .markdown
+      }
+    }
+  }
 
   @OptionGroup(title: "Model") var model: ModelOptions
   @OptionGroup(title: "Inference") var inference: InferenceOptions
 
-  @Option(help: ArgumentHelp("The data set's folder.", valueName: "folder"))
+  @Option(
+    help: ArgumentHelp("The data set's folder.", valueName: "folder"), completion: .directory)
   var data: String
 
   @Option(
     help: ArgumentHelp(
-      "Score the masks in this folder instead of running a model.", valueName: "folder"))
+      "Score the masks in this folder instead of running a model.", valueName: "folder"),
+    completion: .directory)
   var predictions: String?
 
   @Option(
@@ -46,7 +59,7 @@ struct EvalCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "Name of a data set (see 'flatten-seg datasets') or a description; default: the config's.",
-      valueName: "name|file.yaml"))
+      valueName: "name|file.yaml"), completion: .yaml)
   var dataset: String?
 
   @OptionGroup(title: "Data set") var datasetOptions: DatasetArguments
@@ -61,17 +74,23 @@ struct EvalCommand: ParsableCommand {
   @Option(
     name: .shortAndLong,
     help: ArgumentHelp(
-      "Write the scores to this file instead of standard output.", valueName: "file"))
+      "Write the scores to this file instead of standard output.", valueName: "file"),
+    completion: .file())
   var output: String?
 
   @Option(
     help: ArgumentHelp(
       "Write the confusion matrix as CSV: rows are the truth, columns the prediction.",
-      valueName: "file.csv"))
+      valueName: "file.csv"), completion: .file(extensions: ["csv"]))
   var confusion: String?
 
-  @Option(help: ArgumentHelp("Draw the confusion matrix.", valueName: "file.png"))
+  @Option(
+    help: ArgumentHelp("Draw the confusion matrix.", valueName: "file.png"),
+    completion: .file(extensions: ["png"]))
   var confusionPicture: String?
+
+  @Flag(help: "Replace results that exist.")
+  var overwrite = false
 
   @Option(
     help: ArgumentHelp(
@@ -146,11 +165,12 @@ struct EvalCommand: ParsableCommand {
   /// Refuses outputs that cannot be written, before hours are spent.
   private func checkOutputs() throws {
     var seen: Set<String> = []
-    for path in [output, confusion, confusionPicture].compactMap({ $0 }) {
+    let results = [(output, format.kind), (confusion, .csv), (confusionPicture, .png)]
+    for case (let path?, let kind) in results {
       guard seen.insert(path).inserted else {
         throw RequestError("Two results would be written to '\(printable(path, limit: 200))'.")
       }
-      try AtomicFile.requireWritable(path)
+      try ResultPath.check(path, holds: kind, overwrite: overwrite)
     }
   }
 

@@ -14,6 +14,8 @@ enum ExitStatus: Int32, Error {
   /// A demanded figure was missed.
   case gate = 6
   case interrupted = 130
+  /// Standard output was closed before all results were told: 128 and SIGPIPE's number.
+  case readerLeft = 141
 
   /// The status for an error of the libraries; `nil` for those of the argument parser.
   init?(of error: any Error) {

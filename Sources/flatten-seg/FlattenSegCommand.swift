@@ -1,4 +1,6 @@
 import ArgumentParser
+import FlattenConfig
+import FlattenData
 import FlattenFiles
 import FlattenSystem
 import FlattenVision
@@ -26,12 +28,13 @@ struct FlattenSegCommand: ParsableCommand {
         5    some pictures failed, the rest is done
         6    a demanded figure was missed
         130  interrupted
+        141  standard output was closed before all results were told
       """,
     version: Version.text,
     subcommands: [
       PredictCommand.self, ClassifyCommand.self, EvalCommand.self, InfoCommand.self,
       AttentionCommand.self, BenchCommand.self, InspectCommand.self, ConvertCommand.self,
-      InitCommand.self, DatasetsCommand.self,
+      InitCommand.self, ConfigsCommand.self, DatasetsCommand.self,
     ])
 
   /// Parses, runs and ends the process with the status that the failure's kind asks for.
@@ -44,6 +47,7 @@ struct FlattenSegCommand: ParsableCommand {
     startLogging()
     var status = ExitStatus.done.rawValue
     do {
+      try requireKnownCommand(arguments.dropFirst())
       var command = try parseAsRoot(
         FlipArguments.spelledOut(Array(arguments.dropFirst())))
       try command.run()
@@ -53,6 +57,9 @@ struct FlattenSegCommand: ParsableCommand {
     if let failure = Output.finish() {
       Output.error("error: \(failure)")
       if status == ExitStatus.done.rawValue { status = ExitStatus.failed.rawValue }
+    }
+    if Output.wasLeft && status != ExitStatus.interrupted.rawValue {
+      status = ExitStatus.readerLeft.rawValue
     }
     Foundation.exit(status)
   }
@@ -64,6 +71,40 @@ struct FlattenSegCommand: ParsableCommand {
     let given = (0..<fs_argument_count()).compactMap { fs_argument($0).map { String(cString: $0) } }
     return given.isEmpty ? CommandLine.arguments : given
   }()
+
+  /// Refuses a word that is nearly a command; what is nothing like one the parser refuses.
+  private static func requireKnownCommand(_ arguments: ArraySlice<String>) throws {
+    var known = configuration.subcommands
+    var path: [String] = []
+    for word in arguments {
+      if path.isEmpty && word == "help" { continue }
+      if known.isEmpty || word.hasPrefix("-") { return }
+      let names = known.map { $0.configuration.commandName ?? "" }
+      if let index = names.firstIndex(of: word) {
+        path.append(word)
+        known = known[index].configuration.subcommands
+      } else {
+        return try requireDistant(word, from: names, after: path)
+      }
+    }
+  }
+
+  private static func requireDistant(
+    _ word: String, from names: [String], after path: [String]
+  ) throws {
+    func refusal(meaning text: String) -> ValidationError {
+      ValidationError("Unexpected argument '\(word)'. Did you mean '\(text)'?")
+    }
+    // Below a command that has others the word may be an argument of the standard one.
+    if !path.isEmpty {
+      if DatasetDescription.builtInNames.contains(word) { return }
+      if FileManager.default.fileExists(atPath: word) { return }
+    } else if FileManager.default.fileExists(atPath: word) {
+      throw refusal(meaning: "flatten-seg predict \(word)")
+    }
+    guard let near = nearestSpelling(to: word, among: names) else { return }
+    throw refusal(meaning: (path + [near]).joined(separator: " "))
+  }
 
   /// The libraries' log goes to standard error, its details with --verbose only.
   private static func startLogging() {
@@ -86,6 +127,7 @@ struct FlattenSegCommand: ParsableCommand {
   /// Prints what a failure has to say and gives its exit status.
   private static func report(_ error: any Error) -> Int32 {
     if let status = error as? ExitStatus { return status.rawValue }
+    if error is ReaderLeftError { return ExitStatus.readerLeft.rawValue }
     if let error = error as? RequestError {
       Output.error("error: \(printable(error.description, limit: 490))")
       return ExitStatus.usage.rawValue

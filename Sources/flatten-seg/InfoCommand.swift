@@ -10,7 +10,7 @@ struct InfoCommand: ParsableCommand {
     abstract: "Show a model's layers: output shapes, parameters, multiply-accumulates.",
     discussion: """
       Example:
-        flatten-seg info --config model.yaml --size 512x2048
+        flatten-seg info --config ade20k/pvt_t_semantic_fpn --size 512x2048
 
       Nothing is computed and no weights are read. One multiply-accumulate is one
       multiplication and one addition; what papers call FLOPs is mostly this number.
@@ -18,8 +18,8 @@ struct InfoCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Config of the model; default: the built-in street model.",
-      valueName: "file.yaml"))
+      "Config of the model, or a name of 'flatten-seg configs'; default: the built-in street model.",
+      valueName: "file.yaml"), completion: .yaml)
   var config: String?
 
   @Option(

@@ -15,7 +15,8 @@ struct InspectCommand: ParsableCommand {
       Nothing in the file is ever executed: it is read as data.
       """)
 
-  @Argument(help: ArgumentHelp("A .pth or .safetensors file.", valueName: "file"))
+  @Argument(
+    help: ArgumentHelp("A .pth or .safetensors file.", valueName: "file"), completion: .weights)
   var file: String
 
   @OptionGroup var reading: CheckpointArguments
@@ -90,19 +91,25 @@ struct ConvertCommand: ParsableCommand {
         flatten-seg convert flatten_pvt_t.pth flatten_pvt_t.safetensors --dtype f16
       """)
 
-  @Argument(help: ArgumentHelp("A .pth or .safetensors file.", valueName: "in"))
+  @Argument(
+    help: ArgumentHelp("A .pth or .safetensors file.", valueName: "in"), completion: .weights)
   var input: String
 
-  @Argument(help: ArgumentHelp("The safetensors file to write.", valueName: "out"))
+  @Argument(
+    help: ArgumentHelp("The safetensors file to write.", valueName: "out"),
+    completion: .safetensors)
   var output: String
 
   @Option(help: "What floating-point tensors become; integers stay as they are.")
   var dtype = SafetensorsWriter.Precision.float32
 
+  @Flag(help: "Replace a file that exists.")
+  var overwrite = false
+
   @OptionGroup var reading: CheckpointArguments
 
   func run() throws {
-    try requireOther(output, than: input)
+    try ResultPath.check(output, holds: .safetensors, overwrite: overwrite, input: input)
     let checkpoint = try reading.open(input)
     let texts = checkpoint.metadata
     try WeightsError.telling {
@@ -111,15 +118,6 @@ struct ConvertCommand: ParsableCommand {
     checkpoint.warnings.forEach(Output.warning)
     Output.line(printable(output, limit: .max))
   }
-}
-
-/// Refuses an output that is the input, and one that cannot be written.
-private func requireOther(_ output: String, than input: String) throws {
-  if let identity = FileIdentity(path: output), identity == FileIdentity(path: input) {
-    throw FileError(
-      path: output, kind: .unwritable, reason: "is the input itself. Choose another output")
-  }
-  try AtomicFile.requireWritable(output)
 }
 
 extension SafetensorsWriter.Precision: ExpressibleByArgument {}
@@ -133,17 +131,25 @@ struct InitCommand: ParsableCommand {
         flatten-seg init --config model.yaml random.safetensors
       """)
 
-  @Option(help: ArgumentHelp("Config of the model.", valueName: "file.yaml"))
+  @Option(
+    help: ArgumentHelp(
+      "Config of the model, or a name of 'flatten-seg configs'.", valueName: "file.yaml"),
+    completion: .yaml)
   var config: String
 
-  @Argument(help: ArgumentHelp("The safetensors file to write.", valueName: "out"))
+  @Argument(
+    help: ArgumentHelp("The safetensors file to write.", valueName: "out"),
+    completion: .safetensors)
   var output: String
 
   @Option(help: "The same seed gives the same file.")
   var seed: UInt64 = 0
 
+  @Flag(help: "Replace a file that exists.")
+  var overwrite = false
+
   func run() throws {
-    try requireOther(output, than: config)
+    try ResultPath.check(output, holds: .safetensors, overwrite: overwrite, input: config)
     try VisionTasks.configuration(path: config).writeRandomWeights(seed: seed, to: output)
     Output.line(printable(output, limit: .max))
   }

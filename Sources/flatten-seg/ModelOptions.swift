@@ -7,11 +7,13 @@ import Foundation
 struct ModelOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Config of the model; default: the built-in street model.",
-      valueName: "file.yaml"))
+      "Config of the model, or a name of 'flatten-seg configs'; default: the built-in street model.",
+      valueName: "file.yaml"), completion: .yaml)
   var config: String?
 
-  @Option(help: ArgumentHelp("Weights of the model, .pth or .safetensors.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("Weights of the model, .pth or .safetensors.", valueName: "file"),
+    completion: .weights)
   var weights: String?
 
   @OptionGroup var compute: ComputeOptions

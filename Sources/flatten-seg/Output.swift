@@ -12,11 +12,23 @@ enum Output {
   /// Whether results can go nowhere any more.
   static var isLost: Bool { failure.withLock { $0 != nil } }
 
+  /// Whether whoever was reading left before all results were told.
+  static var wasLeft: Bool { failure.withLock { $0 == EPIPE } }
+
+  /// Notes that a result was written past ``line(_:)`` and found no reader.
+  static func noteReaderLeft() { failure.withLock { $0 = $0 ?? EPIPE } }
+
   /// Writes a line of results.
-  static func line(_ text: String) { write(text + "\n", to: STDOUT_FILENO) }
+  static func line(_ text: String) { self.text(text + "\n") }
 
   /// Writes text of results as it is.
-  static func text(_ text: String) { write(text, to: STDOUT_FILENO) }
+  static func text(_ text: String) {
+    // On a terminal results share the screen with the progress.
+    if isTerminal { Progress.shared.clear() }
+    write(text, to: STDOUT_FILENO)
+  }
+
+  private static let isTerminal = isatty(STDOUT_FILENO) == 1
 
   /// Writes a message for people.
   static func error(_ text: String) {
@@ -28,8 +40,7 @@ enum Output {
 
   /// Called once before the process ends.
   ///
-  /// - Returns: what was wrong with standard output. A closed pipe is nothing wrong: whoever was
-  ///   reading has seen enough.
+  /// - Returns: what was wrong with standard output. A reader that left is told by the status alone.
   static func finish() -> FileError? {
     Progress.shared.clear()
     guard let code = failure.withLock({ $0 }), code != EPIPE else { return nil }
@@ -110,12 +121,17 @@ final class Progress: Sendable {
 /// ends the process.
 enum Interrupt {
   private static let count = Atomic<Int>(0)
+  /// SIG_IGN as a number: functions cannot be compared.
+  private static let ignored = 1
 
   static var isRequested: Bool { count.load(ordering: .relaxed) > 0 || Output.isLost }
 
   static var wasSignalled: Bool { count.load(ordering: .relaxed) > 0 }
 
+  /// Begins to listen; where whoever started the program wants interrupts ignored, as nohup's users and
+  /// background jobs do, they stay ignored.
   static func watch() {
+    if signal(SIGINT, SIG_IGN).map({ unsafeBitCast($0, to: Int.self) }) == ignored { return }
     signal(SIGINT) { _ in
       if Interrupt.count.add(1, ordering: .relaxed).newValue > 1 {
         fs_remove_temporaries()

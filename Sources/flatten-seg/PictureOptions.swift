@@ -6,13 +6,13 @@ struct PictureOptions: ParsableArguments {
   @Argument(
     help: ArgumentHelp(
       "Pictures (JPEG, PNG), folders, or - for standard input.",
-      valueName: "input"))
+      valueName: "input"), completion: .picture)
   var inputs: [String] = []
 
   @Option(
     help: ArgumentHelp(
       "A text file that names one picture a line, # begins a comment; - is standard input.",
-      valueName: "file"))
+      valueName: "file"), completion: .file())
   var list: [String] = []
 
   @Flag(name: .shortAndLong, help: "Enter folders inside folders.")

@@ -28,14 +28,21 @@ struct PredictCommand: ParsableCommand {
     name: .shortAndLong,
     help: ArgumentHelp(
       "Folder of the results; for one picture also a .png file, or - for standard output.",
-      valueName: "path"))
+      valueName: "path"), completion: .file())
   var output = "output"
 
-  @Flag(help: "Write <name>.overlay.jpg: the picture tinted by class, with a legend.")
+  @Flag(
+    help: """
+      Write <name>.overlay.jpg: the picture tinted by class, with a legend; beyond 65500 pixels a \
+      side it is a .png.
+      """)
   var overlay = false
 
   @Option(help: "Opacity of the overlay's tint, 0 to 1.")
   var opacity = 0.5
+
+  @Option(help: "Colours of the overlay: the data set's, or ones that are easy to tell apart.")
+  var palette = PaletteArgument.dataset
 
   @Flag(inversion: .prefixedNo, help: "Draw the legend of the classes present below overlays.")
   var legend = true
@@ -77,6 +84,7 @@ struct PredictCommand: ParsableCommand {
   }
 
   func run() throws {
+    try ResultPath.requireFolderName(output, besideFiles: [.png])
     let target = PredictionOutputs.Target(path: output)
     let folder: String? = if case .folder(let path) = target { path } else { nil }
     let pictures = try input.pictures(
@@ -86,6 +94,7 @@ struct PredictCommand: ParsableCommand {
     var outputs = PredictionOutputs(target: target)
     outputs.existing = overwrite ? .replace : skipExisting ? .skip : .refuse
     outputs.overlayOpacity = overlay ? opacity : nil
+    outputs.overlayColours = palette.colours
     outputs.hasLegend = legend
     outputs.hasConfidence = confidence
     outputs.hasLogits = logits
@@ -109,13 +118,13 @@ struct PredictCommand: ParsableCommand {
     batch.run(pictures.sources, shouldStop: { Interrupt.isRequested }) { outcome in
       report(outcome)
       let done = tally.withLock { tally in
-        tally.add(outcome.source, failure: outcome.failure)
+        tally.add(outcome.source, failure: outcome.failure, isKept: outcome.isKept)
         return tally.done
       }
       Progress.shared.show(done: done, of: pictures.sources.count)
     }
     Progress.shared.clear()
-    try tally.withLock { $0 }.finish(pictures)
+    try tally.withLock { $0 }.finish(pictures, in: output, quiet: reporting.quiet)
   }
 
   /// Refuses pictures that do not fit where the results go.
@@ -152,6 +161,7 @@ struct PredictCommand: ParsableCommand {
   private func report(_ outcome: BatchPrediction.Outcome) {
     if !reporting.quiet { outcome.warnings.forEach(Output.warning) }
     switch outcome.result {
+    case .failed(let error) where error.cause is ReaderLeftError: Output.noteReaderLeft()
     case .failed(let error):
       Output.error("error: \(ErrorTexts.text(of: error))")
       if json { Output.line(FailureDocument.line(error.path, error)) }
@@ -192,9 +202,24 @@ struct PredictCommand: ParsableCommand {
   }
 }
 
+/// `--palette`.
+enum PaletteArgument: String, ExpressibleByArgument, CaseIterable {
+  case dataset, distinct
+
+  var colours: PredictionOutputs.OverlayColours {
+    switch self {
+    case .dataset: .classes
+    case .distinct: .distinct
+    }
+  }
+}
+
 extension BatchPrediction.Outcome {
   /// Why there is no result, `nil` where there is one.
   fileprivate var failure: PictureFailure? {
     if case .failed(let error) = result { error } else { nil }
   }
+
+  /// Whether its mask was there.
+  fileprivate var isKept: Bool { if case .skipped = result { true } else { false } }
 }

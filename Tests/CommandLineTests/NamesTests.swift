@@ -92,7 +92,7 @@ extension CommandLineTests {
 
       let kept = try predict(output + ["--skip-existing"], in: folder)
       expectSuccess(kept, isQuiet: false)
-      #expect(kept.text == "" && kept.errorLines == masks.map { "kept: \($0)" })
+      #expect(kept.text == "" && kept.messages == masks.map { "kept: \($0)" })
       let again = try predict(output + ["--overwrite"], in: folder)
       expectSuccess(again)
       #expect(again.lines == first.lines)
@@ -140,7 +140,7 @@ extension CommandLineTests {
           "output/a.png.overlay.jpg", "output/b.png", "output/b.overlay.jpg",
         ])
       #expect(
-        outcome.errorLines == [
+        outcome.messages == [
           "note: 2 pictures differ from others in the suffix alone, so results keep it: "
             + "'a.jpg.png'"
         ])

@@ -243,6 +243,81 @@ extension CommandLineTests {
       #expect(overlay.width >= width && overlay.height >= height)
     }
 
+    /// A panorama longer than a JPEG can be keeps its mask and gets its overlay as PNG, said once.
+    @Test func overlaysThatNoJPEGCanHold() throws {
+      let folder = try Scratch()
+      try folder.makePicture("pano.png", 66_000, 4)
+      try folder.makePicture("tower.png", 3, 65_501)
+      let outcome = try Tool.run(
+        ["predict", "pano.png", "tower.png", "-o", "out", "--overlay", "--json"], in: folder)
+      expectSuccess(outcome, isQuiet: false)
+      #expect(
+        folder.files("out") == ["pano.overlay.png", "pano.png", "tower.overlay.png", "tower.png"])
+      let warnings = outcome.errorLines.filter { $0.hasPrefix("warning: ") }
+      #expect(
+        warnings == [
+          "warning: pano.png: no JPEG has more than 65500 pixels a side: such overlays are PNG files"
+        ])
+      for (name, line) in zip(["pano", "tower"], outcome.lines) {
+        let json = try JSONDecoder().decode(JSONValue.self, from: Data(line.utf8))
+        let files = ["out/\(name).png", "out/\(name).overlay.png"]
+        #expect(json["files"].list.map(\.text) == files)
+        let mask = try folder.mask(files[0])
+        let overlay = try Image.decode(path: folder.path(files[1])).value
+        #expect(mask.width == json["width"].int && mask.height == json["height"].int)
+        #expect(overlay.width >= mask.width && overlay.height > mask.height)
+      }
+      // The next run says what is in its way.
+      expectFailure(
+        try Tool.run(["predict", "pano.png", "-o", "out", "--overlay"], in: folder), status: 1,
+        says: "out/pano.png: exists already")
+    }
+
+    /// Colours of overlays are chosen apart from those of masks.
+    @Test func paletteOfOverlays() throws {
+      let folder = try Scratch()
+      try folder.copy(Street.picture("street_0003"), to: "a.jpg")
+      for palette in ["dataset", "distinct"] {
+        expectSuccess(
+          try Tool.run(
+            ["predict", "a.jpg", "-o", palette, "--overlay", "--opacity=1", "--palette", palette],
+            in: folder))
+      }
+      expectSuccess(try Tool.run(["predict", "a.jpg", "-o", "plain", "--overlay"], in: folder))
+      #expect(try folder.read("dataset/a.png") == folder.read("distinct/a.png"))
+      #expect(try folder.read("plain/a.png") == folder.read("distinct/a.png"))
+      let mask = try folder.mask("distinct/a.png")
+      let own = try Segmenter.builtIn().classes.map(\.colour)
+      for (name, colours) in [
+        ("dataset", own), ("distinct", Palette.distinct(count: own.count).colours),
+      ] {
+        let overlay = try Image.decode(path: folder.path("\(name)/a.overlay.jpg")).value
+        // Far from any line, where the JPEG is flat.
+        var near = 0
+        var total = 0
+        for y in stride(from: 20, to: mask.height - 20, by: 7) {
+          for x in stride(from: 20, to: mask.width - 20, by: 7) {
+            let id = mask.ids[y * mask.width + x]
+            let around = (-9...9).allSatisfy { step in
+              mask.ids[(y + step) * mask.width + x] == id
+                && mask.ids[y * mask.width + x + step] == id
+            }
+            guard around else { continue }
+            total += 1
+            let (shown, wanted) = (overlay[x, y], colours[Int(id)])
+            let apart =
+              abs(Int(shown.red) - Int(wanted.red)) + abs(Int(shown.green) - Int(wanted.green))
+              + abs(Int(shown.blue) - Int(wanted.blue))
+            if apart < 24 { near += 1 }
+          }
+        }
+        #expect(total > 100 && near * 20 > total * 19, "\(name): \(near) of \(total)")
+      }
+      expectFailure(
+        try Tool.run(["predict", "a.jpg", "--palette", "rainbow"], in: folder), status: 2,
+        says: "The value 'rainbow' is invalid", "'dataset' and 'distinct'")
+    }
+
     @Test func standardStreams() throws {
       let folder = try Scratch()
       try folder.makePicture("a.png")
@@ -347,11 +422,11 @@ extension CommandLineTests {
       let mixed = try Tool.run(["predict", "a.png", "b.png"], in: folder)
       #expect(mixed.status == 5)
       #expect(mixed.lines == ["output/b.png"])
-      #expect(mixed.errorLines.suffix(2) == ["1 of 2 pictures failed:", "  a.png"])
+      #expect(mixed.messages.suffix(2) == ["1 of 2 pictures failed:", "  a.png"])
       let skipped = try Tool.run(["predict", "a.png", "b.png", "--skip-existing"], in: folder)
       #expect(skipped.status == 0)
       #expect(skipped.text == "")
-      #expect(skipped.errorLines == ["kept: output/a.png", "kept: output/b.png"])
+      #expect(skipped.messages == ["kept: output/a.png", "kept: output/b.png"])
       #expect(try folder.read("output/a.png") == Data("precious".utf8))
       // Not the mask alone is protected.
       try folder.write("precious", to: "output/c.overlay.jpg")
@@ -431,7 +506,7 @@ extension CommandLineTests {
       #expect(batch.lines == ["out/a.png", "out/c.png", "out/d.png"])
       #expect(folder.files("out") == ["a.png", "c.png", "d.png"])
       #expect(
-        batch.errorLines.suffix(3) == ["2 of 5 pictures failed:", "  gone.png", "  b.png"])
+        batch.messages.suffix(3) == ["2 of 5 pictures failed:", "  gone.png", "  b.png"])
       #expect(batch.errorLines.contains("error: gone.png: no such file"))
       #expect(batch.errorLines.contains { $0.hasPrefix("error: b.png: is damaged") })
 

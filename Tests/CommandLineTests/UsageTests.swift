@@ -11,7 +11,7 @@ extension CommandLineTests {
     /// Set FLATTEN_UPDATE_TEXTS=1 to write the files anew; then read what changed.
     @Test(arguments: [
       "", "predict", "classify", "eval", "info", "attention", "bench", "inspect", "convert", "init",
-      "datasets", "datasets show", "datasets check",
+      "configs", "datasets", "datasets show", "datasets check",
     ])
     func help(command: String) throws {
       let words = command.split(separator: " ").map(String.init)
@@ -82,6 +82,19 @@ extension CommandLineTests {
     static let badUsages = [
       BadUsage(
         "bogus", says: "Unexpected argument 'bogus'", usage: "Usage: flatten-seg <subcommand>"),
+      BadUsage(
+        "predcit", "a.jpg", says: "Unexpected argument 'predcit'. Did you mean 'predict'?",
+        usage: "Usage: flatten-seg <subcommand>"),
+      BadUsage(
+        "help", "evla", says: "Unexpected argument 'evla'. Did you mean 'eval'?",
+        usage: "Usage: flatten-seg <subcommand>"),
+      BadUsage(
+        "datasets", "chek", "folder", ".",
+        says: "Unexpected argument 'chek'. Did you mean 'datasets check'?",
+        usage: "Usage: flatten-seg <subcommand>"),
+      BadUsage(
+        "/tmp", says: "Unexpected argument '/tmp'. Did you mean 'flatten-seg predict /tmp'?",
+        usage: "Usage: flatten-seg <subcommand>"),
       BadUsage(
         "predict", says: "No picture is named. Give files, folders, --list FILE or -.",
         usage: predict),
@@ -251,11 +264,11 @@ extension CommandLineTests {
         "convert", "a", "b", "--dtype", "f8",
         says: "The value 'f8' is invalid for '--dtype <dtype>'. "
           + "Please provide one of 'f32', 'f16' or 'bf16'.",
-        usage: "Usage: flatten-seg convert <in> <out> [--dtype <dtype>] [--container <key>] "
-          + "[--skip-unknown-objects]"),
+        usage: "Usage: flatten-seg convert <in> <out> [--dtype <dtype>] [--overwrite] "
+          + "[--container <key>] [--skip-unknown-objects]"),
       BadUsage(
         "init", "out", says: "Missing expected argument '--config <file.yaml>'",
-        usage: "Usage: flatten-seg init --config <file.yaml> <out> [--seed <seed>]"),
+        usage: "Usage: flatten-seg init --config <file.yaml> <out> [--seed <seed>] [--overwrite]"),
       BadUsage(
         "datasets", "nowhere",
         says: "'nowhere' is no data set I know. Give one of ade20k, camvid, cityscapes, "

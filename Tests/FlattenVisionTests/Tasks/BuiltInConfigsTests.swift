@@ -45,7 +45,7 @@ import Testing
   @Test(arguments: [
     ("ade20k/flaten_pvt_t_semantic_fpn", "ade20k/flatten_pvt_t_semantic_fpn"),
     ("flatten_swin_b_384", "imagenet/flatten_swin_b_384"),
-    ("Configs/ade20k/swin_t_upernet.yaml", "ade20k/swin_t_upernet"),
+    ("none/Configs/ade20k/swin_t_upernet.yaml", "ade20k/swin_t_upernet"),
     ("../flatten-seg/Configs/imagenet/pvt_l.yaml", "imagenet/pvt_l"),
     ("imagenet/deit_s.yml", "imagenet/deit_s"), ("nothing/of the kind.yaml", nil),
   ])
