@@ -14,7 +14,12 @@ extension ConfigNode {
   /// - Throws: ``FileError`` where the file cannot be read, ``ConfigError`` where it cannot be used.
   package static func load(path: String) throws -> ConfigNode {
     let bytes = try FileReader(path: path).readAll(limit: sizeLimit)
-    return try parse(bytes, name: path)
+    switch StrayContent(firstBytes: bytes) {
+    case let stray? where stray == .gitLFSPointer || stray == .webPage:
+      throw FileError(
+        path: path, kind: .refused, reason: stray.refusal(insteadOf: "a YAML file"))
+    default: return try parse(bytes, name: path)
+    }
   }
 
   /// Reads one YAML document from UTF-8 bytes.

@@ -60,7 +60,7 @@ func readPicture(path: String, limits: DecodingLimits) throws -> (kind: PictureK
   let reader = try FileReader(path: path)
   let start = try reader.read(at: 0, count: min(reader.size, PictureKind.signatureLength))
   let kind = PictureKind(firstBytes: start)
-  if let refusal = kind.refusal(isEmpty: start.isEmpty) {
+  if let refusal = kind.refusal {
     throw FileError(path: path, kind: .refused, reason: refusal)
   }
   if reader.size <= limits.fileBytes { try requireMemory(reader.size, name: path) }

@@ -50,7 +50,7 @@ extension Image {
 
   private static func requireKind(firstBytes bytes: [UInt8], name: String) throws -> PictureKind {
     let kind = PictureKind(firstBytes: bytes)
-    if let refusal = kind.refusal(isEmpty: bytes.isEmpty) {
+    if let refusal = kind.refusal {
       throw FileError(path: name, kind: .refused, reason: refusal)
     }
     return kind

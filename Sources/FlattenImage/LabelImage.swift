@@ -39,7 +39,7 @@ public enum LabelImage {
     limits: DecodingLimits = DecodingLimits(), exif: ExifOrientation = .apply
   ) throws -> Decoded<LabelMap> {
     let kind = PictureKind(firstBytes: bytes)
-    if let refusal = kind.refusal(isEmpty: bytes.isEmpty) {
+    if let refusal = kind.refusal {
       throw FileError(path: name, kind: .refused, reason: refusal)
     }
     return try decode(

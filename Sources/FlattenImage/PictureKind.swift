@@ -1,13 +1,17 @@
+import FlattenFiles
+
 /// The kind of a picture file, judged by its first bytes and never by its name.
 enum PictureKind: Equatable {
   case jpeg
   case png
   /// A known format that is not supported, by its name.
   case unsupported(String)
+  /// Something that lies there in place of a picture.
+  case stray(StrayContent)
   case unknown
 
   /// Number of bytes that ``init(firstBytes:)`` looks at.
-  static let signatureLength = 16
+  static let signatureLength = StrayContent.length
 
   init(firstBytes bytes: some Collection<UInt8>) {
     let bytes = Array(bytes.prefix(Self.signatureLength))
@@ -41,19 +45,21 @@ enum PictureKind: Equatable {
       [0x09, 0x0A, 0x0D, 0x20].contains(bytes[2])
     {
       self = .unsupported("PNM")
+    } else if at(0, "<svg") {
+      self = .unsupported("SVG")
     } else {
-      self = .unknown
+      self = StrayContent(firstBytes: bytes).map(Self.stray) ?? .unknown
     }
   }
 
   /// The reason for refusing the file; `nil` for JPEG and PNG.
-  func refusal(isEmpty: Bool) -> String? {
+  var refusal: String? {
     switch self {
     case .jpeg, .png: nil
     case .unsupported(let name):
       "is of the kind \(name), which is not supported: convert it to JPEG or PNG"
-    case .unknown:
-      isEmpty ? "the file is empty" : "is not a JPEG or PNG picture"
+    case .stray(let content): content.refusal(insteadOf: "a JPEG or PNG picture")
+    case .unknown: "is not a JPEG or PNG picture"
     }
   }
 }

@@ -1,5 +1,7 @@
 import FlattenConfig
+import FlattenFiles
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct ConfigReaderTests {
@@ -127,5 +129,16 @@ import Testing
       }
       do { _ = try ConfigNode.parse(bytes, name: "t") } catch { #expect(error is ConfigError) }
     }
+  }
+
+  @Test(arguments: [
+    ("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "'git lfs pull'"),
+    ("<!DOCTYPE html>\n<html>\n", "is a web page"),
+  ])
+  func aStrayFileIsNamed(content: String, says: String) throws {
+    let folder = try TemporaryFolder()
+    let file = try folder.file("c.yaml", Array(content.utf8))
+    let error = #expect(throws: FileError.self) { try ConfigNode.load(path: file) }
+    #expect(error?.reason.contains(says) == true)
   }
 }
