@@ -166,8 +166,8 @@ let package = Package(
     .testTarget(
       name: "CommandLineTests",
       dependencies: [
-        "FlattenVision", "FlattenBackbones", "FlattenImage", "FlattenTensor", "flatten-seg",
-        "FlattenRegions", "FlattenFiles", "TestSupport",
+        "FlattenVision", "FlattenBackbones", "FlattenImage", "FlattenCheckpoint", "FlattenTensor",
+        "flatten-seg", "FlattenRegions", "FlattenFiles", "TestSupport",
       ], exclude: ["Texts"]),
   ],
   cLanguageStandard: .c2x

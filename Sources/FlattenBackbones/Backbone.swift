@@ -57,11 +57,14 @@ public struct Backbone: Sendable {
   /// The config is a segmentor's or a classifier's; its head, data set and size rule are not used. The
   /// backbone's parameters may stand below `backbone.` in the file, as segmentors have them, beside any
   /// others; in a file without that prefix every parameter must be the backbone's or belong to the
-  /// classifier. The names of mmsegmentation's and mmdetection's own modules are understood.
+  /// classifier. The names of mmsegmentation's and mmdetection's own modules are understood, and what wrappers
+  /// of a model put before its names (`module.`, `_orig_mod.`, `model.`) is taken off.
   ///
   /// - Parameters:
   ///   - config: path of a YAML config.
-  ///   - weights: path of a `.pth` or `.safetensors` file.
+  ///   - weights: path of a `.pth` or `.safetensors` file, or of the index of several.
+  ///   - container: the weights that are wanted where the file holds several, such as `model_ema`; `nil`
+  ///     takes the usual ones.
   ///   - attentions: those that the config may ask for beside `focused` and `softmax`.
   ///   - threads: threads that compute; `nil` takes all available processors.
   ///   - precision: how weights and the left sides of products are stored; `.automatic` takes the faster
@@ -72,13 +75,15 @@ public struct Backbone: Sendable {
   /// - Throws: `FileError`, `ConfigError` or `ParameterError`, which name the file, the key, what was
   ///   found and what was expected, or ``BackboneError``.
   public static func load(
-    config: String, weights: String, attentions: AttentionRegistry = AttentionRegistry(),
-    threads: Int? = nil, precision: Precision = .float32, purpose: Purpose = .inference,
+    config: String, weights: String, container: String? = nil,
+    attentions: AttentionRegistry = AttentionRegistry(), threads: Int? = nil,
+    precision: Precision = .float32, purpose: Purpose = .inference,
     skipsUnknownObjects: Bool = false
   ) throws -> Backbone {
     let file = try BackboneFile(path: config, attentions: attentions)
     let checkpoint = try Checkpoint.open(
-      path: weights, options: Checkpoint.Options(skipUnknownObjects: skipsUnknownObjects))
+      path: weights,
+      options: Checkpoint.Options(container: container, skipUnknownObjects: skipsUnknownObjects))
     return try Backbone(
       file, Weights(checkpoint, of: file.backbone), threads: threads, precision: precision,
       purpose: purpose)
@@ -126,7 +131,9 @@ public struct Backbone: Sendable {
     let pool = ThreadPool(threads: count)
     let tree = weights.tree(LoadingContext(threads: pool, precision, purpose: purpose))
     model = try build(weights.scope(of: tree))
-    try tree.finish(ignoring: weights.ignoring(ignoring)) { _ in weights.likeness }
+    try weights.explaining {
+      try tree.finish(ignoring: weights.ignoring(ignoring)) { _ in weights.likeness }
+    }
     self.name = name
     self.normalisation = normalisation
     self.inputChannels = inputChannels

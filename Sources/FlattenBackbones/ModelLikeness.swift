@@ -1,23 +1,39 @@
+import FlattenCheckpoint
+
 /// A guess at the model, from the names and shapes of its tensors.
 ///
-/// For people: in `inspect` and in errors about weights that do not fit. Nothing is decided by it.
+/// For people: in `inspect` and in errors about weights that do not fit. All it decides is where a wrapper's
+/// part of the names ends (``PlainParameters``).
 package struct ModelLikeness {
-  /// Names without the prefix that data-parallel training adds. A shape is empty where it is unknown.
+  /// By name. A shape is empty where it is unknown.
   private let shapes: [String: [Int]]
   /// Prefix of the backbone's names: `backbone.` or empty.
   private let backbone: String
 
   package init(_ tensors: [(name: String, shape: [Int])]) {
-    let prefix = "module."
-    let isParallel = !tensors.isEmpty && tensors.allSatisfy { $0.name.hasPrefix(prefix) }
     shapes = Dictionary(
-      tensors.map { (isParallel ? String($0.name.dropFirst(prefix.count)) : $0.name, $0.shape) },
-      uniquingKeysWith: { first, _ in first })
+      tensors.map { ($0.name, $0.shape) }, uniquingKeysWith: { first, _ in first })
     backbone = shapes.keys.contains { $0.hasPrefix("backbone.") } ? "backbone." : ""
+  }
+
+  package init(_ source: any ParameterSource) {
+    self.init(source.parameterShapes.map { ($0.name, $0.shape) })
   }
 
   /// From names alone, as ``ParameterTree/finish(ignoring:looksLike:)`` has them.
   package init(names: Set<String>) { self.init(names.map { ($0, []) }) }
+
+  /// Whether the names are those of a model: of a family, or of a segmentor with any backbone.
+  package static func isModel(_ names: Set<String>) -> Bool {
+    names.contains { $0.hasPrefix("backbone.") || $0.hasPrefix("decode_head.") }
+      || ModelLikeness(names: names).family != nil
+  }
+
+  /// Whether this is a backbone of a known family without anything behind it.
+  package var isBackboneAlone: Bool {
+    family != nil && decoder.isEmpty
+      && !shapes.keys.contains { $0.hasPrefix("decode_head.") || $0.hasPrefix("neck.") }
+  }
 
   /// The guess in words; `nil` where nothing is recognised. For example "FLatten-PVT tiny
   /// (attention LLLL, depths 2-2-2-2, widths 64-128-320-512), FPN 256, FPNHead 128, 11 classes".
@@ -192,5 +208,19 @@ package struct ModelLikeness {
       words.append("classifier of \(classes) classes")
     }
     return words
+  }
+}
+
+extension Checkpoint {
+  /// The tensors under the names that models have.
+  package var plain: PlainParameters {
+    PlainParameters(self, recognising: ModelLikeness.isModel)
+  }
+}
+
+extension ParameterSource {
+  /// What model this holds, in words; `nil` where none is recognised.
+  package var likeness: String? {
+    ModelLikeness(self).description
   }
 }

@@ -25,8 +25,9 @@ extension Checkpoint {
       buffer.count == entry.elementCount,
       "\(buffer.count) elements for '\(entry.name)' \(entry.shape)")
     try Self.naming(name) {
+      let type = try elementType(of: entry)
       try checkRepetition(entry)
-      if entry.elementType == .float32 {
+      if type == .float32 {
         if threads.threads > 1 && entry.isContiguous && !needsVerification(entry.storage) {
           try copy(entry, to: UnsafeMutableRawBufferPointer(buffer), on: threads)
         } else {
@@ -35,15 +36,15 @@ extension Checkpoint {
       } else if entry.isContiguous {
         var done = 0
         try forEachPiece(entry) { bytes in
-          let count = bytes.count / entry.elementType.byteSize
-          entry.elementType.convert(
+          let count = bytes.count / type.byteSize
+          type.convert(
             bytes,
             to: UnsafeMutableBufferPointer(rebasing: buffer[done..<done + count]))
           done += count
         }
       } else {
         let bytes = try gathered(entry)
-        bytes.withUnsafeBytes { entry.elementType.convert($0, to: buffer) }
+        bytes.withUnsafeBytes { type.convert($0, to: buffer) }
       }
     }
     noteNonFinite(entry, UnsafeBufferPointer(buffer), on: threads)
@@ -51,7 +52,7 @@ extension Checkpoint {
 
   /// The elements of an integer or truth tensor, row-major.
   package func readIntegers(_ entry: TensorEntry) throws -> [Int64] {
-    guard let values = entry.elementType.integers(try readBytes(entry)) else {
+    guard let values = entry.elementType?.integers(try readBytes(entry)) else {
       throw FileError(
         path: name, kind: .refused,
         reason: "'\(shortened(entry.name))' does not hold integers of 64 bits")
@@ -77,12 +78,17 @@ extension Checkpoint {
   // MARK: Elements as stored
 
   private func checkRepetition(_ entry: TensorEntry) throws {
-    let stored = storages[entry.storage].byteCount / entry.elementType.byteSize
+    let stored = storages[entry.storage].byteCount / entry.type.byteSize
     guard entry.elementCount <= max(stored, Self.repeatedElementsLimit) else {
       throw Refusal(
         "'\(shortened(entry.name))' repeats \(stored) stored elements to \(entry.elementCount), "
           + "too many to be weights")
     }
+  }
+
+  private func elementType(of entry: TensorEntry) throws -> ElementType {
+    guard let type = entry.elementType else { throw Refusal(notReading: entry) }
+    return type
   }
 
   private func gathered(_ entry: TensorEntry) throws -> [UInt8] {
@@ -98,7 +104,7 @@ extension Checkpoint {
       return try copyStrided(entry, to: target)
     }
     let storage = storages[entry.storage]
-    let start = storage.offset + entry.offset * entry.elementType.byteSize
+    let start = storage.offset + entry.offset * entry.type.byteSize
     let isWhole = target.count == storage.byteCount
     if !isWhole { try verify(entry.storage) }
     // Piece by piece, so that the checksum finds the bytes still in the cache.
@@ -109,7 +115,7 @@ extension Checkpoint {
     while done < target.count {
       let piece = UnsafeMutableRawBufferPointer(
         rebasing: target[done..<min(done + pieceSize, target.count)])
-      try source.read(at: start + done, into: piece)
+      try source(of: entry.storage).read(at: start + done, into: piece)
       if wantsChecksum { checksum.update(UnsafeRawBufferPointer(piece)) }
       done += piece.count
     }
@@ -120,8 +126,9 @@ extension Checkpoint {
   private func copy(
     _ entry: TensorEntry, to target: UnsafeMutableRawBufferPointer, on threads: ThreadPool
   ) throws {
-    let start = storages[entry.storage].offset + entry.offset * entry.elementType.byteSize
+    let start = storages[entry.storage].offset + entry.offset * entry.type.byteSize
     let pieceSize = 1 << 18
+    let source = source(of: entry.storage)
     let failure = Locked<(any Error)?>(nil)
     threads.run((target.count + pieceSize - 1) / pieceSize) { index in
       let done = index * pieceSize
@@ -146,8 +153,8 @@ extension Checkpoint {
     if !isWhole { try verify(entry.storage) }
     let wantsChecksum = isWhole && needsVerification(entry.storage)
     var checksum = Checksum()
-    try source.forEachPiece(
-      at: storage.offset + entry.offset * entry.elementType.byteSize, count: entry.byteCount
+    try source(of: entry.storage).forEachPiece(
+      at: storage.offset + entry.offset * entry.type.byteSize, count: entry.byteCount
     ) { bytes in
       if wantsChecksum { checksum.update(bytes) }
       try body(bytes)
@@ -160,8 +167,9 @@ extension Checkpoint {
   /// Walks the axes in the order of their strides, so that the storage is read (nearly) forward
   /// through a small window whatever the order of the axes is.
   private func copyStrided(_ entry: TensorEntry, to target: UnsafeMutableRawBufferPointer) throws {
-    let size = entry.elementType.byteSize
+    let size = entry.type.byteSize
     let storage = storages[entry.storage]
+    let source = source(of: entry.storage)
     let targetStrides = TensorEntry.contiguousStrides(entry.shape)
     let axes = entry.shape.indices.filter { entry.shape[$0] > 1 }
       .sorted { entry.strides[$0] > entry.strides[$1] }
@@ -205,7 +213,7 @@ extension Checkpoint {
 
   private func verify(_ storage: Int) throws {
     guard needsVerification(storage) else { return }
-    try storages[storage].verify(source)
+    try storages[storage].verify(source(of: storage))
     state.withLock { _ = $0.verified.insert(storage) }
   }
 

@@ -1,7 +1,8 @@
 import FlattenFiles
 import FlattenTensor
 
-/// A file of named tensors, opened: torch's zip archive, torch's legacy stream, or safetensors.
+/// A file of named tensors, opened: torch's zip archive, torch's legacy stream, safetensors, or the index of
+/// several such files.
 ///
 /// Opening reads and checks everything but the elements; these are read when asked for, straight into
 /// the memory that keeps them. Reading from several threads is safe.
@@ -14,8 +15,9 @@ package final class Checkpoint: ParameterSource {
   }
 
   package struct Options: Sendable {
-    /// The key of the dictionary that holds the weights, such as `model_ema`; `nil` takes `state_dict`,
-    /// else `model`, else `state_dict_ema`, else the top.
+    /// The weights that are wanted where a file holds several: the key of their dictionary, such as
+    /// `model_ema`, or what their names begin with before a dot; `ema` also stands for the averaged
+    /// copies of mmcv. `nil` takes `state_dict`, else `model`, else `state_dict_ema`, else the top.
     package var container: String?
     /// Leave objects of unknown classes out instead of refusing the file.
     package var skipUnknownObjects: Bool
@@ -29,14 +31,16 @@ package final class Checkpoint: ParameterSource {
   /// The path as it was given.
   package let name: String
   package let kind: Kind
-  /// The key the weights were found under; `nil` at the top.
+  /// The container that the weights were found in; `nil` at the top.
   package let unwrapped: String?
+  /// The files beside this one that hold the weights, where this is an index of them.
+  package let shards: [String]
   /// All tensors in file order.
   package let entries: [TensorEntry]
   /// Texts that a safetensors file carries, in file order.
   package let metadata: [(key: String, value: String)]
 
-  let source: ByteSource
+  private let sources: [ByteSource]
   let storages: [StoredBytes]
   private let index: [ExactText: Int]
   let state = Locked(State())
@@ -48,9 +52,10 @@ package final class Checkpoint: ParameterSource {
     var nonFinite: [String] = []
   }
 
-  private init(_ contents: CheckpointContents, _ source: ByteSource, name: String) {
+  private init(_ contents: CheckpointContents, _ sources: [ByteSource], name: String) {
     self.name = name
-    self.source = source
+    self.sources = sources
+    shards = contents.shards
     kind = contents.kind
     unwrapped = contents.unwrapped
     entries = contents.entries
@@ -76,7 +81,7 @@ package final class Checkpoint: ParameterSource {
   package static func open(staticBytes: UnsafeRawBufferPointer, name: String) throws -> Checkpoint {
     let source = ByteSource.memory(staticBytes)
     return try naming(name) {
-      Checkpoint(try SafetensorsHeader.read(source), source, name: name)
+      Checkpoint(try SafetensorsHeader.read(source), [source], name: name)
     }
   }
 
@@ -85,20 +90,20 @@ package final class Checkpoint: ParameterSource {
     _ source: ByteSource, name: String, _ options: Options
   ) throws -> Checkpoint {
     try naming(name) {
-      let start = try source.read(at: 0, count: min(source.size, 64))
-      let contents: CheckpointContents
-      switch ContentKind(start, name: name) {
-      case .zip: contents = try TorchFile(source: source, options: options).readZip()
-      case .pickle: contents = try TorchFile(source: source, options: options).readLegacy()
-      case .safetensors:
-        guard options.container == nil else {
-          throw Refusal("is a safetensors file, which has no containers to choose from")
-        }
-        contents = try SafetensorsHeader.read(source)
-      case .other(let what):
-        throw Refusal("\(what), not a checkpoint (torch .pth or safetensors)")
+      var contents: CheckpointContents
+      var sources = [source]
+      if let index = try ShardIndex(source, name: name) {
+        (contents, sources) = try index.read(
+          beside: name, Options(skipUnknownObjects: options.skipUnknownObjects))
+      } else {
+        contents = try CheckpointContents.read(source, name: name, options)
       }
-      return Checkpoint(contents, source, name: name)
+      if let container = options.container { try contents.choose(container) }
+      if let entry = contents.entries.first, contents.entries.allSatisfy({ $0.elementType == nil })
+      {
+        throw Refusal(notReading: entry)
+      }
+      return Checkpoint(contents, sources, name: name)
     }
   }
 
@@ -110,9 +115,15 @@ package final class Checkpoint: ParameterSource {
       if let unknown = refusal.unknownClass {
         throw UnknownObjectError(path: name, className: unknown)
       }
+      if let containers = refusal.containers, !containers.isEmpty {
+        throw ContainerError(path: name, fact: refusal.reason, containers: containers)
+      }
       throw FileError(path: name, kind: .refused, reason: refusal.reason)
     }
   }
+
+  /// The file that holds a storage.
+  func source(of storage: Int) -> ByteSource { sources[storages[storage].file] }
 
   /// The entry of that name, compared byte by byte.
   package func entry(_ name: String) -> TensorEntry? { index[ExactText(name)].map { entries[$0] } }
@@ -132,7 +143,7 @@ package final class Checkpoint: ParameterSource {
   // MARK: ParameterSource
 
   package var parameterShapes: [(name: String, shape: [Int], isFloatingPoint: Bool)] {
-    entries.map { ($0.name, $0.shape, $0.elementType.isFloatingPoint) }
+    entries.map { ($0.name, $0.shape, $0.isFloatingPoint) }
   }
 
   package func read(_ name: String, into buffer: UnsafeMutableBufferPointer<Float>) throws {
@@ -154,37 +165,5 @@ package final class Checkpoint: ParameterSource {
         path: self.name, kind: .refused, reason: "has no tensor '\(shortened(name))'")
     }
     return entry
-  }
-}
-
-/// The kind of a file, judged by its first bytes.
-private enum ContentKind {
-  case zip, pickle, safetensors
-  /// Something else, in words that follow the file's name.
-  case other(String)
-
-  init(_ start: [UInt8], name: String) {
-    func begins(_ text: String) -> Bool { start.starts(with: text.utf8) }
-    // First, because the length of a header may look like the beginning of a pickle.
-    if start.count > 8, start[8] == UInt8(ascii: "{"), start[5..<8].allSatisfy({ $0 == 0 }) {
-      self = .safetensors
-    } else if begins("PK\u{3}\u{4}") || begins("PK\u{5}\u{6}") {
-      self = .zip
-    } else if start.count > 1, start[0] == 0x80, start[1] <= 5 {
-      self = .pickle
-    } else if start.isEmpty {
-      self = .other("is empty")
-    } else if begins("version https://git-lfs") {
-      self = .other("is a Git LFS pointer (fetch the file with 'git lfs pull')")
-    } else if begins("<") {
-      self = .other("is a web page")
-    } else if begins("\u{1F}") && start.count > 1 && start[1] == 0x8B {
-      self = .other("is compressed with gzip")
-    } else if hasByteSuffix(name, ".safetensors") {
-      // Read only for its error, which says what is wrong with the header.
-      self = .safetensors
-    } else {
-      self = .other("is a file of another kind")
-    }
   }
 }

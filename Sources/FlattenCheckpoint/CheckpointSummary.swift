@@ -16,6 +16,12 @@ package struct CheckpointSummary: Sendable, Encodable {
   package let kind: String
   /// The key the weights were found under; `nil` at the top.
   package let unwrapped: String?
+  /// The files that hold the weights, where this is an index of them.
+  package let shards: [String]
+  /// What every name begins with that is taken off when a model is loaded.
+  package let prefix: String
+  /// The tensors that a model is not told of: averaging's counters and copies.
+  package let leftOut: [String]
   /// All tensors in file order.
   package let tensors: [Row]
   /// Elements of all tensors together.
@@ -31,15 +37,21 @@ package struct CheckpointSummary: Sendable, Encodable {
   ///
   /// - Parameters:
   ///   - checkpoint: the file.
+  ///   - plain: its tensors as models are given them.
   ///   - looksLike: what model it holds, where that can be told.
   /// - Throws: ``FileError`` where a checksum of the file is wrong; all bytes are read for that.
-  package init(_ checkpoint: Checkpoint, looksLike: String? = nil) throws {
+  package init(
+    _ checkpoint: Checkpoint, _ plain: PlainParameters, looksLike: String? = nil
+  ) throws {
     try checkpoint.verify()
     path = checkpoint.name
     kind = checkpoint.kind.rawValue
     unwrapped = checkpoint.unwrapped
+    shards = checkpoint.shards
+    prefix = plain.prefix
+    leftOut = plain.leftOut
     tensors = checkpoint.entries.map {
-      Row(name: $0.name, shape: $0.shape, type: $0.elementType.rawValue)
+      Row(name: $0.name, shape: $0.shape, type: $0.typeName)
     }
     // Repeated elements can make these sums as large as the file wants.
     elementCount = checkpoint.entries.reduce(0) { Self.capped($0, $1.elementCount) }
@@ -64,6 +76,11 @@ package struct CheckpointSummary: Sendable, Encodable {
     let place = unwrapped.map { ", weights under '\(printable($0))'" } ?? ""
     lines.append("")
     lines.append("container: \(kind)\(place)")
+    if !shards.isEmpty {
+      lines.append("files: \(shards.map { printable($0) }.joined(separator: ", "))")
+    }
+    if !prefix.isEmpty { lines.append("prefix: \(printable(prefix)) (taken off for a model)") }
+    if !leftOut.isEmpty { lines.append("left out for a model: \(listed(leftOut))") }
     lines.append("tensors: \(tensors.count), \(elementCount) elements, \(byteCount) bytes")
     for (key, value) in metadata.sorted(by: { $0.key < $1.key }) {
       lines.append("metadata \(printable(key)): \(printable(value, limit: 200))")

@@ -22,6 +22,8 @@ public struct ParameterError: Error, CustomStringConvertible, Sendable {
   public let problems: [Problem]
   /// The model that the file looks like, such as "FLatten-PVT tiny (LLLL)"; `nil` where unknown.
   public let looksLike: String?
+  /// Where the file's keys are no model's: below which of their parts there may be one.
+  package internal(set) var places: KeyPlaces?
 
   /// How many keys of each sort the text names.
   private static let namedKeys = 10
@@ -48,9 +50,8 @@ public struct ParameterError: Error, CustomStringConvertible, Sendable {
       guard case .leftOver(let name, let shape) = problem else { return nil }
       return "\(quoted(name)) \(shape)"
     }
-    let likeness = looksLike.map { " The file looks like \(printable($0, limit: 200))." } ?? ""
     return "\(printable(path, limit: 200)): \(lines.joined(separator: ";\n  "))."
-      + "\(likeness) \(advice ?? remedy)"
+      + "\(likeness(limit: 200)) \(advice ?? remedy)"
   }
 
   /// The same in one line of at most 490 characters: the first key of each sort, and how many more.
@@ -74,8 +75,7 @@ public struct ParameterError: Error, CustomStringConvertible, Sendable {
     ] {
       if let first = names.first { middle.append("\(names.count) \(what): \(quoted(first))") }
     }
-    let likeness = looksLike.map { " The file looks like \(printable($0, limit: 140))." } ?? ""
-    let tail = ".\(likeness) \(advice ?? remedy)"
+    let tail = ".\(likeness(limit: 140)) \(advice ?? remedy)"
     let details = middle.map { "; " + $0 }.joined()
     let room = max(0, 490 - head.count - tail.count)
     return printable(head + printable(details, limit: room) + tail, limit: 493)
@@ -99,7 +99,18 @@ public struct ParameterError: Error, CustomStringConvertible, Sendable {
     ]
   }
 
+  /// What the file seems to hold.
+  private func likeness(limit: Int) -> String {
+    if let places { return " " + places.fact }
+    return looksLike.map { " The file looks like \(printable($0, limit: limit))." } ?? ""
+  }
+
   private var remedy: String {
+    if let places {
+      return places.holdModels
+        ? "Choose the container that is wanted."
+        : "If a wrapper is called so, choose it as the container."
+    }
     // A classifier of another width is by far the commonest misfit, and the only one whose cure is
     // one number.
     for case .shape(let name, let found, let expected) in problems {

@@ -80,7 +80,6 @@ package final class ParameterTree {
   }
 
   private struct Stored {
-    let storedName: String
     let shape: [Int]
     let isFloatingPoint: Bool
   }
@@ -88,7 +87,7 @@ package final class ParameterTree {
   private let origin: Origin
   /// How layers prepare what they ask for.
   package let context: LoadingContext
-  /// The keys of the source, in file order and under the names that layers use.
+  /// The keys of the source, in file order.
   private let storedNames: [String]
   private let stored: [ExactText: Stored]
   private var requestedNames: Set<ExactText> = []
@@ -106,28 +105,17 @@ package final class ParameterTree {
   /// The parameters of a checkpoint.
   ///
   /// - Parameters:
-  ///   - prefixes: taken off the names, one after another, each where every name has it.
   ///   - context: the memory and the threads that layers prepare their weights with.
-  package init(
-    source: any ParameterSource, stripping prefixes: [String] = ["module."],
-    context: LoadingContext = .plain
-  ) {
+  package init(source: any ParameterSource, context: LoadingContext = .plain) {
     self.context = context
     let parameters = source.parameterShapes
-    var names = parameters.map(\.name)
-    for prefix in prefixes where !names.isEmpty {
-      if names.allSatisfy({ hasBytePrefix($0, prefix) }) {
-        names = names.map { droppingBytes(prefix.utf8.count, of: $0) }
-      }
-    }
     var stored: [ExactText: Stored] = [:]
-    for (name, parameter) in zip(names, parameters) {
-      stored[ExactText(name)] = Stored(
-        storedName: parameter.name, shape: parameter.shape,
-        isFloatingPoint: parameter.isFloatingPoint)
+    for parameter in parameters {
+      stored[ExactText(parameter.name)] = Stored(
+        shape: parameter.shape, isFloatingPoint: parameter.isFloatingPoint)
     }
     origin = .source(source)
-    storedNames = names
+    storedNames = parameters.map(\.name)
     self.stored = stored
   }
 
@@ -243,7 +231,7 @@ package final class ParameterTree {
   private func values(of name: String, _ shape: [Int]) throws -> Tensor {
     if case .zeros = origin { return zeros(shape) }
     if case .source(let source) = origin,
-      let tensor = source.tensor(stored[ExactText(name)]?.storedName ?? name)
+      let tensor = source.tensor(name)
     {
       return tensor.reshaped(Shape(shape))
     }
@@ -260,8 +248,7 @@ package final class ParameterTree {
   func fill(_ buffer: UnsafeMutableBufferPointer<Float>, name: String, shape: [Int]) throws {
     switch origin {
     case .source(let source):
-      try source.read(
-        stored[ExactText(name)]?.storedName ?? name, into: buffer, on: context.threads)
+      try source.read(name, into: buffer, on: context.threads)
     case .random(let seed):
       let initially = initialValues[ExactText(name)] ?? .zeros
       initially.fill(buffer, name: name, shape: shape, seed: seed)

@@ -14,7 +14,22 @@ struct PickleBuilder {
       guard (6...7).contains(arguments.count), case .bool = arguments[4],
         isDictionaryOrNone(arguments[5])
       else { throw unexpected }
+      try refuseNegated(arguments.dropFirst(6))
       return .tensor(try tensor(arguments))
+    case .tensorV3:
+      // storage, offset, size, stride, requires_grad, backward hooks, element type, metadata
+      guard (7...8).contains(arguments.count), case .bool = arguments[4],
+        isDictionaryOrNone(arguments[5]), case .global(let global) = arguments[6],
+        case .elementType(let type) = global.meaning
+      else { throw unexpected }
+      return .tensor(try tensor(arguments, of: type))
+    case .tensorOfType:
+      // function, class, its arguments, state: a tensor that was given attributes.
+      guard arguments.count == 4, case .global(let function) = arguments[0],
+        case .builder(let inner) = function.meaning, inner.makesTensor,
+        case .global = arguments[1], case .node(let tuple) = arguments[2], tuple.kind == .tuple
+      else { throw unexpected }
+      return try build(inner, tuple.items)
     case .parameter:
       // data, requires_grad, backward hooks
       guard arguments.count == 3, case .tensor(let data) = arguments[0], case .bool = arguments[1],
@@ -45,6 +60,14 @@ struct PickleBuilder {
     }
   }
 
+  /// A view of an imaginary part is stored with the wrong signs and a note of it.
+  private func refuseNegated(_ metadata: ArraySlice<PickleValue>) throws {
+    guard case .node(let notes)? = metadata.first,
+      case .bool(true)? = notes.values(for: "neg").first
+    else { return }
+    throw Refusal("holds a tensor that is stored negated. Save it after resolve_neg()")
+  }
+
   private func scalar(
     _ builder: PickleGlobal.Builder, _ arguments: [PickleValue]
   ) throws -> PickleValue {
@@ -72,6 +95,16 @@ struct PickleBuilder {
       guard let argument = arguments.first else { return .float }
       guard arguments.count == 1, argument.isScalar else { throw unexpected }
       return .float
+    case .typeOf:
+      // The types of None, Ellipsis and NotImplemented have no name of their own.
+      guard arguments.count == 1 else { throw unexpected }
+      switch arguments[0] {
+      case .none: return .inert
+      case .global(let global):
+        guard case .token = global.meaning else { throw unexpected }
+        return .inert
+      default: throw unexpected
+      }
     case .slice, .range:
       guard arguments.count <= 3, arguments.allSatisfy({ isNumber($0) || isNone($0) }) else {
         throw unexpected
@@ -92,13 +125,17 @@ struct PickleBuilder {
   }
 
   /// `storage, offset, size, stride`
-  private func tensor(_ arguments: [PickleValue]) throws -> TensorDescription {
+  ///
+  /// - Parameter type: of the elements; `nil` where the storage has one.
+  private func tensor(
+    _ arguments: [PickleValue], of type: StoredType? = nil
+  ) throws -> TensorDescription {
     guard case .storage(let storage) = arguments[0], case .integer(let offset) = arguments[1],
       case .node(let size) = arguments[2], size.kind == .tuple, let shape = size.integers,
       case .node(let stride) = arguments[3], stride.kind == .tuple, let strides = stride.integers
     else { throw unexpected }
     return try TensorDescription(
-      storage: storage, offset: offset, shape: shape, strides: strides)
+      storage: storage, type: type ?? storage.type, offset: offset, shape: shape, strides: strides)
   }
 
   private func dictionary(
@@ -110,7 +147,7 @@ struct PickleBuilder {
     if builder == .defaultDictionary {
       // The function that makes default values.
       switch argument {
-      case .global, .none: return try PickleNode(kind)
+      case .global, .none, .inert: return try PickleNode(kind)
       default: throw unexpected
       }
     }
@@ -154,5 +191,15 @@ struct PickleBuilder {
 
   private var unexpected: Refusal {
     Refusal("the pickle calls \(name) with arguments that do not fit it")
+  }
+}
+
+extension PickleGlobal.Builder {
+  /// Whether it makes a tensor of a storage.
+  fileprivate var makesTensor: Bool {
+    switch self {
+    case .tensor, .tensorV2, .tensorV3: true
+    default: false
+    }
   }
 }

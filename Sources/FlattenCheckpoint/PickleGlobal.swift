@@ -6,18 +6,20 @@ final class PickleGlobal {
     /// Makes a value from checked arguments.
     case builder(Builder)
     /// The element type of a storage.
-    case storage(StorageType)
-    /// A name that needs no value, such as `torch.float32`.
+    case storage(StoredType)
+    /// The type of a tensor's elements: `torch.float32`.
+    case elementType(StoredType)
+    /// A name that stands for itself, such as `torch.strided` or `builtins.len`: it cannot be called.
     case token
     /// A class whose objects are kept only to be skipped.
     case inertClass
   }
 
   enum Builder {
-    case tensor, tensorV2, parameter, parameterWithState, parameterClass
+    case tensor, tensorV2, tensorV3, tensorOfType, parameter, parameterWithState, parameterClass
     case orderedDictionary, defaultDictionary, counter, dictionary
     case list, tuple, set, size
-    case device, layout, complex, byteArray, scalar, slice, range, encode, attribute
+    case device, layout, complex, byteArray, scalar, slice, range, encode, attribute, typeOf
   }
 
   let module: String
@@ -49,7 +51,7 @@ final class PickleGlobal {
       meaning = known
       return
     }
-    if ExactText(module) == ExactText("numpy.dtypes"), Self.isIdentifier(name) {
+    if Self.isHarmlessFamily(module, name) {
       meaning = .inertClass
       return
     }
@@ -83,12 +85,30 @@ final class PickleGlobal {
     }
   }
 
+  /// Families of classes that are too many for the table: numpy's element types and random generators,
+  /// whose objects training scripts keep, and Python's exceptions.
+  private static func isHarmlessFamily(_ module: String, _ name: String) -> Bool {
+    guard isIdentifier(name), !dangerousNames.contains(name) else { return false }
+    switch ExactText(module) {
+    case ExactText("numpy.dtypes"), ExactText("numpy.random._pickle"),
+      ExactText("numpy.random.bit_generator"), ExactText("numpy.random._mt19937"),
+      ExactText("numpy.random._pcg64"), ExactText("numpy.random._philox"),
+      ExactText("numpy.random._sfc64"):
+      return true
+    case ExactText("builtins"), ExactText("exceptions"):
+      return ["Error", "Exception", "Warning"].contains { hasByteSuffix(name, $0) }
+    default: return false
+    }
+  }
+
   /// Why a known kind of tensor or object is not supported, with the remedy; `nil` for others.
   private static func unsupported(_ module: String, _ name: String) -> String? {
     if module == "torch._utils" {
       switch name {
       case "_rebuild_sparse_tensor", "_rebuild_sparse_csr_tensor":
         return "holds a sparse tensor, which is not supported. Save dense tensors"
+      case "_rebuild_meta_tensor_no_storage":
+        return "holds a tensor of the device 'meta', which has no elements. Save loaded weights"
       case "_rebuild_qtensor":
         return "holds a quantized tensor (_rebuild_qtensor), which is not supported. Save the "
           + "weights before quantization"
@@ -141,6 +161,8 @@ final class PickleGlobal {
 
     add(.builder(.tensor), ["torch._utils"], ["_rebuild_tensor"])
     add(.builder(.tensorV2), ["torch._utils"], ["_rebuild_tensor_v2"])
+    add(.builder(.tensorV3), ["torch._utils"], ["_rebuild_tensor_v3"])
+    add(.builder(.tensorOfType), ["torch._tensor"], ["_rebuild_from_type_v2"])
     add(.builder(.parameter), ["torch._utils"], ["_rebuild_parameter"])
     add(.builder(.parameterWithState), ["torch._utils"], ["_rebuild_parameter_with_state"])
     add(.builder(.parameterClass), ["torch.nn.parameter"], ["Parameter"])
@@ -152,18 +174,26 @@ final class PickleGlobal {
     add(.builder(.counter), ["collections"], ["Counter"])
     add(.builder(.encode), ["_codecs"], ["encode"])
 
-    for (name, type) in StorageType.byClassName { add(.storage(type), ["torch"], [name]) }
-    add(.storage(.untyped), ["torch.storage"], ["UntypedStorage"])
+    for (name, type) in StoredType.byStorageClass { add(.storage(type), ["torch"], [name]) }
+    add(.storage(.untyped), ["torch", "torch.storage"], ["UntypedStorage"])
     add(.token, ["torch.storage"], ["TypedStorage"])
+    for (name, type) in StoredType.byElementType { add(.elementType(type), ["torch"], [name]) }
     add(
       .token, ["torch"],
       [
-        "dtype", "float16", "half", "bfloat16", "float32", "float", "float64", "double", "uint8",
-        "int8", "int16", "short", "int32", "int", "int64", "long", "uint16", "uint32", "uint64",
-        "bool", "complex32", "chalf", "complex64", "cfloat", "complex128", "cdouble", "quint8",
-        "qint8", "qint32", "quint4x2", "quint2x4", "float8_e4m3fn", "float8_e5m2",
+        "Tensor", "dtype", "layout", "memory_format", "strided", "sparse_coo", "sparse_csr",
+        "contiguous_format", "preserve_format", "channels_last", "channels_last_3d",
+        "per_tensor_affine", "per_channel_affine",
       ])
+    // What torch makes of a memory format, which is no name of its own.
+    add(
+      .token, ["torch._utils"],
+      ["contiguous_format", "preserve_format", "channels_last", "channels_last_3d"].map {
+        "torch.\($0)"
+      })
+    add(.inertClass, ["torch.torch_version"], ["TorchVersion"])
 
+    // torch.save writes Python 2's names: xrange is range, long is int, unicode is str.
     let builtins = ["builtins", "__builtin__"]
     add(.builder(.set), builtins, ["set", "frozenset"])
     add(.builder(.list), builtins, ["list"])
@@ -171,14 +201,35 @@ final class PickleGlobal {
     add(.builder(.tuple), builtins, ["tuple"])
     add(.builder(.complex), builtins, ["complex"])
     add(.builder(.byteArray), builtins, ["bytearray"])
-    add(.builder(.scalar), builtins, ["int", "float", "str", "bool", "bytes"])
+    add(.builder(.scalar), builtins, ["int", "float", "str", "bool", "bytes", "long", "unicode"])
     add(.builder(.slice), builtins, ["slice"])
-    add(.builder(.range), builtins, ["range"])
+    add(.builder(.range), builtins, ["range", "xrange"])
     add(.builder(.attribute), builtins, ["getattr"])
+    add(.builder(.typeOf), builtins, ["type"])
+    add(
+      .token, builtins,
+      [
+        "Ellipsis", "NotImplemented", "abs", "all", "any", "callable", "chr", "divmod", "hash",
+        "isinstance", "len", "max", "min", "ord", "pow", "repr", "round", "sorted", "sum",
+      ])
 
-    add(.inertClass, builtins, ["object"])
+    add(.inertClass, builtins, ["object", "iter", "enumerate", "zip", "reversed"])
+    add(
+      .inertClass, ["itertools"],
+      ["chain", "count", "cycle", "islice", "izip", "product", "repeat"])
+    add(.inertClass, ["functools"], ["partial"])
+    add(.inertClass, ["collections"], ["deque", "ChainMap", "UserDict", "UserList", "UserString"])
+    add(.inertClass, ["decimal"], ["Decimal"])
+    add(.inertClass, ["fractions"], ["Fraction"])
+    add(.inertClass, ["uuid"], ["UUID"])
     add(.inertClass, ["copy_reg", "copyreg"], ["_reconstructor"])
-    add(.inertClass, ["numpy"], ["dtype", "ndarray"])
+    add(
+      .inertClass, ["numpy"],
+      [
+        "dtype", "ndarray", "bool", "bool_", "int8", "int16", "int32", "int64", "uint8", "uint16",
+        "uint32", "uint64", "float16", "float32", "float64", "longdouble", "complex64",
+        "complex128", "str_", "bytes_", "datetime64", "timedelta64", "object_", "void",
+      ])
     add(
       .inertClass, ["numpy.core.multiarray", "numpy._core.multiarray"],
       ["scalar", "_reconstruct"])
@@ -188,50 +239,17 @@ final class PickleGlobal {
     add(.inertClass, ["datetime"], ["datetime", "date", "time", "timedelta", "timezone"])
     add(
       .inertClass, ["pathlib", "pathlib._local"],
-      ["PosixPath", "PurePosixPath", "Path", "PurePath"])
+      ["Path", "PurePath", "PosixPath", "PurePosixPath", "WindowsPath", "PureWindowsPath"])
     add(.inertClass, ["yacs.config"], ["CfgNode"])
     add(.inertClass, ["addict.addict"], ["Dict"])
     add(.inertClass, ["mmcv.utils.config", "mmengine.config.config"], ["ConfigDict"])
+    add(
+      .inertClass,
+      [
+        "lightning.fabric.utilities.data", "lightning_fabric.utilities.data",
+        "pytorch_lightning.utilities.parsing", "lightning.pytorch.utilities.parsing",
+      ], ["AttributeDict"])
     add(.inertClass, ["mmengine.logging.history_buffer"], ["HistoryBuffer"])
     return table
   }()
-}
-
-/// The element type of a torch storage class; tensors of some types are not read.
-struct StorageType: Sendable {
-  /// For messages: `float32`, `complex64`.
-  let name: String
-  let byteSize: Int
-  /// `nil` where tensors of this type are not read.
-  let elementType: ElementType?
-
-  init(_ elementType: ElementType) {
-    name = elementType.rawValue
-    byteSize = elementType.byteSize
-    self.elementType = elementType
-  }
-
-  private init(unsupported name: String, byteSize: Int) {
-    self.name = name
-    self.byteSize = byteSize
-    elementType = nil
-  }
-
-  /// Bytes without a type.
-  static let untyped = StorageType(.uint8)
-
-  static let byClassName: [String: StorageType] = [
-    "DoubleStorage": StorageType(.float64), "FloatStorage": StorageType(.float32),
-    "HalfStorage": StorageType(.float16), "BFloat16Storage": StorageType(.bfloat16),
-    "LongStorage": StorageType(.int64), "IntStorage": StorageType(.int32),
-    "ShortStorage": StorageType(.int16), "CharStorage": StorageType(.int8),
-    "ByteStorage": StorageType(.uint8), "BoolStorage": StorageType(.bool),
-    "ComplexDoubleStorage": StorageType(unsupported: "complex128", byteSize: 16),
-    "ComplexFloatStorage": StorageType(unsupported: "complex64", byteSize: 8),
-    "QInt8Storage": StorageType(unsupported: "quantized int8", byteSize: 1),
-    "QUInt8Storage": StorageType(unsupported: "quantized uint8", byteSize: 1),
-    "QInt32Storage": StorageType(unsupported: "quantized int32", byteSize: 4),
-    "QUInt4x2Storage": StorageType(unsupported: "quantized uint4", byteSize: 1),
-    "QUInt2x4Storage": StorageType(unsupported: "quantized uint2", byteSize: 1),
-  ]
 }

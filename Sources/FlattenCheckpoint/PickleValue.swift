@@ -41,11 +41,27 @@ enum PickleValue {
     }
   }
 
-  /// Whether it may be a dictionary's key, or part of one.
+  /// Whether it has no parts.
   var isScalar: Bool {
     switch self {
     case .none, .bool, .integer, .longInteger, .float, .text, .bytes: true
     default: false
+    }
+  }
+
+  /// Whether it may be a dictionary's key: also `torch.float32`, or an object.
+  var isKey: Bool {
+    switch self {
+    case .global, .inert: true
+    case .node(let tuple):
+      tuple.kind == .tuple && tuple.items.count <= 8
+        && tuple.items.allSatisfy {
+          switch $0 {
+          case .global, .inert: true
+          default: $0.isScalar
+          }
+        }
+    default: isScalar
     }
   }
 }
@@ -119,11 +135,11 @@ final class PickleNode {
 /// A storage named by a persistent id; the container checks that its bytes exist.
 final class StorageReference {
   let key: String
-  let type: StorageType
+  let type: StoredType
   /// Number of elements.
   let count: Int
 
-  init(key: String, type: StorageType, count: Int) {
+  init(key: String, type: StoredType, count: Int) {
     self.key = key
     self.type = type
     self.count = count
@@ -133,6 +149,9 @@ final class StorageReference {
 /// A tensor as the pickle describes it: a view on a storage.
 final class TensorDescription {
   let storage: StorageReference
+  /// Of the elements; that of the storage where it has one.
+  let type: StoredType
+  /// In elements, as the strides are.
   let offset: Int
   let shape: [Int]
   let strides: [Int]
@@ -141,7 +160,9 @@ final class TensorDescription {
   static let elementLimit = 1 << 40
 
   /// Refuses a view that leaves its storage.
-  init(storage: StorageReference, offset: Int, shape: [Int], strides: [Int]) throws {
+  init(
+    storage: StorageReference, type: StoredType, offset: Int, shape: [Int], strides: [Int]
+  ) throws {
     guard shape.count <= Self.rankLimit else {
       throw Refusal("a tensor has \(shape.count) axes, at most \(Self.rankLimit) are read")
     }
@@ -161,13 +182,14 @@ final class TensorDescription {
         last = try checkedSum(
           last, try checkedProduct(size - 1, stride, "a tensor's extent"), "a tensor's extent")
       }
-      guard last < storage.count else {
+      let stored = storage.count * storage.type.byteSize / type.byteSize
+      guard last < stored else {
         throw Refusal(
-          "a tensor reaches to element \(last) of storage '\(storage.key)', which has "
-            + "\(storage.count)")
+          "a tensor reaches to element \(last) of storage '\(storage.key)', which has \(stored)")
       }
     }
     self.storage = storage
+    self.type = type
     self.offset = offset
     self.shape = shape
     self.strides = strides

@@ -46,8 +46,8 @@ package struct SafetensorsWriter {
   package func write(_ checkpoint: Checkpoint, to path: String) throws {
     try write(
       checkpoint.entries.map { entry in
-        guard entry.elementType.isFloatingPoint else {
-          return Part(name: entry.name, shape: entry.shape, type: entry.elementType) {
+        if let type = entry.elementType, !type.isFloatingPoint {
+          return Part(name: entry.name, shape: entry.shape, type: type) {
             try $0.write(try checkpoint.readBytes(entry))
           }
         }

@@ -1,20 +1,28 @@
 /// A tensor of a checkpoint, before its elements are read.
 package struct TensorEntry: Sendable {
-  /// The name as stored.
-  package let name: String
+  /// The name as stored, without what a chosen container adds to it.
+  package internal(set) var name: String
   package let shape: [Int]
-  package let elementType: ElementType
+  /// Of the elements.
+  let type: StoredType
   /// Strides, in elements.
   let strides: [Int]
   /// The first element's index in the storage.
   let offset: Int
   /// Index of the storage among the checkpoint's.
-  let storage: Int
+  var storage: Int
 
+  /// The type of the elements; `nil` where such elements are not read.
+  package var elementType: ElementType? { type.elementType }
+  /// What the type is called.
+  package var typeName: String { type.name }
+  /// Whether the elements are floating-point numbers. So are those of types that are not read: whoever asks
+  /// for them is told so.
+  package var isFloatingPoint: Bool { elementType?.isFloatingPoint ?? true }
   /// Number of elements; both containers have checked that it fits.
   package var elementCount: Int { shape.reduce(1, *) }
   /// Bytes of the elements when each is stored once, row-major.
-  package var byteCount: Int { elementCount * elementType.byteSize }
+  package var byteCount: Int { elementCount * type.byteSize }
 
   /// Whether the elements lie one after another in row-major order.
   var isContiguous: Bool {
@@ -39,8 +47,10 @@ package struct TensorEntry: Sendable {
   }
 }
 
-/// A piece of the file with the elements of one or several tensors.
+/// A piece of a file with the elements of one or several tensors.
 struct StoredBytes: Sendable {
+  /// Index of the file among the checkpoint's.
+  var file = 0
   /// For messages: the record's name.
   let name: String
   let offset: Int

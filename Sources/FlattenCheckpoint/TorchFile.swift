@@ -1,14 +1,3 @@
-/// The contents of a container: tensors in file order, and the pieces of the file with their
-/// elements.
-struct CheckpointContents {
-  var kind: Checkpoint.Kind
-  /// The key the weights were found under; `nil` at the top.
-  var unwrapped: String?
-  var entries: [TensorEntry]
-  var storages: [StoredBytes]
-  var metadata: [(key: String, value: String)] = []
-}
-
 /// The two containers of `torch.save`: a zip archive, and the stream of pickles before torch 1.6.
 struct TorchFile {
   let source: ByteSource
@@ -136,10 +125,10 @@ struct TorchFile {
       throw Refusal(
         "holds \(root.kindName), not a dictionary of weights. Save model.state_dict()")
     }
-    let wrapper = try wrapper(of: top)
-    let weights = wrapper?.weights ?? top
+    let containers = TorchContainers(top)
+    let (weights, container) = try containers.weights(wanted: options.container)
     var contents = CheckpointContents(
-      kind: kind, unwrapped: wrapper?.key, entries: [], storages: [])
+      kind: kind, unwrapped: container, entries: [], storages: [], containers: containers.names)
     var indices: [ExactText: Int] = [:]
     var names: Set<ExactText> = []
     for index in stride(from: 0, to: weights.items.count - 1, by: 2) {
@@ -152,10 +141,6 @@ struct TorchFile {
         throw Refusal("has two tensors named '\(shortened(name))'")
       }
       let key = ExactText(tensor.storage.key)
-      guard let type = tensor.storage.type.elementType else {
-        throw Refusal(
-          "'\(shortened(name))' is a \(tensor.storage.type.name) tensor, which is not supported")
-      }
       guard let bytes = records[key] else {
         throw Refusal("'\(shortened(name))' has no storage")
       }
@@ -165,38 +150,13 @@ struct TorchFile {
       }
       contents.entries.append(
         TensorEntry(
-          name: name, shape: tensor.shape, elementType: type, strides: tensor.strides,
+          name: name, shape: tensor.shape, type: tensor.type, strides: tensor.strides,
           offset: tensor.offset, storage: indices[key] ?? 0))
     }
     guard !contents.entries.isEmpty else {
-      let place = wrapper.map { "under '\(shortened($0.key))'" } ?? "at its top"
-      throw Refusal("holds no tensors \(place)")
+      throw Refusal(
+        "holds no tensors under '\(shortened(container ?? ""))'", containers: containers.names)
     }
     return contents
-  }
-
-  /// The keys that weights are looked for under, in this order, unless the caller names one. Some
-  /// training scripts save averaged weights as well; the official evaluations of FLatten-CSwin,
-  /// DeiT and mmsegmentation read the ones that are not averaged. CSwin's released files have
-  /// averaged ones only.
-  private static let wrapperKeys = ["state_dict", "model", "state_dict_ema"]
-
-  /// The dictionary that the caller chose, else that of the first of ``wrapperKeys``, else none.
-  private func wrapper(of top: PickleNode) throws -> (key: String, weights: PickleNode)? {
-    let keys = options.container.map { [$0] } ?? Self.wrapperKeys
-    for key in keys {
-      let values = top.values(for: key)
-      guard let value = values.first else { continue }
-      guard values.count == 1 else { throw Refusal("has two values named '\(shortened(key))'") }
-      guard case .node(let weights) = value, weights.isDictionary else {
-        throw Refusal(
-          "has \(value.kindName) under '\(shortened(key))', a dictionary of weights is wanted")
-      }
-      return (key, weights)
-    }
-    if let wanted = options.container {
-      throw Refusal("has no weights under '\(shortened(wanted))'")
-    }
-    return nil
   }
 }

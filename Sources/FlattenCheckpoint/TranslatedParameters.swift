@@ -57,18 +57,17 @@ package final class TranslatedParameters: ParameterSource {
   package let parameterShapes: [(name: String, shape: [Int], isFloatingPoint: Bool)]
 
   /// - Parameters:
-  ///   - scope: prefix of the names to translate, perhaps after `module.`; it is kept.
+  ///   - prefix: what the names to translate begin with; it is kept.
   ///   - translate: our parameters for the rest of a name; one of the same name leaves the tensor
   ///     unchanged.
   package init(
-    _ source: any ParameterSource, below scope: String,
+    _ source: any ParameterSource, below prefix: String,
     _ translate: (String) -> [TranslatedParameter]
   ) {
     self.source = source
     var entries: [ExactText: Entry] = [:]
     var shapes: [(name: String, shape: [Int], isFloatingPoint: Bool)] = []
     for (name, shape, isFloatingPoint) in source.parameterShapes {
-      let prefix = (hasBytePrefix(name, "module.") ? "module." : "") + scope
       var parts = [TranslatedParameter(name)]
       if hasBytePrefix(name, prefix) {
         parts = translate(droppingBytes(prefix.utf8.count, of: name)).map {

@@ -244,14 +244,8 @@ struct Unpickler {
       throw Refusal("the pickle has a dictionary with a key and no value")
     }
     for index in stride(from: 0, to: items.count, by: 2) {
-      let key = items[index]
-      if case .node(let tuple) = key, tuple.kind == .tuple, tuple.items.count <= 8,
-        tuple.items.allSatisfy(\.isScalar)
-      {
-        continue
-      }
-      guard key.isScalar else {
-        throw Refusal("the pickle has a dictionary with \(key.kindName) as a key")
+      guard items[index].isKey else {
+        throw Refusal("the pickle has a dictionary with \(items[index].kindName) as a key")
       }
     }
     return items
@@ -320,7 +314,7 @@ struct Unpickler {
       case .inertClass: try push(.inert)
       case .builder(let builder):
         try push(try PickleBuilder(name: global.description).build(builder, arguments))
-      case .storage, .token: throw Refusal("the pickle calls \(global.description)")
+      case .storage, .elementType, .token: throw Refusal("the pickle calls \(global.description)")
       }
     case 0x81:
       _ = try popArguments()

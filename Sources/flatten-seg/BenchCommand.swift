@@ -1,8 +1,10 @@
 import ArgumentParser
+import FlattenBackbones
+import FlattenCheckpoint
 import FlattenFiles
 import FlattenInspection
-import FlattenVision
 import FlattenTensor
+import FlattenVision
 import Foundation
 
 struct BenchCommand: ParsableCommand {
@@ -32,6 +34,8 @@ struct BenchCommand: ParsableCommand {
     help: ArgumentHelp("Weights of the model; default: random ones.", valueName: "file"),
     completion: .weights)
   var weights: String?
+
+  @OptionGroup var reading: CheckpointArguments
 
   @Flag(help: "Time every model of --configs, one after the other: a line each.")
   var all = false
@@ -74,6 +78,9 @@ struct BenchCommand: ParsableCommand {
     if all && (config != nil || weights != nil) {
       throw ValidationError("--all takes --configs; --config and --weights are for one model.")
     }
+    if reading.container != nil && weights == nil {
+      throw ValidationError("--container belongs to --weights.")
+    }
     if !all && (!configs.isEmpty || format != .table) {
       throw ValidationError("--configs and --format belong to --all.")
     }
@@ -89,10 +96,12 @@ struct BenchCommand: ParsableCommand {
     let configuration: any TaskConfiguration =
       try config.map { try VisionTasks.configuration(path: $0) }
       ?? SegmentationConfiguration.builtIn()
+    let checkpoint = try weights.map(reading.open)
     let benchmark = try configuration.benchmark(
-      weights: weights, size: size?.size ?? configuration.nominalSize,
+      weights: checkpoint, size: size?.size ?? configuration.nominalSize,
       threads: compute.threads ?? Processors.available, precision: compute.storage,
       repeats: repeats ?? 20)
+    checkpoint.map { $0.plain.notes + $0.warnings }?.forEach(Output.warning)
     if json {
       Output.line(document(configuration.name, benchmark).text())
     } else {

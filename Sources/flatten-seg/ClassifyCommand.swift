@@ -123,14 +123,13 @@ struct ClassifierOptions: ParsableArguments {
 
   @OptionGroup var compute: ComputeOptions
 
-  @Flag(help: "Leave out objects of unknown classes beside the weights; for files you trust.")
-  var skipUnknownObjects = false
+  @OptionGroup var reading: CheckpointArguments
 
   /// Loads the model; its warnings go to standard error.
   func load() throws -> Classifier {
     let classifier = try Classifier.load(
-      config: config, weights: weights, threads: compute.threads, precision: compute.storage,
-      skipsUnknownObjects: skipUnknownObjects)
+      config: config, weights: weights, container: reading.container, threads: compute.threads,
+      precision: compute.storage, skipsUnknownObjects: reading.skipUnknownObjects)
     classifier.warnings.forEach(Output.warning)
     return classifier
   }

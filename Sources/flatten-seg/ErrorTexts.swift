@@ -9,7 +9,13 @@ enum ErrorTexts {
   /// One sentence, in one line.
   static func text(of error: any Error) -> String {
     switch error {
-    case let error as ParameterError: error.summary()
+    case let error as ParameterError: error.summary(advising: advice(on: error))
+    case let error as ContainerError:
+      FileError(
+        path: error.path, kind: .refused,
+        reason:
+          "\(error.facts). Choose with --container \(printable(error.containers.first ?? "", limit: 40))"
+      ).description
     case let error as TaskMismatch: text(of: error)
     case let error as InferenceError: text(of: error)
     case let error as UnknownObjectError:
@@ -33,6 +39,14 @@ enum ErrorTexts {
     case let error as PictureFailure:
       PictureFailure.line(error.path, error.cause, text: text(of: error.cause))
     default: "\(error)"
+    }
+  }
+
+  /// What to do with weights that do not fit, where an option helps; `nil` where none does.
+  private static func advice(on error: ParameterError) -> String? {
+    error.places.map { places in
+      (places.holdModels ? "" : "If a wrapper is called so: ")
+        + "--container \(printable(places.names.first ?? "", limit: 40)) reads what is below it."
     }
   }
 
@@ -81,19 +95,25 @@ enum ErrorTexts {
         remedy: commands[found].map { "Use 'flatten-seg \($0.verb)' for it." } ?? config.remedy
       ).description
     case .weights(let weights, let wanted, let found):
-      weights.summary(advising: commands[wanted]?.lacking ?? found.flatMap { commands[$0]?.having })
+      weights.summary(
+        advising: found.map { commands[$0]?.having } ?? commands[wanted]?.lacking)
     }
   }
 
-  /// What a task's command is called, and what is said of weights that lack its last layer, or that have it
-  /// and were given to another task.
-  private static let commands: [String: (verb: String, lacking: String?, having: String?)] = [
+  /// What a task's command is called, what is said of a backbone alone that was given to it, and what of its
+  /// weights that were given to another task.
+  private static let commands: [String: (verb: String, lacking: String, having: String)] = [
     SegmentationConfiguration.taskName: (
       "predict",
-      "These weights have no segmentation head, as those of classifiers: take weights "
-        + "trained for segmentation, or a classifier's config with 'flatten-seg classify'.",
+      "These weights are a backbone's and have no segmentation head: take weights trained for "
+        + "segmentation.",
       "These are a segmentor's weights: take its config, with 'flatten-seg predict'."
     ),
-    ClassificationConfiguration.taskName: ("classify", nil, nil),
+    ClassificationConfiguration.taskName: (
+      "classify",
+      "These weights are a backbone's and have no classifier: take weights trained to classify.",
+      "These are a classifier's weights and have no segmentation head: take weights trained for "
+        + "segmentation, or a classifier's config with 'flatten-seg classify'."
+    ),
   ]
 }

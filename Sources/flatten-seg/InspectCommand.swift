@@ -25,13 +25,12 @@ struct InspectCommand: ParsableCommand {
   var json = false
 
   func run() throws {
-    let summary = try WeightsError.telling {
+    let (summary, task) = try WeightsError.telling {
       let checkpoint = try reading.open(file)
-      return try CheckpointSummary(
-        checkpoint,
-        looksLike: ModelLikeness(checkpoint.entries.map { ($0.name, $0.shape) }).description)
+      let plain = checkpoint.plain
+      let task = VisionTasks.task(of: Set(plain.parameterShapes.map(\.name)))
+      return (try CheckpointSummary(checkpoint, plain, looksLike: plain.likeness), task)
     }
-    let task = VisionTasks.task(of: Set(summary.tensors.map(\.name)))
     guard json else {
       return Output.line(summary.text + (task.map { "\ntask: \($0.taskName)" } ?? ""))
     }
@@ -39,6 +38,9 @@ struct InspectCommand: ParsableCommand {
       ("path", .string(summary.path)),
       ("kind", .string(summary.kind)),
       ("unwrapped", summary.unwrapped.map { .string($0) } ?? .null),
+      ("files", .array(summary.shards.map { .string($0) })),
+      ("prefix", .string(summary.prefix)),
+      ("left_out", .array(summary.leftOut.map { .string($0) })),
       ("looks_like", summary.looksLike.map { .string($0) } ?? .null),
       ("task", task.map { .string($0.taskName) } ?? .null),
       ("elements", .integer(summary.elementCount)),
@@ -61,24 +63,6 @@ struct InspectCommand: ParsableCommand {
       ),
     ])
     Output.line(document.text())
-  }
-}
-
-/// How a checkpoint is read; shared by the commands that show or convert one.
-struct CheckpointArguments: ParsableArguments {
-  @Option(
-    help: ArgumentHelp(
-      "Read the weights under this key, e.g. model_ema; default: state_dict, model or state_dict_ema.",
-      valueName: "key"))
-  var container: String?
-
-  @Flag(help: "Leave out objects of unknown classes beside the weights; for files you trust.")
-  var skipUnknownObjects = false
-
-  func open(_ path: String) throws -> Checkpoint {
-    try WeightsError.opening(
-      path,
-      options: Checkpoint.Options(container: container, skipUnknownObjects: skipUnknownObjects))
   }
 }
 

@@ -18,8 +18,7 @@ struct ModelOptions: ParsableArguments {
 
   @OptionGroup var compute: ComputeOptions
 
-  @Flag(help: "Leave out objects of unknown classes beside the weights; for files you trust.")
-  var skipUnknownObjects = false
+  @OptionGroup var reading: CheckpointArguments
 
   func validate() throws {
     if (config == nil) != (weights == nil) {
@@ -27,6 +26,9 @@ struct ModelOptions: ParsableArguments {
         config == nil
           ? "--weights needs --config: the file that says what model the weights belong to."
           : "--config needs --weights: a .pth or .safetensors file.")
+    }
+    if reading.container != nil && weights == nil {
+      throw ValidationError("--container belongs to --weights.")
     }
   }
 
@@ -45,10 +47,7 @@ struct ModelOptions: ParsableArguments {
   func load<Configuration: TaskConfiguration>(
     _ configuration: Configuration
   ) throws -> Configuration.Loaded {
-    let checkpoint =
-      try weights.map {
-        try WeightsError.opening($0, options: .init(skipUnknownObjects: skipUnknownObjects))
-      } ?? Segmenter.openBuiltInWeights()
+    let checkpoint = try weights.map(reading.open) ?? Segmenter.openBuiltInWeights()
     let model = try configuration.load(
       checkpoint, threads: compute.threads, precision: compute.storage)
     model.warnings.forEach(Output.warning)

@@ -75,9 +75,10 @@ extension CommandLineTests {
     static let attention = "Usage: flatten-seg attention [<options>] <picture>"
 
     static let bench =
-      "Usage: flatten-seg bench [--config <file.yaml>] [--weights <file>] [--all] "
-      + "[--configs <path> ...] [--format <format>] [--size <HxW>] [--threads <threads>] "
-      + "[--precision <f32|bf16|auto>] [--repeat <repeat>] [--json]"
+      "Usage: flatten-seg bench [--config <file.yaml>] [--weights <file>] [--container <key>] "
+      + "[--skip-unknown-objects] [--all] [--configs <path> ...] [--format <format>] "
+      + "[--size <HxW>] [--threads <threads>] [--precision <f32|bf16|auto>] [--repeat <repeat>] "
+      + "[--json]"
 
     static let badUsages = [
       BadUsage(

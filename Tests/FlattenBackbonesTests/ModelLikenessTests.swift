@@ -23,11 +23,11 @@ import Testing
 
   @Test func segmentor() {
     var tensors = pyramid(
-      "module.backbone.", depths: [2, 2, 2, 2], widths: [64, 128, 320, 512], letters: "LLSS")
+      "backbone.", depths: [2, 2, 2, 2], widths: [64, 128, 320, 512], letters: "LLSS")
     tensors += [
-      ("module.neck.lateral_convs.0.conv.weight", [256, 64, 1, 1]),
-      ("module.decode_head.scale_heads.0.0.conv.weight", [128, 256, 3, 3]),
-      ("module.decode_head.conv_seg.weight", [19, 128, 1, 1]),
+      ("neck.lateral_convs.0.conv.weight", [256, 64, 1, 1]),
+      ("decode_head.scale_heads.0.0.conv.weight", [128, 256, 3, 3]),
+      ("decode_head.conv_seg.weight", [19, 128, 1, 1]),
     ]
     #expect(
       ModelLikeness(tensors).description
@@ -86,7 +86,7 @@ import Testing
       let words = line.split(separator: " ")
       return (name: String(words[0]), shape: words[1].split(separator: "x").compactMap { Int($0) })
     }
-    for prefix in ["", "module.backbone."] {
+    for prefix in ["", "backbone."] {
       let text = ModelLikeness(tensors.map { (prefix + $0.name, $0.shape) }).description
       #expect(text?.hasPrefix(beginning) == true, "\(text ?? "nothing")")
     }

@@ -80,16 +80,6 @@ private final class FakeSource: ParameterSource {
     #expect(error?.description.contains("'k9' [1] and 15 more") == true)
   }
 
-  @Test func prefixesGoWhereEveryNameHasThem() throws {
-    let all = ParameterTree(source: FakeSource([("module.a", [1]), ("module.b", [2])]))
-    #expect(try all.root.tensor("b", [2]).elements == [1, 1])
-    let some = ParameterTree(source: FakeSource([("module.a", [1]), ("b", [2])]))
-    #expect(some.root.contains("module.a"))
-    let two = ParameterTree(
-      source: FakeSource([("module.backbone.a", [1])]), stripping: ["module.", "backbone."])
-    #expect(two.root.contains("a"))
-  }
-
   @Test(arguments: [
     ("*.num_batches_tracked", "a.b.num_batches_tracked", true),
     ("*.num_batches_tracked", "num_batches_tracked", false),

@@ -66,10 +66,6 @@ import Testing
 
   @Test func namesOutsideTheScopeStay() throws {
     #expect(try read([2], "backbone.theirs", as: "backbone.ours", below: "backbone.") != nil)
-    #expect(
-      try read([2], "module.backbone.theirs", as: "module.backbone.ours", below: "backbone.") != nil
-    )
-    #expect(try read([2], "module.theirs", as: "module.ours") != nil)
     #expect(try read([2], "head.theirs", as: "head.theirs", below: "backbone.") != nil)
     #expect(try read([2], "theirs", as: "theirs", below: "backbone.") != nil)
   }

@@ -5,54 +5,6 @@ import Testing
 
 @testable import FlattenCheckpoint
 
-/// Builds small archives as `torch.save` writes them, from pickles written by hand.
-enum PickleFile {
-  /// A stored zip archive; the checksums are 0, which says that they were not computed.
-  static func zip(_ records: [(name: String, bytes: [UInt8])]) -> [UInt8] {
-    func little(_ value: Int, _ count: Int) -> [UInt8] {
-      (0..<count).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
-    }
-    var file: [UInt8] = []
-    var directory: [UInt8] = []
-    for (name, bytes) in records {
-      let offset = file.count
-      let common =
-        little(0, 8) + little(0, 4) + little(bytes.count, 4) + little(bytes.count, 4)
-        + little(name.utf8.count, 2) + little(0, 2)
-      file += Array("PK\u{3}\u{4}".utf8) + little(20, 2) + common + name.utf8 + bytes
-      directory += Array("PK\u{1}\u{2}".utf8) + little(20, 2) + little(20, 2) + common
-      directory += little(0, 10) + little(offset, 4) + name.utf8
-    }
-    let end =
-      Array("PK\u{5}\u{6}".utf8) + little(0, 4) + little(records.count, 2)
-      + little(records.count, 2) + little(directory.count, 4) + little(file.count, 4)
-    return file + directory + end + little(0, 2)
-  }
-
-  static func text(_ text: String) -> [UInt8] {
-    [UInt8(ascii: "X")] + withUnsafeBytes(of: UInt32(text.utf8.count).littleEndian, Array.init)
-      + text.utf8
-  }
-
-  static func global(_ module: String, _ name: String) -> [UInt8] {
-    Array("c\(module)\n\(name)\n".utf8)
-  }
-
-  /// A tensor of shape [2, 2] on storage 0.
-  static let tensor: [UInt8] =
-    global("torch._utils", "_rebuild_tensor_v2") + [UInt8(ascii: "("), UInt8(ascii: "(")]
-    + text("storage") + global("torch", "FloatStorage") + text("0") + text("cpu")
-    + Array("K\u{4}tQK\0K\u{2}K\u{2}".utf8) + [0x86] + Array("K\u{2}K\u{1}".utf8) + [0x86, 0x89]
-    + Array("}tR".utf8)
-
-  /// A whole checkpoint: the tensor `w`, and `extra` as the value of the key `meta`.
-  static func weights(extra: [UInt8] = [UInt8(ascii: "N")]) -> [UInt8] {
-    let pickle =
-      [0x80, 2] + Array("}(".utf8) + text("w") + tensor + text("meta") + extra + Array("u.".utf8)
-    return zip([("a/data.pkl", pickle), ("a/data/0", [UInt8](repeating: 0, count: 16))])
-  }
-}
-
 @Suite struct UnpicklerTests {
   private func open(_ bytes: [UInt8], skip: Bool = false) throws -> [String] {
     try bytes.withUnsafeBytes { raw in
@@ -204,7 +156,7 @@ enum PickleFile {
           let options = Checkpoint.Options(skipUnknownObjects: round % 2 == 0)
           let checkpoint = try Checkpoint.open(.memory(raw), name: "mutant", options)
           opened += 1
-          _ = try CheckpointSummary(checkpoint).text
+          _ = try summary(checkpoint).text
           for entry in checkpoint.entries {
             _ = try checkpoint.read(entry)
             _ = try checkpoint.readBytes(entry)

@@ -1,5 +1,6 @@
 import FlattenFiles
 import Foundation
+import TestSupport
 import Testing
 
 @testable import FlattenCheckpoint

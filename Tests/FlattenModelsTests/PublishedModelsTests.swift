@@ -245,7 +245,8 @@ import Testing
       }
         + shapes.requested.filter { !$0.name.hasPrefix("backbone.") }
         .map { (prefix + $0.name, $0.shape, true) })
-    let tree = ParameterTree(source: configuration.translating(source))
+    let plain = PlainParameters(source, recognising: ModelLikeness.isModel)
+    let tree = ParameterTree(source: configuration.translating(plain))
     _ = try SemanticSegmentor(configuration, from: tree.root)
     try tree.finish(ignoring: SemanticSegmentor.ignoredKeys(configuration))
   }

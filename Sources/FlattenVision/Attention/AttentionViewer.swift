@@ -42,7 +42,9 @@ public struct AttentionViewer: Sendable {
   ///
   /// - Parameters:
   ///   - config: path of a YAML config.
-  ///   - weights: path of a `.pth` or `.safetensors` file.
+  ///   - weights: path of a `.pth` or `.safetensors` file, or of the index of several.
+  ///   - container: the weights that are wanted where the file holds several, such as `model_ema`; `nil`
+  ///     takes the usual ones.
   ///   - attentions: those that the config may ask for beside `focused` and `softmax`.
   ///   - threads: threads that compute; `nil` takes all available processors.
   ///   - precision: how weights and the left sides of products are stored.
@@ -50,13 +52,14 @@ public struct AttentionViewer: Sendable {
   ///     instead of refused; for files whose origin you trust.
   /// - Throws: an error that names the file, the key, what was found and what was expected.
   public static func load(
-    config: String, weights: String, attentions: AttentionRegistry = AttentionRegistry(),
-    threads: Int? = nil, precision: Precision = .float32, skipsUnknownObjects: Bool = false
+    config: String, weights: String, container: String? = nil,
+    attentions: AttentionRegistry = AttentionRegistry(), threads: Int? = nil,
+    precision: Precision = .float32, skipsUnknownObjects: Bool = false
   ) throws -> AttentionViewer {
     let configuration = try VisionTasks.configuration(path: config, attentions: attentions)
     return AttentionViewer(
       try configuration.load(
-        weights: weights, threads: threads, precision: precision,
+        weights: weights, container: container, threads: threads, precision: precision,
         skipsUnknownObjects: skipsUnknownObjects))
   }
 

@@ -22,7 +22,8 @@ package enum FailureKind: Sendable {
   package init?(of error: any Error) {
     switch error {
     case let error as FileError: self = error.kind == .unwritable ? .output : .input
-    case is WeightsError, is UnknownObjectError, is ParameterError: self = .weights
+    case is WeightsError, is UnknownObjectError, is ContainerError, is ParameterError:
+      self = .weights
     case TaskMismatch.weights: self = .weights
     case is UnknownConfigError: self = .input
     case is ConfigError, is DatasetProblem, TaskMismatch.config: self = .input

@@ -98,18 +98,21 @@ extension TaskConfiguration {
   /// Loads the model with the weights of a file.
   ///
   /// - Parameters:
-  ///   - weights: path of a `.pth` or `.safetensors` file.
+  ///   - weights: path of a `.pth` or `.safetensors` file, or of the index of several.
+  ///   - container: the weights that are wanted where the file holds several; `nil` takes the usual ones.
   ///   - threads: threads that compute; `nil` takes all available processors.
   ///   - precision: how weights and the left sides of products are stored.
   ///   - purpose: what the model is loaded for.
   ///   - skipsUnknownObjects: whether objects of unknown classes beside the weights are left out
   ///     instead of refused.
   package func load(
-    weights: String, threads: Int? = nil, precision: Precision = .float32,
-    purpose: Purpose = .inference, skipsUnknownObjects: Bool = false
+    weights: String, container: String? = nil, threads: Int? = nil,
+    precision: Precision = .float32, purpose: Purpose = .inference,
+    skipsUnknownObjects: Bool = false
   ) throws -> Loaded {
     let checkpoint = try WeightsError.opening(
-      weights, options: Checkpoint.Options(skipUnknownObjects: skipsUnknownObjects))
+      weights,
+      options: Checkpoint.Options(container: container, skipUnknownObjects: skipsUnknownObjects))
     return try load(checkpoint, threads: threads, precision: precision, purpose: purpose)
   }
 
@@ -119,15 +122,15 @@ extension TaskConfiguration {
   ) throws -> Loaded {
     let start = ContinuousClock.now
     let pool = try Loaded.Runtime.pool(of: threads)
+    let plain = checkpoint.plain
     let tree = ParameterTree(
-      source: model.translating(checkpoint),
+      source: model.translating(plain),
       context: LoadingContext(threads: pool, precision, purpose: purpose))
     let runtime = try WeightsError.telling {
-      try explaining {
+      try explaining(plain) {
         try Loaded.Runtime(
-          model, tree, threads: pool,
-          looksLike: { ModelLikeness(checkpoint.entries.map { ($0.name, $0.shape) }).description },
-          warnings: { checkpoint.warnings })
+          model, tree, threads: pool, looksLike: { plain.likeness },
+          warnings: { plain.notes + checkpoint.warnings })
       }
     }
     Logger(label: "flatten-seg").debug(
@@ -151,19 +154,22 @@ extension TaskConfiguration {
   /// Makes the model of other parameters; threads, precision and purpose are those of a loaded one.
   func rebuilt(_ runtime: Loaded.Runtime, from parameters: ModelParameters) throws -> Loaded {
     let tree = ParameterTree(
-      source: parameters.source, stripping: [],
+      source: parameters.source,
       context: LoadingContext(
         threads: runtime.threads, runtime.precision, purpose: runtime.purpose))
     return Loaded(self, try Loaded.Runtime(model, tree, threads: runtime.threads))
   }
 
-  /// Where weights lack this task's last layer and hold another's, that is what is said of them.
-  private func explaining<Result>(_ load: () throws -> Result) throws -> Result {
+  /// Where weights are another task's, or a backbone alone, that is what is said of them.
+  private func explaining<Result>(
+    _ plain: PlainParameters, _ load: () throws -> Result
+  ) throws -> Result {
     do {
-      return try load()
+      return try plain.explaining(load)
     } catch let error as ParameterError {
       guard error.lacks(Self.weightsKey) else { throw error }
       let found = VisionTasks.all.first { error.hasLeft($0.weightsKey) }
+      guard found != nil || ModelLikeness(plain).isBackboneAlone else { throw error }
       throw TaskMismatch.weights(error, wanted: Self.taskName, found: found?.taskName)
     }
   }
@@ -177,14 +183,15 @@ extension TaskConfiguration {
 
   /// Times the network, with random weights or those of a file; see ``Benchmark``.
   package func benchmark(
-    weights: String?, size: PixelSize, threads: Int, precision: Precision, repeats: Int
+    weights: Checkpoint?, size: PixelSize, threads: Int, precision: Precision, repeats: Int
   ) throws -> Benchmark {
-    let source = try weights.map { model.translating(try WeightsError.opening($0)) }
-    return try WeightsError.telling {
+    let plain = weights?.plain
+    func run() throws -> Benchmark {
       try Benchmark.run(
-        Network.self, model, weights: source, size: size, threads: threads, precision: precision,
-        repeats: repeats)
+        Network.self, model, weights: plain.map(model.translating), size: size, threads: threads,
+        precision: precision, repeats: repeats)
     }
+    return try WeightsError.telling { try plain.map { try explaining($0, run) } ?? run() }
   }
 
   /// Writes weights that were never trained: for trying a config, and for measuring.

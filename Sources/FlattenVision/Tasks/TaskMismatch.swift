@@ -6,7 +6,7 @@ public enum TaskMismatch: Error, CustomStringConvertible, Sendable {
   /// A config: the section that tells, the task that was asked for and the config's.
   case config(ConfigError, wanted: String, found: String)
   /// Weights that lack the wanted task's last layer: what does not fit, and the task whose last layer they
-  /// have; `nil` where they have none that is known.
+  /// have; `nil` for a backbone alone.
   case weights(ParameterError, wanted: String, found: String?)
 
   /// What does not fit, and what to do.
@@ -17,7 +17,8 @@ public enum TaskMismatch: Error, CustomStringConvertible, Sendable {
     }
   }
 
-  private static func advice(_ found: String?) -> String? {
+  private static func advice(_ found: String?) -> String {
     found.map { "These weights are of a model for \($0): take its config." }
+      ?? "These weights are a backbone's alone: take those of a whole model."
   }
 }

@@ -28,10 +28,9 @@ package enum VisionTasks {
     all.first { $0.section(of: node) != nil } ?? all[0]
   }
 
-  /// The task whose last layer a checkpoint's tensors hold, also below the `module.` of data-parallel
-  /// training; `nil` where they hold none that is known.
+  /// The task whose last layer tensors of these names hold; `nil` where they hold none that is known.
   package static func task(of tensors: Set<String>) -> (any TaskConfiguration.Type)? {
-    all.first { tensors.contains($0.weightsKey) || tensors.contains("module.\($0.weightsKey)") }
+    all.first { tensors.contains($0.weightsKey) }
   }
 
   /// The names of the figures by which models are scored, those of one task after those of another.

@@ -21,7 +21,7 @@ import Testing
 
   @Test(arguments: [
     (["backbone.x", "decode_head.conv_seg.weight"], "segmentation"),
-    (["module.head.weight", "module.head.bias"], "classification"), (["head.bias"], nil),
+    (["head.weight", "head.bias"], "classification"), (["head.bias"], nil),
   ])
   func weightsTellTheirTask(names: [String], task: String?) {
     #expect(VisionTasks.task(of: Set(names))?.taskName == task)
