@@ -40,12 +40,12 @@ extension Backbone {
     to hook: Hook = { _ in }
   ) throws -> [FeatureMap] {
     guard inputChannels == 3 else { throw BackboneError.noPictures(channels: inputChannels) }
-    try requireSize(batch: 1, height: height, width: width)
+    let bytes = try need(batch: 1, height: height, width: width)
     let (area, isTooLarge) = height.multipliedReportingOverflow(by: width)
     guard !isTooLarge, area <= Int.max / 3, pixels.count == area * 3 else {
       throw BackboneError.sampleCount(found: pixels.count, width: width, height: height)
     }
-    memory.reserve(bytes: MemoryNeed.bytes(height: height, width: width))
+    try reserve(bytes, height: height, width: width)
     let input = normalisation.input(
       pixels, height: height, width: width, padded: (height, width), pool: memory)
     return try run(input, names, hook)
@@ -66,20 +66,29 @@ extension Backbone {
     guard shape.count == 4, shape[3] == inputChannels, !shape.contains(0) else {
       throw BackboneError.batchShape(found: shape, channels: inputChannels)
     }
-    try requireSize(batch: shape[0], height: shape[1], width: shape[2])
+    let bytes = try need(batch: shape[0], height: shape[1], width: shape[2])
+    try reserve(bytes, height: shape[1], width: shape[2])
     return try run(batch, names, hook)
   }
 
-  private func requireSize(batch: Int, height: Int, width: Int) throws {
+  /// The memory of a pass over pictures of a size that the model takes.
+  private func need(batch: Int, height: Int, width: Int) throws -> Int {
     guard min(height, width) >= leastSide else {
       throw BackboneError.pictureTooSmall(width: width, height: height, least: leastSide)
     }
     let pixels = height.multipliedReportingOverflow(by: width)
     let (all, isTooMuch) = pixels.partialValue.multipliedReportingOverflow(by: batch)
     // So many bytes are out of reach of any system.
-    let isAbsurd = pixels.overflow || isTooMuch || all > 1 << 50
-    let bytes = isAbsurd ? Int.max : MemoryNeed.bytes(height: all, width: 1)
-    guard !isAbsurd, MemoryNeed.isMet(bytes) else {
+    guard !pixels.overflow, !isTooMuch, all <= 1 << 40 else {
+      throw BackboneError.pictureTooLarge(width: width, height: height, bytes: .max)
+    }
+    return MemoryNeed.bytes(
+      input: Shape(batch, height, width, inputChannels), threads: threads.threads, purpose
+    ) { _ = model($0, $1) }
+  }
+
+  private func reserve(_ bytes: Int, height: Int, width: Int) throws {
+    guard memory.reserve(bytes: bytes, where: MemoryNeed.isMet) else {
       throw BackboneError.pictureTooLarge(width: width, height: height, bytes: bytes)
     }
   }

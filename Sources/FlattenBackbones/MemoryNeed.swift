@@ -1,20 +1,31 @@
 import FlattenFiles
 import FlattenTensor
 
-/// The least memory that a model needs, asked for before it is needed: running out of it later would end
-/// the process, or, inside the matrix library, wait forever.
+/// The memory that a model needs, asked for before it is taken: running out of it later would end the process,
+/// or, inside the matrix library, wait forever.
 package enum MemoryNeed {
   /// The model's weights, packed, and the buffers of reading and writing.
   private static let bytesBeside = 96 << 20
-  /// What the smallest model here needs for a pixel of the network's input; others need up to twice
-  /// as much. Low, so that nothing is refused that would have worked.
-  private static let bytesPerPixel = 320
+  /// What each thread lends itself for a piece of an operator's work, at most.
+  private static let bytesOfPieces = 4 << 20
 
   /// What so many threads need.
   package static func bytes(threads: Int) -> Int { threads * Products.bytesPerThread + bytesBeside }
 
-  /// What a pass needs.
-  package static func bytes(height: Int, width: Int) -> Int { height * width * bytesPerPixel }
+  /// What a pass needs, its input and its output included: counted by a dry run, which takes no memory.
+  ///
+  /// - Parameters:
+  ///   - input: `[B, H, W, C]`.
+  ///   - purpose: of the pass.
+  ///   - network: is called once.
+  package static func bytes(
+    input: Shape, threads: Int, _ purpose: Purpose, _ network: (Tensor, ForwardPass) -> Void
+  ) -> Int {
+    let pass = ForwardPass(threads: ThreadPool(threads: 1), purpose: purpose, isDryRun: true)
+    guard let memory = pass.memory else { return 0 }
+    network(Tensor(uninitialized: input, pool: memory), pass)
+    return memory.mostBytes + threads * bytesOfPieces
+  }
 
   /// Whether the system would give so many bytes.
   package static func isMet(_ bytes: Int) -> Bool {

@@ -19,7 +19,16 @@ extension Dataset {
   /// - Throws: `FileError` where a file cannot be decoded, ``DatasetProblem`` where the sizes differ or
   ///   the label holds numbers that stand for no class.
   public func load(_ item: DatasetItem) throws -> LabelledPicture {
-    let image = try Image.decode(path: item.image, limits: limits, exif: exif)
+    try load(item, encoded(item).decode())
+  }
+
+  /// Reads a picture's file.
+  package func encoded(_ item: DatasetItem) throws -> EncodedPicture {
+    try EncodedPicture(path: item.image, limits: limits, exif: exif)
+  }
+
+  /// The same for a picture that was read.
+  package func load(_ item: DatasetItem, _ image: Decoded<Image>) throws -> LabelledPicture {
     let label = try decodeLabel(item)
     if let problem = sizeProblem(label.value, of: item.label, image) { throw problem }
     return LabelledPicture(

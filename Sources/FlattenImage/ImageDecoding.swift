@@ -1,4 +1,5 @@
 import FlattenFiles
+import FlattenRegions
 
 extension Image {
   /// The suffixes by which files of folders are taken for pictures, in either case.
@@ -15,8 +16,7 @@ extension Image {
   public static func decode(
     path: String, limits: DecodingLimits = DecodingLimits(), exif: ExifOrientation = .apply
   ) throws -> Decoded<Image> {
-    let (kind, bytes) = try readPicture(path: path, limits: limits)
-    return try decode(bytes, kind: kind, name: path, limits: limits, exif: exif)
+    try EncodedPicture(path: path, limits: limits, exif: exif).decode()
   }
 
   /// Reads a JPEG or PNG in memory; as ``decode(path:limits:exif:)``.
@@ -26,8 +26,7 @@ extension Image {
     _ bytes: [UInt8], name: String, limits: DecodingLimits = DecodingLimits(),
     exif: ExifOrientation = .apply
   ) throws -> Decoded<Image> {
-    let kind = try requireKind(firstBytes: bytes, name: name)
-    return try decode(bytes, kind: kind, name: name, limits: limits, exif: exif)
+    try EncodedPicture(bytes, name: name, limits: limits, exif: exif).decode()
   }
 
   /// The longest side of a JPEG or PNG file, told by its header.
@@ -48,18 +47,68 @@ extension Image {
     _ = try requireKind(firstBytes: bytes, name: name)
   }
 
-  private static func requireKind(firstBytes bytes: [UInt8], name: String) throws -> PictureKind {
+  fileprivate static func requireKind(
+    firstBytes bytes: [UInt8], name: String
+  ) throws -> PictureKind {
     let kind = PictureKind(firstBytes: bytes)
     if let refusal = kind.refusal {
       throw FileError(path: name, kind: .refused, reason: refusal)
     }
     return kind
   }
+}
 
-  private static func decode(
+/// The bytes of a JPEG or PNG file whose header was read: its size is known before memory is taken for it.
+package struct EncodedPicture: Sendable {
+  private let bytes: [UInt8]
+  private let kind: PictureKind
+  private let name: String
+  private let limits: DecodingLimits
+  private let exif: ExifOrientation
+  /// Its size when it is upright.
+  package let size: PixelSize
+
+  /// Reads a file.
+  ///
+  /// - Throws: as `Image.decode(path:limits:)`.
+  package init(path: String, limits: DecodingLimits, exif: ExifOrientation) throws {
+    let (kind, bytes) = try readPicture(path: path, limits: limits)
+    try self.init(bytes, kind: kind, name: path, limits: limits, exif: exif)
+  }
+
+  /// Takes a file in memory.
+  package init(_ bytes: [UInt8], name: String, limits: DecodingLimits, exif: ExifOrientation) throws
+  {
+    let kind = try Image.requireKind(firstBytes: bytes, name: name)
+    try self.init(bytes, kind: kind, name: name, limits: limits, exif: exif)
+  }
+
+  private init(
     _ bytes: [UInt8], kind: PictureKind, name: String, limits: DecodingLimits,
     exif: ExifOrientation
-  ) throws -> Decoded<Image> {
+  ) throws {
+    self.bytes = bytes
+    self.kind = kind
+    self.name = name
+    self.limits = limits
+    self.exif = exif
+    (size, decodingNeed) = try withDecoder(bytes, kind: kind, name: name, limits: limits) {
+      let size = PixelSize(height: $0.height, width: $0.width)
+      let orientation = exif == .apply ? $0.orientation : .upright
+      return (
+        orientation.swapsSides ? PixelSize(height: size.width, width: size.height) : size,
+        orientation == .upright ? 0 : 3 * size.area
+      )
+    }
+  }
+
+  /// The bytes of the picture, with those of its file.
+  package var memoryNeed: Int { bytes.count + 3 * size.area }
+  /// The bytes that decoding takes beside them.
+  package let decodingNeed: Int
+
+  /// Decodes the picture.
+  package func decode() throws -> Decoded<Image> {
     try withDecoder(bytes, kind: kind, name: name, limits: limits) { decoder in
       let stored = Raster(
         width: decoder.width, height: decoder.height, channels: 3, samples: try decoder.readRGB())

@@ -31,18 +31,37 @@ public struct Normalisation: Sendable, Equatable {
     pool: BufferPool
   ) -> Tensor {
     precondition(
-      pixels.count == height * width * 3 && padded.height >= height && padded.width >= width,
-      "\(pixels.count) samples for \(width)x\(height) pixels in \(padded.width)x\(padded.height)")
+      padded.height >= height && padded.width >= width,
+      "\(width)x\(height) pixels in \(padded.width)x\(padded.height)")
+    return input(
+      pixels, height: height, width: width, top: 0, left: 0, size: padded, pool: pool)
+  }
+
+  /// A window of a picture as a network's input; zeros where it lies beyond the picture.
+  ///
+  /// - Parameters:
+  ///   - pixels: `height * width * 3` samples, R, G, B, row by row.
+  ///   - top: the window's first row.
+  ///   - left: its first column.
+  ///   - size: its height and width.
+  package func input(
+    _ pixels: Span<UInt8>, height: Int, width: Int, top: Int, left: Int,
+    size: (height: Int, width: Int), pool: BufferPool
+  ) -> Tensor {
+    precondition(
+      pixels.count == height * width * 3 && top >= 0 && left >= 0,
+      "\(pixels.count) samples for \(width)x\(height) pixels, a window at \(top), \(left)")
+    let columns = max(0, min(size.width, width - left))
     // One division per byte value instead of one per pixel; the same bits.
     let table = (0..<3).map { channel in
       (0..<256).map { (Float($0) - mean[channel]) / std[channel] }
     }
-    return Tensor([1, padded.height, padded.width, 3], pool: pool) { out in
-      var source = 0
-      for row in 0..<padded.height {
-        var target = row * padded.width * 3
-        if row < height {
-          for _ in 0..<width {
+    return Tensor([1, size.height, size.width, 3], pool: pool) { out in
+      for row in 0..<size.height {
+        var target = row * size.width * 3
+        if top + row < height {
+          var source = ((top + row) * width + left) * 3
+          for _ in 0..<columns {
             out[target] = table[0][Int(pixels[source])]
             out[target + 1] = table[1][Int(pixels[source + 1])]
             out[target + 2] = table[2][Int(pixels[source + 2])]
@@ -50,7 +69,7 @@ public struct Normalisation: Sendable, Equatable {
             target += 3
           }
         }
-        while target < (row + 1) * padded.width * 3 {
+        while target < (row + 1) * size.width * 3 {
           out[target] = 0
           target += 1
         }

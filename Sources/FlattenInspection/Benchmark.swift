@@ -1,3 +1,4 @@
+import FlattenBackbones
 import FlattenCheckpoint
 import FlattenFiles
 import FlattenModels
@@ -76,7 +77,13 @@ package struct Benchmark: Sendable {
     let error = try Self.error(of: scores(model), from: expected, precision)
 
     let memory = BufferPool()
-    let input = Self.input(size)
+    let bytes = MemoryNeed.bytes(
+      input: Shape(1, size.height, size.width, 3), threads: threads, .inference
+    ) { _ = model($0, $1) }
+    guard memory.reserve(bytes: bytes, where: { MemoryNeed.isMet($0) }) else {
+      throw BenchmarkError.sizeTooLarge(size, bytes: bytes)
+    }
+    let input = Self.input(size, memory)
     let peak = Products.measuredPeak(pool, precision)
     var runs: [(seconds: Double, records: [OperatorRecord])] = []
     for index in 0..<repeats + 2 {
@@ -125,8 +132,8 @@ package struct Benchmark: Sendable {
   }
 
   /// A picture-like input: every value between -2 and 2, none the same along a row.
-  private static func input(_ size: PixelSize) -> Tensor {
-    Tensor([1, size.height, size.width, 3]) { values in
+  private static func input(_ size: PixelSize, _ memory: BufferPool? = nil) -> Tensor {
+    Tensor([1, size.height, size.width, 3], pool: memory) { values in
       for index in values.indices { values[index] = Float(index * 7919 % 1021) / 255 - 2 }
     }
   }
@@ -142,6 +149,8 @@ package struct Benchmark: Sendable {
 package enum BenchmarkError: Error, CustomStringConvertible, Sendable {
   /// The network gave NaN or infinity.
   case scoresNotFinite
+  /// The input's size, and the bytes that it needs and cannot have.
+  case sizeTooLarge(PixelSize, bytes: Int)
   /// The scores' largest error over the largest score, and what is allowed.
   case disagrees(Double, allowed: Double)
 
@@ -150,6 +159,9 @@ package enum BenchmarkError: Error, CustomStringConvertible, Sendable {
     switch self {
     case .scoresNotFinite:
       "the network's scores are not finite; the weights are damaged or belong to another config"
+    case .sizeTooLarge(let size, let bytes):
+      "an input of \(size.height)x\(size.width) (height x width) needs \(bytes >> 20) MB of memory, which the "
+        + "system or a limit refuses. Choose a smaller size."
     case .disagrees(let error, let allowed):
       "the kernels for \(InstructionSet.name) disagree with the reference by \(error) of the largest "
         + "score, at most \(allowed) is allowed. Please report this; FLATTEN_ISA=ref avoids them."

@@ -96,7 +96,7 @@ package struct ModelProfile: Sendable {
     let pass = ForwardPass(threads: ThreadPool(threads: 1), isDryRun: true)
     var records: [OperatorRecord] = []
     pass.observer = { if case .operation(let record, _) = $0 { records.append(record) } }
-    run(Tensor(uninitialized: [1, size.height, size.width, 3]), pass)
+    run(Tensor(uninitialized: [1, size.height, size.width, 3], pool: pass.memory), pass)
     return records
   }
 }

@@ -32,8 +32,10 @@ package struct HeadConfiguration: Sendable {
   package let kind: Kind
   /// Width of every convolution.
   package let channels: Int
-  /// Number of classes.
+  /// Scores a pixel: one a class, or a single one for an object against the background.
   package let classes: Int
+  /// With a single score, the probability above which a pixel is the object.
+  package let threshold: Float
   /// How resizes place their samples.
   package let alignCorners: Bool
   /// Of the batch norms.
@@ -49,7 +51,7 @@ package struct HeadConfiguration: Sendable {
     let type = try node.map().required("type").choice(TypeName.self)
     let map = try node.map(
       known: ["type", "channels", "num_classes", "align_corners", "norm_eps"]
-        + (type == .uper ? ["pool_scales"] : []))
+        + ["out_channels", "threshold"] + (type == .uper ? ["pool_scales"] : []))
     switch type {
     case .fpn: kind = .semanticFPN
     case .segformer: kind = .allMLP
@@ -59,7 +61,19 @@ package struct HeadConfiguration: Sendable {
       kind = .uper(poolScales: scales ?? [1, 2, 3, 6])
     }
     channels = try map.required("channels").int(in: 1...4096)
-    classes = try map.required("num_classes").int(in: 1...4096)
+    let named = try map.required("num_classes").int(in: 1...4096)
+    classes = try map.optional("out_channels")?.int(in: 1...4096) ?? named
+    if classes != named, let outputs = map.optional("out_channels"), classes != 1 || named != 2 {
+      throw outputs.error(
+        found: "is \(classes)", expected: "num_classes, or 1 where num_classes is 2")
+    }
+    // Upstream: mmseg/models/decode_heads/decode_head.py, the default for one output.
+    threshold = Float(try map.optional("threshold")?.double(in: 0...1) ?? 0.3)
+    if let threshold = map.optional("threshold"), classes > 1 {
+      throw threshold.error(
+        found: "has no meaning with \(classes) scores a pixel",
+        expected: "one score, or no threshold")
+    }
     alignCorners = try map.optional("align_corners")?.bool() ?? false
     normEpsilon = Float(try map.optional("norm_eps")?.double(in: 0...1) ?? 1e-5)
   }

@@ -25,8 +25,11 @@ package struct SegmentorConfiguration: TaskModelConfiguration {
     backbone.translating(source, below: "backbone.")
   }
 
-  /// The number of classes.
+  /// Scores a pixel.
   package var classes: Int { head.classes }
+
+  /// Ids that a label map may hold: with a single score the background, 0, and the object, 1.
+  package var labels: Int { max(head.classes, 2) }
 
   package init(_ node: ConfigNode, attentions: AttentionRegistry) throws {
     let map = try node.map(known: ["backbone", "neck", Self.sectionKey])

@@ -13,6 +13,9 @@ public struct PixelSize: Sendable, Hashable {
 }
 
 extension PixelSize {
+  /// Pixels in all.
+  package var area: Int { height * width }
+
   /// The largest size of the same proportions whose sides stay within the two.
   package func fitted(long: Int, short: Int) -> PixelSize {
     scaled(

@@ -48,8 +48,10 @@ public final class ForwardPass {
   package let memory: BufferPool?
   /// Whether operators may join steps.
   package let purpose: Purpose
-  /// Shapes and costs only: operators return tensors whose elements are never written.
+  /// Shapes, costs and the memory's size only: operators return tensors that have no elements.
   package let isDryRun: Bool
+  /// Of a dry run: what a model would keep for the next pass of the same size.
+  private var keptTensors: [Tensor] = []
   /// Is told of every operator, intermediate and attention, in the order they are computed. Watching
   /// changes nothing that is computed.
   package var observer: ((Observation) -> Void)?
@@ -59,7 +61,7 @@ public final class ForwardPass {
     isDryRun: Bool = false
   ) {
     self.threads = threads
-    self.memory = memory
+    self.memory = isDryRun ? .counting() : memory
     self.purpose = purpose
     self.isDryRun = isDryRun
   }
@@ -98,6 +100,16 @@ public final class ForwardPass {
     observer(.operation(record, output: isDryRun ? nil : result))
     return result
   }
+
+  /// In a dry run, a tensor that a model would make once a size and keep.
+  func kept(_ shape: Shape) -> Tensor {
+    let tensor = Tensor(uninitialized: shape, pool: memory)
+    keptTensors.append(tensor)
+    return tensor
+  }
+
+  /// Where operators write small tables before they run, also in a dry run.
+  var tableMemory: BufferPool? { isDryRun ? nil : memory }
 
   /// Lends memory for one piece of an operator's work; its first contents are undefined.
   func withScratch(_ count: Int, _ body: (UnsafeMutablePointer<Float>) -> Void) {

@@ -1,6 +1,14 @@
 import FlattenKernels
 import FlattenRegions
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Darwin
+#endif
+
 /// Turns score fields into what is wanted of every pixel of the picture, a band of rows at a time.
 ///
 /// Scores are resized twice, from the coarse logits to the network's size and from there to the
@@ -25,32 +33,59 @@ package struct PixelScores {
   let fields: [ScoreField]
   let size: PixelSize
   let alignCorners: Bool
+  /// Of a model with one score a pixel: the probability above which a pixel is the object.
+  let threshold: Float
 
-  package init(fields: [ScoreField], size: PixelSize, alignCorners: Bool) {
+  /// - Parameters:
+  ///   - fields: as many classes each; one class is the object's score against the background.
+  ///   - size: of the picture.
+  ///   - threshold: with one class, the probability above which a pixel is the object, label 1.
+  package init(
+    fields: [ScoreField], size: PixelSize, alignCorners: Bool, threshold: Float = 0.5
+  ) {
     self.fields = fields
     self.size = size
     self.alignCorners = alignCorners
+    self.threshold = threshold
+  }
+
+  /// Labels of all pixels, whose scores are all there.
+  package func labels(
+    threads: ThreadPool, memory: BufferPool, wantsConfidence: Bool, sinks: [(Kind, Sink)] = []
+  ) -> (labels: LabelMap, confidence: [Float]?) {
+    Self.labels(
+      of: size, threads: threads, memory: memory, wantsConfidence: wantsConfidence, sinks: sinks
+    ) { _ in (self, size.height) }
   }
 
   /// Labels of all pixels; fills `confidence` with the winner's probability and feeds the sinks where
   /// asked.
-  package func labels(
-    threads: ThreadPool, memory: BufferPool, wantsConfidence: Bool, sinks: [(Kind, Sink)] = []
-  ) -> (labels: LabelMap, confidence: [Float]?) {
+  ///
+  /// - Parameters:
+  ///   - size: of the picture.
+  ///   - next: gives, for the first row that is missing, scores that reach to another row.
+  package static func labels(
+    of size: PixelSize, threads: ThreadPool, memory: BufferPool, wantsConfidence: Bool,
+    sinks: [(Kind, Sink)] = [], _ next: (_ row: Int) throws -> (scores: PixelScores, end: Int)
+  ) rethrows -> (labels: LabelMap, confidence: [Float]?) {
     let pixels = size.height * size.width
-    let bands = (size.height + Self.band - 1) / Self.band
-    let classes = fields[0].classes
     var confidence = [Float](repeating: 0, count: wantsConfidence ? pixels : 0)
-    let ids = [UInt16](unsafeUninitializedCapacity: pixels) { ids, written in
-      confidence.withUnsafeMutableBufferPointer { confidence in
+    let ids = try [UInt16](unsafeUninitializedCapacity: pixels) { ids, written in
+      try confidence.withUnsafeMutableBufferPointer { confidence in
         guard let ids = ids.baseAddress else { return }
         let confident = wantsConfidence ? confidence.baseAddress : nil
-        threads.run(bands) { index in
-          let first = index * Self.band
-          let rows = first..<min(first + Self.band, size.height)
-          makeBand(
-            rows, classes: classes, memory: memory, sinks: sinks, ids: ids + first * size.width,
-            confidence: confident.map { $0 + first * size.width })
+        var row = 0
+        while row < size.height {
+          let (scores, end) = try next(row)
+          precondition(end > row && end <= size.height, "rows \(row) to \(end) of \(size.height)")
+          let bands = (end - row + band - 1) / band
+          threads.run(bands) { index in
+            let first = row + index * band
+            scores.makeBand(
+              first..<min(first + band, end), memory: memory, sinks: sinks,
+              ids: ids + first * size.width, confidence: confident.map { $0 + first * size.width })
+          }
+          row = end
         }
       }
       written = pixels
@@ -60,10 +95,21 @@ package struct PixelScores {
     )
   }
 
+  /// The bytes that the threads take for their rows.
+  package static func memoryNeed(
+    threads: Int, fields: Int, classes: Int, width: Int, networkWidth: Int, hasSinks: Bool
+  ) -> Int {
+    // A field's rows: two that are mixed and a source row, at the network's size and at the picture's.
+    let field = 3 * networkWidth + 2 * width + networkWidth
+    let scores = (hasSinks ? band : 1) * width * (fields > 1 ? 2 : 1)
+    return threads * 4 * classes * (fields * field + scores)
+  }
+
   private func makeBand(
-    _ rows: Range<Int>, classes: Int, memory: BufferPool, sinks: [(Kind, Sink)],
+    _ rows: Range<Int>, memory: BufferPool, sinks: [(Kind, Sink)],
     ids: UnsafeMutablePointer<UInt16>, confidence: UnsafeMutablePointer<Float>?
   ) {
+    let classes = fields[0].classes
     var readers = fields.map { PictureRows($0, size: size, alignCorners: alignCorners, memory) }
     // A row at a time, while its scores are in the cache; sinks get the whole band.
     let height = sinks.isEmpty ? 1 : rows.count
@@ -81,6 +127,11 @@ package struct PixelScores {
     into values: UnsafeMutablePointer<Float>, memory: BufferPool, sinks: [(Kind, Sink)],
     ids: UnsafeMutablePointer<UInt16>, confidence: UnsafeMutablePointer<Float>?
   ) {
+    if fields[0].classes == 1 {
+      return makeBinaryRows(
+        rows, from: &readers, into: values, memory: memory, sinks: sinks, ids: ids,
+        confidence: confidence)
+    }
     let kernels = fk_active().pointee
     let classes = fields[0].classes
     let pixels = rows.count * size.width
@@ -110,6 +161,40 @@ package struct PixelScores {
     }
     if let confidence {
       for pixel in 0..<pixels { confidence[pixel] = values[pixel * classes + Int(ids[pixel])] }
+    }
+  }
+}
+
+extension PixelScores {
+  /// The same for one score a pixel: `sigmoid(score)` is the object's probability.
+  private func makeBinaryRows(
+    _ rows: Range<Int>, from readers: inout [PictureRows],
+    into values: UnsafeMutablePointer<Float>, memory: BufferPool, sinks: [(Kind, Sink)],
+    ids: UnsafeMutablePointer<UInt16>, confidence: UnsafeMutablePointer<Float>?
+  ) {
+    let pixels = rows.count * size.width
+    let probabilities = Tensor(uninitialized: [2 * pixels], pool: memory)
+    let pair = probabilities.mutablePointer
+    pair.update(repeating: 0, count: 2 * pixels)
+    for index in readers.indices {
+      readers[index].write(rows, into: values)
+      for pixel in 0..<pixels { pair[2 * pixel + 1] += 1 / (1 + exp(-values[pixel])) }
+    }
+    for pixel in 0..<pixels {
+      let object = pair[2 * pixel + 1] / Float(fields.count)
+      pair[2 * pixel] = 1 - object
+      pair[2 * pixel + 1] = object
+      // With several fields the scores are the mean of the probabilities, as those of several classes are.
+      if fields.count > 1 { values[pixel] = object }
+      ids[pixel] = object > threshold ? 1 : 0
+      confidence?[pixel] = pair[2 * pixel + Int(ids[pixel])]
+    }
+    for (kind, sink) in sinks {
+      let band =
+        kind == .logits
+        ? UnsafeBufferPointer(start: UnsafePointer(values), count: pixels)
+        : UnsafeBufferPointer(start: probabilities.pointer, count: 2 * pixels)
+      sink(rows.lowerBound, rows.count, band.span)
     }
   }
 }

@@ -12,6 +12,9 @@ package struct ScoreField: Sendable {
     let height: Int
     let width: Int
 
+    /// The row below the window's last.
+    package var end: Int { top + height }
+
     package init(logits: Tensor, top: Int, left: Int, height: Int, width: Int) {
       self.logits = logits
       self.top = top
@@ -62,6 +65,26 @@ package struct ScoreField: Sendable {
         horizontal: LinearTable(
           from: tile.logits.shape[2], to: tile.width, alignCorners: alignCorners))
     }
+  }
+
+  /// The rows of a picture for which a field's first `ready` rows suffice, and the first of the field's rows
+  /// that a picture's row is made of.
+  ///
+  /// - Parameters:
+  ///   - size: of the field.
+  ///   - picture: of the picture that the scores are resized to.
+  package static func reach(
+    _ size: PixelSize, to picture: PixelSize, alignCorners: Bool
+  ) -> (rows: (_ ready: Int) -> Int, first: (_ row: Int) -> Int) {
+    if size == picture { return ({ $0 }, { $0 }) }
+    let table = LinearTable(from: size.height, to: picture.height, alignCorners: alignCorners)
+    return (
+      { ready in
+        if ready >= size.height { return picture.height }
+        return (0..<picture.height).first { Int(table.second[$0]) >= ready } ?? picture.height
+      },
+      { Int(table.first[min($0, picture.height - 1)]) }
+    )
   }
 
   /// The scores `[size.width, classes]` of rows that are asked for from top to bottom.

@@ -92,7 +92,10 @@ struct AttentionCommand: ParsableCommand {
     let viewer = AttentionViewer(try model.load(model.configuration()))
     if reporting.verbose { Output.error(viewer.summary) }
     let decoded = try source.decode(limits: decoding.limits, exif: decoding.exif)
-    if !reporting.quiet { decoded.warnings.forEach(Output.warning) }
+    if !reporting.quiet {
+      decoded.warnings.forEach(Output.warning)
+      try viewer.sizeWarning(for: decoded.value.size).map(Output.warning)
+    }
     let map = try viewer.attention(of: decoded.value, query)
     let files = try outputs.write(map)
     if json { return Output.line(document(map, files).text()) }

@@ -53,7 +53,9 @@ enum ErrorTexts {
   private static func text(of error: InferenceError) -> String {
     switch error {
     case .noMemory: "\(error.fact). Give fewer --threads or raise the limit."
-    case .inputTooLarge: "\(error.fact). Use --mode slide or a smaller picture."
+    case .pictureTooLarge(_, _, let windowsHelp):
+      "\(error.fact). Use \(windowsHelp ? "--mode slide --crop 1024x1024, or " : "")a smaller picture."
+    case .strideTooLarge: "\(error.fact). Give a --stride that is not larger than --crop."
     case .scoresNotFinite, .proportions: error.description
     }
   }

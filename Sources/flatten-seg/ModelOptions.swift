@@ -126,6 +126,13 @@ struct InferenceOptions: ParsableArguments {
       } else {
         throw RequestError("--mode slide needs --crop HxW: the config names no window.")
       }
+      if case .slide(let crop, let stride) = options.mode,
+        stride.height > crop.height || stride.width > crop.width
+      {
+        throw RequestError(
+          "--stride \(stride.height)x\(stride.width) is larger than the config's window, "
+            + "\(crop.height)x\(crop.width): pixels would be missed.")
+      }
     }
     return options
   }

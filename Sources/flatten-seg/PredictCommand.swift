@@ -185,6 +185,13 @@ struct PredictCommand: ParsableCommand {
       ("files", .array(paths.map { .string($0) })),
       ("width", .integer(summary.size.width)),
       ("height", .integer(summary.size.height)),
+      (
+        "network_size",
+        .object([
+          ("width", .integer(summary.networkSize.width)),
+          ("height", .integer(summary.networkSize.height)),
+        ])
+      ),
       ("seconds", .number((summary.seconds * 1e6).rounded() / 1e6)),
       (
         "classes",

@@ -169,4 +169,53 @@ import Testing
     }
     #expect(results.counts == [true: 8])
   }
+
+  /// What a counting pool says is what a pool with memory needs: with a slab of that size, and no other,
+  /// the same requests are met.
+  @Test(arguments: 1...20) func countedMemoryIsWhatIsNeeded(seed: Int) {
+    var state = UInt64(seed)
+    func random(_ bound: Int) -> Int {
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      return Int(state >> 33) % bound
+    }
+    var steps: [(take: Int?, drop: Int)] = []
+    for _ in 0..<300 { steps.append((random(3) < 2 ? 1 + random(200_000) : nil, random(1000))) }
+    func run(_ pool: BufferPool) {
+      var held: [Tensor] = []
+      for step in steps {
+        if let count = step.take {
+          held.append(Tensor(uninitialized: [count], pool: pool))
+        } else if !held.isEmpty {
+          held.remove(at: step.drop % held.count)
+        }
+      }
+    }
+    let counting = BufferPool.counting()
+    run(counting)
+    let pool = BufferPool()
+    #expect(pool.reserve(bytes: counting.mostBytes))
+    run(pool)
+    #expect(pool.heldBytes == max(counting.mostBytes, 8 << 20))
+    #expect(pool.mostBytes == counting.mostBytes)
+  }
+
+  /// Nothing is taken where the system is said to have nothing, and what lay idle is given back first.
+  @Test func aRefusedReservationTakesNothing() {
+    let pool = BufferPool()
+    _ = Tensor(uninitialized: [4 << 20], pool: pool)
+    var asked: [Int] = []
+    let isThere = pool.reserve(bytes: 64 << 20) { bytes in
+      asked.append(bytes)
+      return false
+    }
+    #expect(!isThere && asked == [64 << 20] && pool.heldBytes == 0)
+  }
+
+  /// A tensor that is only counted has a size and zeros, of any size.
+  @Test func countedTensorsHaveNoMemory() {
+    let pool = BufferPool.counting()
+    let huge = Tensor(uninitialized: [1 << 50], pool: pool)
+    #expect(huge.count == 1 << 50 && pool.mostBytes == 1 << 52)
+    #expect(Tensor(uninitialized: [3], pool: pool).elements == [0, 0, 0])
+  }
 }

@@ -14,7 +14,8 @@ extension ForwardPass {
     let (batch, height, width, _) = maps[0].mapShape(layer())
     let channels = maps.reduce(0) { $0 + $1.shape[3] }
     let resizes = maps.map {
-      BilinearResize($0, height: height, width: width, alignCorners: alignCorners, pool: memory)
+      BilinearResize(
+        $0, height: height, width: width, alignCorners: alignCorners, pool: tableMemory)
     }
     let widest = maps.reduce(0) { max($0, $1.shape[3]) }
     let reading = maps.reduce(0) { $0 + $1.count }

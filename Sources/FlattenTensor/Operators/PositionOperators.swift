@@ -51,7 +51,7 @@ extension ForwardPass {
     if purpose == .training { return resized(rows, height, width, layer: layer()) }
     if isDryRun {
       let leading = rows.leading?.shape[1] ?? 0
-      return Tensor(uninitialized: Shape(leading + height * width, table.shape[3]))
+      return kept(Shape(leading + height * width, table.shape[3]))
     }
     return rows.copy(height: height, width: width) {
       // In memory of its own: that of the pass is for tensors that come and go.
@@ -127,7 +127,7 @@ extension ForwardPass {
       2 * max(height, width) - 1 <= side,
       "a bias of \(side) offsets for a window \(height)x\(width)")
     let shape = Shape(heads, tokens, tokens)
-    if isDryRun { return Tensor(uninitialized: shape) }
+    if isDryRun { return kept(shape) }
     return bias.copy(height: height, width: width) {
       Tensor(shape) { out in
         var index = 0

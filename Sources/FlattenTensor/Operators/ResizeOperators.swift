@@ -147,7 +147,7 @@ extension ForwardPass {
     let shape = Shape(batch, height, width, channels)
     if shape == x.shape { return x }
     let resize = BilinearResize(
-      x, height: height, width: width, alignCorners: alignCorners, pool: memory)
+      x, height: height, width: width, alignCorners: alignCorners, pool: tableMemory)
     return output(shape, .resize, layer: layer(), reading: x.count) { y in
       let length = width * channels
       threads.run(batch * height) { task in
@@ -172,7 +172,8 @@ extension ForwardPass {
       "\(layer()): \(maps.map(\.shape)) do not add to \(base.shape)")
     if maps.isEmpty { return base }
     let resizes = maps.map {
-      BilinearResize($0, height: height, width: width, alignCorners: alignCorners, pool: memory)
+      BilinearResize(
+        $0, height: height, width: width, alignCorners: alignCorners, pool: tableMemory)
     }
     let reading = base.count + maps.reduce(0) { $0 + $1.count }
     return output(base.shape, .resize, layer: layer(), reading: reading) { y in
@@ -197,7 +198,7 @@ extension ForwardPass {
     _ x: Tensor, channels: Range<Int>, to tokens: Int, layer: @autoclosure () -> String
   ) -> Tensor {
     let (batch, sourceTokens, stride) = x.tokenShape(layer())
-    let table = LinearTable(from: sourceTokens, to: tokens, alignCorners: false, pool: memory)
+    let table = LinearTable(from: sourceTokens, to: tokens, alignCorners: false, pool: tableMemory)
     let count = channels.count
     let reading = batch * sourceTokens * count
     return output(Shape(batch, tokens, count), .resize, layer: layer(), reading: reading) { y in

@@ -10,13 +10,16 @@ final class SizedCopies: Sendable {
 
   private let copies = Locked<[Size: Tensor]>([:])
   private static let kept = 16
+  /// Of all copies together, beside the last one.
+  private static let keptElements = 4 << 20
 
   func copy(height: Int, width: Int, make: () -> Tensor) -> Tensor {
     let size = Size(height: height, width: width)
     if let known = copies.withLock({ $0[size] }) { return known }
     let made = make()
     copies.withLock { copies in
-      if copies.count >= Self.kept { copies.removeAll() }
+      let elements = copies.values.reduce(0) { $0 + $1.count }
+      if copies.count >= Self.kept || elements > Self.keptElements { copies.removeAll() }
       copies[size] = made
     }
     return made

@@ -56,13 +56,19 @@ public struct Tensor: Sendable {
   public var count: Int { storage.buffer.count }
 
   /// The elements as an array, row-major. Copies.
-  public var elements: [Float] { Array(storage.buffer) }
+  public var elements: [Float] { withUnsafeBuffer { Array($0) } }
 
   /// Calls `body` with the elements, row-major, without a copy. The buffer must not outlive the call.
+  ///
+  /// Where a model's memory is only counted, which is done before a picture of a new size is computed, all
+  /// elements are 0.
   public func withUnsafeBuffer<Result>(
     _ body: (UnsafeBufferPointer<Float>) throws -> Result
   ) rethrows -> Result {
-    try withExtendedLifetime(storage) { try body(UnsafeBufferPointer(storage.buffer)) }
+    if storage.isCounted {
+      return try [Float](repeating: 0, count: count).withUnsafeBufferPointer(body)
+    }
+    return try withExtendedLifetime(storage) { try body(UnsafeBufferPointer(storage.buffer)) }
   }
 
   /// Calls `body` with the elements, row-major, without a copy.

@@ -38,6 +38,9 @@ package final class TensorStorage: @unchecked Sendable {
     if let slab { slab.put(block) } else { block.free() }
   }
 
+  /// Whether the memory is only counted: there are no elements.
+  var isCounted: Bool { slab?.isCounting ?? false }
+
   package var buffer: UnsafeMutableBufferPointer<Float> {
     UnsafeMutableBufferPointer(start: pointer, count: count)
   }
@@ -88,12 +91,31 @@ struct MemoryBlock: @unchecked Sendable {
 package final class BufferPool: Sendable {
   private let slabs: Locked<[Slab]>
   /// Guards the gaps of all slabs, which may outlive the pool.
-  private let gapLock = NSLock()
+  private let gapLock: NSLock
 
   /// Slabs are at least this large: small models need one.
   private static let leastSlab = 8 << 20
 
-  package init() { slabs = Locked([]) }
+  package init() {
+    gapLock = NSLock()
+    slabs = Locked([])
+  }
+
+  /// A pool without memory, which counts what one with memory would hand out. What it hands out must not be
+  /// touched.
+  package static func counting() -> BufferPool {
+    let lock = NSLock()
+    return BufferPool(Slab(countingWith: lock), lock)
+  }
+
+  private init(_ slab: Slab, _ lock: NSLock) {
+    gapLock = lock
+    slabs = Locked([slab])
+  }
+
+  /// The largest slab that was ever needed: a pool that reserves as much has room for the same requests in the
+  /// same order.
+  package var mostBytes: Int { slabs.withLock { $0.map(\.mostBytes).max() ?? 0 } }
 
   /// Bytes that lie ready for reuse.
   var idleBytes: Int { slabs.withLock { $0.reduce(0) { $0 + $1.idleBytes } } }
@@ -106,11 +128,18 @@ package final class BufferPool: Sendable {
 
   /// Sees to it that one slab has at least `bytes`, so that what is in use together lies together: gaps
   /// at the ends of many small slabs would fit nothing. Costs address space until it is written to.
-  package func reserve(bytes: Int) {
+  ///
+  /// - Parameter isThere: whether the system has so many bytes; asked when idle slabs are freed.
+  /// - Returns: whether there is such a slab now.
+  @discardableResult
+  package func reserve(bytes: Int, where isThere: (Int) -> Bool = { _ in true }) -> Bool {
     slabs.withLock { slabs in
-      if slabs.contains(where: { $0.memory.bytes >= bytes }) { return }
+      if slabs.contains(where: { $0.memory.bytes >= bytes }) { return true }
       slabs.removeAll(where: \.isUnused)
-      slabs.append(Slab(bytes: max(bytes, Self.leastSlab), gapLock))
+      let bytes = max(bytes, Self.leastSlab)
+      guard isThere(bytes) else { return false }
+      slabs.append(Slab(bytes: bytes, gapLock))
+      return true
     }
   }
 
@@ -128,16 +157,17 @@ package final class BufferPool: Sendable {
     slabs.withLock { $0.first { $0.contains(block) } }?.put(block)
   }
 
-  /// The smallest gap that is large enough, or the beginning of a new slab.
+  /// The smallest gap that is large enough, the untouched end of a slab only where no other is, or the
+  /// beginning of a new slab.
   private func take(_ bytes: Int) -> (block: MemoryBlock, slab: Slab) {
     let size = MemoryBlock.size(for: bytes)
     return slabs.withLock { slabs in
       gapLock.lock()
       defer { gapLock.unlock() }
-      var best: (slab: Slab, gap: Int, count: Int)?
+      var best: (slab: Slab, gap: Int, cost: Int)?
       for slab in slabs {
-        if let (gap, count) = slab.smallestGap(of: size, below: best?.count ?? .max) {
-          best = (slab, gap, count)
+        if let (gap, cost) = slab.smallestGap(of: size, below: best?.cost ?? .max) {
+          best = (slab, gap, cost)
         }
       }
       if let best { return (best.slab.cut(size, from: best.gap), best.slab) }
@@ -158,15 +188,33 @@ private final class Slab: @unchecked Sendable {
   let memory: MemoryBlock
   /// Offsets, in ascending order, no two of them adjacent.
   private var gaps: [Range<Int>]
+  /// The end of the part that was ever in use.
+  private var most = 0
   private let lock: NSLock
+  let isCounting: Bool
 
   init(bytes: Int, _ lock: NSLock) {
     memory = MemoryBlock(bytes: bytes)
     gaps = [0..<memory.bytes]
     self.lock = lock
+    isCounting = false
   }
 
-  deinit { memory.free() }
+  /// A slab of addresses without memory, more than any request.
+  init(countingWith lock: NSLock) {
+    // The first page belongs to nobody: who touches it is found out at once.
+    guard let start = UnsafeMutableRawPointer(bitPattern: MemoryBlock.alignment) else {
+      preconditionFailure("an address that is not 0")
+    }
+    memory = MemoryBlock(address: start, bytes: 1 << 60)
+    gaps = [0..<memory.bytes]
+    self.lock = lock
+    isCounting = true
+  }
+
+  deinit { if !isCounting { memory.free() } }
+
+  var mostBytes: Int { locked { most } }
 
   var isUnused: Bool { locked { gaps == [0..<memory.bytes] } }
 
@@ -184,12 +232,15 @@ private final class Slab: @unchecked Sendable {
 
   // MARK: For who holds the lock
 
-  /// The smallest gap of at least `size` bytes and less than `limit`.
-  func smallestGap(of size: Int, below limit: Int) -> (index: Int, count: Int)? {
-    var best: (index: Int, count: Int)?
-    for (index, gap) in gaps.enumerated()
-    where gap.count >= size && gap.count < best?.count ?? limit {
-      best = (index, gap.count)
+  /// The smallest gap of at least `size` bytes, and its size; one at the end counts as larger than any other,
+  /// so that what is needed in all depends on the requests and not on the slab.
+  ///
+  /// - Parameter limit: only gaps that count less.
+  func smallestGap(of size: Int, below limit: Int) -> (index: Int, cost: Int)? {
+    var best: (index: Int, cost: Int)?
+    for (index, gap) in gaps.enumerated() where gap.count >= size {
+      let cost = gap.upperBound == memory.bytes ? gap.count + Int.max / 2 : gap.count
+      if cost < best?.cost ?? limit { best = (index, cost) }
     }
     return best
   }
@@ -197,6 +248,7 @@ private final class Slab: @unchecked Sendable {
   /// Takes the beginning of a gap.
   func cut(_ size: Int, from index: Int) -> MemoryBlock {
     let gap = gaps[index]
+    most = max(most, gap.lowerBound + size)
     if gap.count == size {
       gaps.remove(at: index)
     } else {

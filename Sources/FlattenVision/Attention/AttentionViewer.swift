@@ -100,6 +100,11 @@ public struct AttentionViewer: Sendable {
     return try AttentionMap(block, query, of: picture, frame, model: name, threads: model.pool)
   }
 
+  /// What to say where the network sees a far larger or smaller picture than those it was trained with.
+  package func sizeWarning(for picture: PixelSize) throws -> String? {
+    try model.sizeWarning(for: picture)
+  }
+
   /// Refuses what needs no computing to be refused.
   package func check(_ query: AttentionQuery, on picture: Image) throws {
     let blocks = blocks
@@ -122,6 +127,10 @@ public struct AttentionViewer: Sendable {
 extension VisionModel {
   fileprivate var blocks: [Int] { configuration.model.backbone.depths }
 
+  fileprivate func sizeWarning(for picture: PixelSize) throws -> String? {
+    try configuration.sizeWarning(seen: configuration.sizes(of: picture).resized)
+  }
+
   fileprivate var pool: ThreadPool { loaded.threads }
 
   /// Runs the backbone and keeps the attention of one block: two records where it looks along columns and
@@ -129,9 +138,14 @@ extension VisionModel {
   fileprivate func records(
     of picture: Image, _ query: AttentionQuery
   ) throws -> (records: [AttentionRecord], frame: PictureFrame) {
+    let size = try configuration.sizes(of: picture.size).input
+    // The attention that is looked at stays when the pass goes on.
+    let need = PictureNeed(
+      runs: loaded.memoryNeed(of: size, for: .inspection) / 4 * 5, results: 9 * picture.size.area,
+      pictures: 2 * 3 * size.area)
+    try loaded.makeRoom(need, for: picture.size)
     let prepared = try configuration.prepared(picture, memory: loaded.memory)
     let input = prepared.input
-    try loaded.requireMemory(for: PixelSize(height: input.shape[1], width: input.shape[2]))
     let block = IntermediateNames.block(stage: query.stage, query.block)
     var isInside = false
     var records: [AttentionRecord] = []

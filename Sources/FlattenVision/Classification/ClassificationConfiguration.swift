@@ -41,7 +41,7 @@ public struct ClassificationInput: Sendable, Equatable {
   }
 
   /// A picture's size after the resize.
-  func resizedSize(of picture: Image) -> PixelSize {
+  func resizedSize(of picture: PixelSize) -> PixelSize {
     switch resize {
     case .size(let size): return size
     case .shortSide(let side):
@@ -54,7 +54,7 @@ public struct ClassificationInput: Sendable, Equatable {
 
   /// Resizes and crops a picture by the rule.
   package func prepared(_ picture: Image) -> Image {
-    let size = resizedSize(of: picture)
+    let size = resizedSize(of: picture.size)
     let resized = picture.resized(
       width: size.width, height: size.height, by: .antialiasedBicubic)
     return crop.map { resized.centreCropped(width: $0, height: $0) } ?? resized
@@ -131,11 +131,17 @@ extension ClassificationConfiguration: TaskConfiguration {
   /// all memory.
   private static let longestSide = 1 << 17
 
-  package func prepared(_ picture: Image, memory: BufferPool) throws -> PreparedPicture {
+  package func sizes(of picture: PixelSize) throws -> (resized: PixelSize, input: PixelSize) {
     let size = input.resizedSize(of: picture)
     guard size.height <= Self.longestSide, size.width <= Self.longestSide else {
       throw InferenceError.proportions(size)
     }
+    let kept = input.crop.map { PixelSize(height: $0, width: $0) } ?? size
+    return (size, input.afterwards.padded(kept))
+  }
+
+  package func prepared(_ picture: Image, memory: BufferPool) throws -> PreparedPicture {
+    let size = try sizes(of: picture.size).resized
     let image = input.prepared(picture)
     let rule = input.afterwards
     return PreparedPicture(

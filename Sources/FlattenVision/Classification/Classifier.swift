@@ -2,6 +2,7 @@ import FlattenBackbones
 import FlattenData
 import FlattenImage
 import FlattenModels
+import FlattenRegions
 import FlattenTensor
 
 #if canImport(Glibc)
@@ -97,13 +98,23 @@ public struct Classifier: Sendable {
     self.loaded = loaded
   }
 
+  /// What a picture needs beside itself.
+  package func memoryNeed(for picture: PixelSize) throws -> PictureNeed {
+    let (resized, input) = try configuration.sizes(of: picture)
+    // The filter's first pass has the new width and the old height.
+    let steps = resized.width * picture.height + resized.width * resized.height
+    return PictureNeed(runs: loaded.memoryNeed(of: input), results: 0, pictures: 2 * 3 * steps)
+  }
+
   /// Classifies a picture.
   ///
   /// - Throws: ``InferenceError`` where the scores are not finite, there is no memory, or the picture is
   ///   a strip that would grow beyond all memory.
   public func classify(_ picture: Image) throws -> Classification {
+    let need = try memoryNeed(for: picture.size)
+    try loaded.makeRoom(need, for: picture.size)
     let prepared = try configuration.prepared(picture, memory: loaded.memory)
-    let logits = try loaded.run(prepared.input).logits  // [1, classes]
+    let logits = try loaded(prepared.input).logits  // [1, classes]
     return Classification(logits: logits.elements, list: configuration.list)
   }
 }

@@ -1,6 +1,7 @@
 import FlattenData
 import FlattenImage
 import FlattenMetrics
+import FlattenRegions
 
 extension Evaluation {
   /// Classifies every picture of class folders and counts what was right; reading and computing overlap.
@@ -22,17 +23,26 @@ extension Evaluation {
     onWarning: @escaping @Sendable (String) -> Void = { _ in },
     onProgress: @escaping @Sendable (Progress) -> Void = { _ in }
   ) throws -> ClassificationReport {
-    try tally(
+    let gate = MemoryGate(over: classifier.loaded.memory)
+    return try tally(
       folders.items, limit,
       into: ClassificationReport(
         classes: folders.list.classes.map { ($0.identifier, $0.name) }),
       shouldStop: shouldStop, onProgress: onProgress,
       read: { item in
-        let decoded = try Image.decode(path: item.path, limits: limits, exif: exif)
-        decoded.warnings.forEach(onWarning)
-        return decoded.value
+        let admitted = try naming(item.path) {
+          try gate.decode(
+            EncodedPicture(path: item.path, limits: limits, exif: exif),
+            need: { try classifier.memoryNeed(for: $0) })
+        }
+        admitted.decoded.warnings.forEach(onWarning)
+        return admitted
       },
-      compute: { item, picture in try classifier.classify(picture).rank(of: item.classIndex) },
+      compute: { item, admitted in
+        try naming(item.path) {
+          try classifier.classify(admitted.decoded.value).rank(of: item.classIndex)
+        }
+      },
       add: { report, item, rank in report.add(truth: item.classIndex, rank: rank) }
     ).total
   }

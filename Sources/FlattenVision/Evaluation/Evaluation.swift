@@ -1,4 +1,5 @@
 import FlattenData
+import FlattenFiles
 import FlattenImage
 import FlattenMetrics
 import FlattenRegions
@@ -32,20 +33,55 @@ public enum Evaluation {
     onProgress: @escaping @Sendable (Progress) -> Void = { _ in }
   ) throws -> EvaluationReport {
     try requireClasses(dataset.description.classes.count, of: dataset.description, segmenter)
+    let gate = MemoryGate(over: segmenter.loaded.memory)
+    let hasWarned = Locked(false)
     return try report(
       of: tally(
         dataset.items, limit, into: ConfusionMatrix(classes: dataset.description.classes.count),
         shouldStop: shouldStop, onProgress: onProgress,
         read: { item in
-          let pair = try dataset.load(item)
+          let admitted = try naming(item.image) {
+            try gate.decode(
+              dataset.encoded(item),
+              need: { try segmenter.memoryNeed(for: $0, options: options) },
+              // The label picture's samples, as stored and as class ids.
+              outputs: { 6 * $0.area }, windowsHelp: { segmenter.windowsHelp($0, options) })
+          }
+          let pair = try dataset.load(item, admitted.decoded)
           pair.warnings.forEach(onWarning)
-          return pair
+          return (pair, admitted.pass)
         },
-        compute: { _, pair in
-          (try segmenter.segment(pair.image, options: options).labels, pair.label)
+        compute: { item, loaded in
+          let (pair, pass) = loaded
+          let result = try naming(item.image) {
+            try segmenter.segment(pair.image, options: options)
+          }
+          if !result.warnings.isEmpty && !hasWarned.withLock({ $0 }) {
+            hasWarned.withLock { $0 = true }
+            result.warnings.forEach { onWarning("\(printable(item.image, limit: 200)): \($0)") }
+          }
+          return Scored(labels: result.labels, truth: pair.label, pass: pass)
         },
-        add: adding(dataset.description)),
+        add: { matrix, item, scored in
+          adding(dataset.description)(&matrix, item, (scored.labels, scored.truth))
+        }),
       dataset.description)
+  }
+
+  /// Runs what is done with one picture; an error that does not name it gets its name.
+  static func naming<Result>(_ path: String, _ body: () throws -> Result) throws -> Result {
+    do {
+      return try body()
+    } catch let error as InferenceError {
+      throw PictureFailure(path: path, cause: error)
+    }
+  }
+
+  /// What is counted of a picture, with its place in the pipeline.
+  private struct Scored: Sendable {
+    let labels: LabelMap
+    let truth: LabelMap
+    let pass: MemoryGate.Pass
   }
 
   /// Refuses a data set of another number of classes than the model's, before its files are looked at.

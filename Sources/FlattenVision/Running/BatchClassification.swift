@@ -48,10 +48,16 @@ public struct BatchClassification: Sendable {
     onOutcome: @escaping @Sendable (Outcome) -> Void
   ) {
     let (limits, exif, ahead) = (limits, exif, ahead)
+    let gate = MemoryGate(over: classifier.loaded.memory)
     OverlappedPipeline.run(
       sources, shouldStop: shouldStop,
-      read: { try ahead?.take($0) ?? $0.decode(limits: limits, exif: exif) },
-      compute: { _, decoded in
+      read: { source in
+        try source.read(
+          limits: limits, exif: exif, ahead: ahead, through: gate,
+          need: { try classifier.memoryNeed(for: $0) })
+      },
+      compute: { _, admitted in
+        let decoded = admitted.decoded
         let picture = decoded.value
         let start = ContinuousClock.now
         let classification = try classifier.classify(picture)

@@ -1,5 +1,6 @@
-import FlattenRegions
+import FlattenFiles
 import FlattenImage
+import FlattenRegions
 import FlattenTensor
 
 /// Segments many pictures; reading, computing and writing overlap, and one bad picture stops none of
@@ -29,6 +30,8 @@ public struct BatchPrediction: Sendable {
   public struct Summary: Sendable {
     /// The picture's size.
     public let size: PixelSize
+    /// The size of the network's input, without padding.
+    public let networkSize: PixelSize
     /// Wall-clock time from the decoded picture to its labels.
     public let seconds: Double
     /// The classes present, largest first.
@@ -60,13 +63,13 @@ public struct BatchPrediction: Sendable {
   /// A picture that was read, with what writes its results.
   private enum Loaded: Sendable {
     case kept(mask: String)
-    case picture(Decoded<Image>, ResultWriter)
+    case picture(AdmittedPicture, ResultWriter)
   }
 
   /// A picture that was segmented.
   private enum Made: Sendable {
     case kept(mask: String)
-    case picture(Decoded<Image>, Segmentation, seconds: Double, ResultWriter)
+    case picture(AdmittedPicture, Segmentation, seconds: Double, ResultWriter)
   }
 
   /// Runs the batch.
@@ -79,7 +82,10 @@ public struct BatchPrediction: Sendable {
     _ sources: [PictureSource], shouldStop: @escaping @Sendable () -> Bool = { false },
     onOutcome: @escaping @Sendable (Outcome) -> Void
   ) {
-    let (outputs, limits, exif, ahead) = (outputs, limits, exif, ahead)
+    let (outputs, limits, exif, ahead, options) = (outputs, limits, exif, ahead, options)
+    let segmenter = segmenter
+    let gate = MemoryGate(over: segmenter.loaded.memory)
+    let hasWarned = Locked(false)
     let noted = Locked<Set<OverlayNote>>([])
     OverlappedPipeline.run(
       sources, shouldStop: shouldStop,
@@ -87,40 +93,62 @@ public struct BatchPrediction: Sendable {
         switch try outputs.plan(for: source) {
         case .keep(let mask): .kept(mask: mask)
         case .make(let writer):
-          .picture(try ahead?.take(source) ?? source.decode(limits: limits, exif: exif), writer)
+          .picture(
+            try source.read(
+              limits: limits, exif: exif, ahead: ahead, through: gate,
+              need: {
+                try segmenter.memoryNeed(
+                  for: $0, options: writer.options(options), hasSinks: outputs.hasScoreFiles)
+              },
+              outputs: { outputs.memoryNeed(of: $0) },
+              windowsHelp: { segmenter.windowsHelp($0, options) }),
+            writer)
         }
       },
       compute: { _, loaded in try compute(loaded) },
-      write: { source, result in onOutcome(Self.finish(source, result, noted)) })
+      write: { source, result in
+        onOutcome(
+          Self.finish(source, result, noted) { hasWarned.withLock { exchange(&$0, true) } })
+      })
   }
 
   private func compute(_ loaded: Loaded) throws -> Made {
     switch loaded {
     case .kept(let mask): return .kept(mask: mask)
-    case .picture(let decoded, var writer):
-      let picture = decoded.value
-      try writer.open(classes: segmenter.classes.count, size: picture.size)
+    case .picture(let admitted, var writer):
+      let picture = admitted.decoded.value
+      try writer.open(scores: segmenter.configuration.model.classes, size: picture.size)
       let start = ContinuousClock.now
       let segmentation = try segmenter.segment(
         picture, options: writer.options(options), sinks: writer.sinks)
       let seconds = (ContinuousClock.now - start).seconds
-      return .picture(decoded, segmentation, seconds: seconds, writer)
+      return .picture(admitted, segmentation, seconds: seconds, writer)
     }
   }
 
+  /// - Parameters:
+  ///   - noted: what was said of overlays.
+  ///   - hasWarned: whether an earlier picture had warnings of the model's; from now on one had.
   private static func finish(
-    _ source: PictureSource, _ result: Result<Made, any Error>, _ noted: Locked<Set<OverlayNote>>
+    _ source: PictureSource, _ result: Result<Made, any Error>,
+    _ noted: Locked<Set<OverlayNote>>, hasWarned: () -> Bool
   ) -> Outcome {
     do {
       switch try result.get() {
       case .kept(let mask): return Outcome(source: source, result: .skipped(mask), warnings: [])
-      case .picture(let decoded, let segmentation, let seconds, let writer):
+      case .picture(let admitted, let segmentation, let seconds, let writer):
+        let decoded = admitted.decoded
         var warnings = decoded.warnings
         let written = try writer.finish(segmentation, of: decoded.value) { note in
           if noted.withLock({ $0.insert(note).inserted }) { warnings.append(note.text(of: source)) }
         }
         let summary = Summary(
-          size: decoded.value.size, seconds: seconds, shares: segmentation.shares)
+          size: decoded.value.size, networkSize: segmentation.networkSize, seconds: seconds,
+          shares: segmentation.shares)
+        // What is wrong with the size of one picture is wrong with most: said once.
+        if !segmentation.warnings.isEmpty && !hasWarned() {
+          warnings += segmentation.warnings.map { "\(printable(source.path, limit: 200)): \($0)" }
+        }
         return Outcome(
           source: source, result: .written(written, summary), warnings: warnings)
       }
@@ -129,4 +157,10 @@ public struct BatchPrediction: Sendable {
       return Outcome(source: source, result: .failed(failure), warnings: [])
     }
   }
+}
+
+/// Sets a value and gives the one before.
+private func exchange<Value>(_ value: inout Value, _ new: Value) -> Value {
+  defer { value = new }
+  return value
 }

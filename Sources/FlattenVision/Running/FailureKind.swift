@@ -29,6 +29,9 @@ package enum FailureKind: Sendable {
     case is ConfigError, is DatasetProblem, TaskMismatch.config: self = .input
     case is DatasetError, is AttentionQueryError: self = .request
     case is ExistingResultError, is ReaderLeftError: self = .output
+    case InferenceError.pictureTooLarge: self = .input
+    case InferenceError.strideTooLarge: self = .request
+    case let failure as PictureFailure: self = FailureKind(of: failure.cause) ?? .input
     case is MetricsError, is InferenceError, is BenchmarkError: self = .other
     default: return nil
     }

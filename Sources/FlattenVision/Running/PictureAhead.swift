@@ -8,8 +8,11 @@ package final class PictureAhead: Sendable {
   private let decoded = Locked<Result<Decoded<Image>, any Error>?>(nil)
   private let isDone = DispatchSemaphore(value: 0)
 
-  /// Begins to decode. Standard input is left for whoever asks for it, and so is any picture where the system
-  /// starts no thread.
+  /// Larger pictures wait until it is known what else memory is wanted for.
+  private static let mostPixels = 1 << 24
+
+  /// Begins to decode. Standard input is left for whoever asks for it, so is a very large picture, and so is any
+  /// where the system starts no thread.
   package init?(
     _ source: PictureSource, limits: DecodingLimits, exif: ExifOrientation = .apply,
     threads: ThreadStarter = .system
@@ -17,14 +20,20 @@ package final class PictureAhead: Sendable {
     if source.isStandardInput { return nil }
     self.source = source
     let isBegun = threads.start { [decoded, isDone] in
-      let result = Result { try source.decode(limits: limits, exif: exif) }
+      let result: Result<Decoded<Image>, any Error>? =
+        switch Result(catching: { try source.encoded(limits: limits, exif: exif) }) {
+        case .success(let encoded) where encoded.size.area > Self.mostPixels: nil
+        case .success(let encoded): Result { try encoded.decode() }
+        case .failure(let error): .failure(error)
+        }
       decoded.withLock { $0 = result }
       isDone.signal()
     }
     if !isBegun { return nil }
   }
 
-  /// The picture, once: it is not kept any longer. `nil` where this is not the one that was begun.
+  /// The picture, once: it is not kept any longer. `nil` where this is not the one that was begun, or it is
+  /// very large.
   func take(_ source: PictureSource) throws -> Decoded<Image>? {
     guard source == self.source else { return nil }
     isDone.wait()

@@ -24,11 +24,20 @@ public struct PictureSource: Sendable, Hashable {
   package func decode(
     limits: DecodingLimits, exif: ExifOrientation = .apply
   ) throws -> Decoded<Image> {
-    guard isStandardInput else { return try Image.decode(path: path, limits: limits, exif: exif) }
+    try encoded(limits: limits, exif: exif).decode()
+  }
+
+  /// Reads the picture's file.
+  ///
+  /// - Throws: as ``decode(limits:exif:)``.
+  func encoded(limits: DecodingLimits, exif: ExifOrientation) throws -> EncodedPicture {
+    guard isStandardInput else {
+      return try EncodedPicture(path: path, limits: limits, exif: exif)
+    }
     let bytes = try readStandardInput(limit: limits.fileBytes) {
       try Image.requirePicture(firstBytes: $0, name: "standard input")
     }
-    return try Image.decode(bytes, name: "standard input", limits: limits, exif: exif)
+    return try EncodedPicture(bytes, name: "standard input", limits: limits, exif: exif)
   }
 }
 

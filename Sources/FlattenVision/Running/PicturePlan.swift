@@ -118,7 +118,7 @@ enum PicturePlan: Sendable {
   case make(ResultWriter)
 }
 
-/// Writes one picture's results: ``open(classes:size:)`` before it is segmented, then ``finish(_:of:)``.
+/// Writes one picture's results: ``open(scores:size:)`` before it is segmented, then ``finish(_:of:)``.
 struct ResultWriter: Sendable {
   private let outputs: PredictionOutputs
   /// None where the mask goes to standard output.
@@ -145,8 +145,10 @@ struct ResultWriter: Sendable {
 
   /// Makes the folder that the files go to, and begins those that take the scores.
   ///
-  /// - Parameter size: of the picture.
-  mutating func open(classes: Int, size: PixelSize) throws {
+  /// - Parameters:
+  ///   - scores: of the network, a pixel.
+  ///   - size: of the picture.
+  mutating func open(scores: Int, size: PixelSize) throws {
     guard var files else { return }
     files.fit(longestSide: max(size.height, size.width))
     self.files = files
@@ -163,7 +165,10 @@ struct ResultWriter: Sendable {
     scoreFiles = try wanted.filter(\.2).map { kind, path, _ in
       (
         kind,
-        try NumpyScoreFile(path: path, classes: classes, height: size.height, width: size.width)
+        // One score a pixel decides between two labels.
+        try NumpyScoreFile(
+          path: path, classes: kind == .logits ? scores : max(scores, 2), height: size.height,
+          width: size.width)
       )
     }
   }

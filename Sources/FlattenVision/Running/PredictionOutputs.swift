@@ -1,5 +1,6 @@
 import FlattenFiles
 import FlattenImage
+import FlattenRegions
 import Foundation
 
 /// What is written for every picture, and where.
@@ -76,6 +77,15 @@ public struct PredictionOutputs: Sendable {
   /// The colours of overlays; `nil` for the classes' own.
   func overlayPalette(classes: Int) -> Palette? {
     overlayColours == .distinct ? .distinct(count: classes) : nil
+  }
+
+  /// Whether scores of all classes are written.
+  var hasScoreFiles: Bool { hasLogits || hasProbabilities }
+
+  /// The bytes that making the files of a picture takes, one after the other.
+  func memoryNeed(of size: PixelSize) -> Int {
+    // An overlay twice, without and with its legend, and compressed; ids and samples of a map.
+    size.area * (overlayOpacity != nil ? 10 : hasConfidence ? 5 : 3)
   }
 
   /// Refuses what would lose data or could not be written, before anything is computed.

@@ -20,9 +20,10 @@ extension InputRule {
   /// The sizes that a picture passes through: first the one that keeps the proportions, then the one
   /// rounded up. Equal sizes stand for no resize.
   ///
-  /// - Parameter scale: of test-time augmentation; a factor is relative to the picture, not to
+  /// - Parameter scale: of test-time augmentation; a factor is relative to the picture within ``largest``, not to
   ///   `scale`, which it replaces (mmsegmentation's convention).
   package func sizes(of picture: PixelSize, scale: AugmentationScale? = nil) -> [PixelSize] {
+    let picture = shrunk(picture)
     var size = picture
     switch scale {
     case .factor(let factor):
@@ -48,10 +49,24 @@ extension InputRule {
     return picture.fitted(long: max(size.height, size.width), short: min(size.height, size.width))
   }
 
+  /// The size of a picture that is not larger than ``largest``.
+  private func shrunk(_ picture: PixelSize) -> PixelSize {
+    guard let largest,
+      max(picture.height, picture.width) > largest.long
+        || min(picture.height, picture.width) > largest.short
+    else { return picture }
+    return picture.fitted(long: largest.long, short: largest.short)
+  }
+
   /// Resizes a picture by the rule.
   package func resized(_ picture: Image, scale: AugmentationScale? = nil) -> Image {
-    sizes(of: picture.size, scale: scale)
-      .reduce(picture) { image, size in
+    let size = shrunk(picture.size)
+    let base =
+      size == picture.size
+      ? picture
+      : picture.resized(width: size.width, height: size.height, by: .antialiasedBilinear)
+    return sizes(of: picture.size, scale: scale)
+      .reduce(base) { image, size in
         size.height == image.height && size.width == image.width
           ? image : image.resized(width: size.width, height: size.height, by: .bilinear)
       }
@@ -76,4 +91,23 @@ extension InputRule {
       image.pixels.span, height: image.height, width: image.width,
       padded: (size.height, size.width), pool: pool)
   }
+
+  /// What to say where a network sees far larger or smaller pictures than it was trained with: things of a
+  /// size that it never saw are not recognised.
+  ///
+  /// - Parameter size: of what it sees at once.
+  package func warning(seen size: PixelSize) -> String? {
+    guard let trained else { return nil }
+    let ratio =
+      (Double(size.height) * Double(size.width) / (Double(trained.long) * Double(trained.short)))
+      .squareRoot()
+    guard ratio > Self.largestRatio || ratio < 1 / Self.largestRatio else { return nil }
+    let isLarger = ratio > 1
+    let times = ((isLarger ? ratio : 1 / ratio) * 10).rounded() / 10
+    return "the network sees \(size.width)x\(size.height) pixels, \(times) times "
+      + "\(isLarger ? "larger" : "smaller") than what it was trained with "
+      + "(\(trained.long)x\(trained.short)): the result may be poor"
+  }
+
+  private static let largestRatio = 3.0
 }

@@ -21,6 +21,9 @@ public struct Segmentation: Sendable {
   public let classes: [SegmentationClass]
   /// The size of the network's input, without padding.
   public let networkSize: PixelSize
+  /// What may be wrong with the result: the network saw far larger or smaller pictures than those it was
+  /// trained with.
+  public let warnings: [String]
 
   /// A class that is present, and its share of the picture.
   public struct Share: Sendable {

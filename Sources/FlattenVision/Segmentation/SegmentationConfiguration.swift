@@ -11,6 +11,12 @@ import FlattenTensor
 public struct InputRule: Sendable, Equatable {
   /// How bytes become numbers.
   public var normalisation: Normalisation
+  /// Longest and shortest side that a picture may keep: a larger one is shrunk first, antialiased and with its
+  /// proportions; a smaller one is left as it is. `nil` sets no limit.
+  public var largest: (long: Int, short: Int)?
+  /// Longest and shortest side of the pictures that the model was trained with, for a warning where the
+  /// network sees far larger or smaller ones; `nil` where it is not known.
+  public var trained: (long: Int, short: Int)?
   /// Longest and shortest side after a first resize that keeps the proportions; `nil` leaves the size.
   public var scale: (long: Int, short: Int)?
   /// Size after a first resize that does not keep the proportions, in the place of ``scale``.
@@ -38,6 +44,7 @@ public struct InputRule: Sendable, Equatable {
     a.normalisation == b.normalisation && a.scale?.long == b.scale?.long
       && a.scale?.short == b.scale?.short && a.multiple == b.multiple && a.padding == b.padding
       && a.exactSize == b.exactSize && a.paddedSize == b.paddedSize
+      && a.largest?.long == b.largest?.long && a.largest?.short == b.largest?.short
   }
 }
 
@@ -65,7 +72,8 @@ extension InferenceMode: CustomStringConvertible {
 public struct SegmentationConfiguration: Sendable {
   /// What the model is called.
   public let name: String
-  /// The data set that gives the classes their names and colours.
+  /// The data set that gives the classes their names and colours; of a model with one score a pixel the
+  /// background and the object.
   public let dataset: DatasetDescription
   /// How pictures are prepared.
   public var input: InputRule
@@ -100,13 +108,20 @@ public struct SegmentationConfiguration: Sendable {
     name = try map.optional("name")?.string() ?? "unnamed"
     model = try SegmentorConfiguration(try map.required("model"), attentions: attentions)
     let dataset = try map.required("dataset")
-    self.dataset = try DatasetDescription.load(
+    var description = try DatasetDescription.load(
       nameOrPath: Self.resolved(try dataset.string(), beside: node.file))
-    if self.dataset.classes.count != model.classes {
-      throw dataset.error(
-        found: "has \(self.dataset.classes.count) classes",
-        expected: "the \(model.classes) classes of model.decode_head.num_classes")
+    if model.classes == 1 && description.classes.count == 1 {
+      description.classes.insert("background", at: 0)
+      description.palette.colours.insert(RGBColor(red: 0, green: 0, blue: 0), at: 0)
     }
+    guard description.classes.count == model.labels else {
+      throw dataset.error(
+        found: "has \(counted(description.classes.count, "class", "classes"))",
+        expected: model.classes == 1
+          ? "background and object, as model.decode_head has one score a pixel"
+          : "the \(model.classes) classes of model.decode_head.num_classes")
+    }
+    self.dataset = description
     input = try Self.inputRule(try map.required("input"))
     mode = try map.optional("inference").map(Self.mode) ?? .whole
     // Documentation for people: figures with their source. Only its form is checked.
@@ -115,14 +130,19 @@ public struct SegmentationConfiguration: Sendable {
 
   private static func inputRule(_ node: ConfigNode) throws -> InputRule {
     let map = try node.map(known: [
-      "mean", "std", "scale", "keep_ratio", "multiple_of", "pad_to_multiple_of", "pad_to",
+      "mean", "std", "largest", "trained_size", "scale", "keep_ratio", "multiple_of",
+      "pad_to_multiple_of", "pad_to",
     ])
-    let scale = try map.optional("scale")?.ints(count: 2, in: 1...65536)
+    func sides(_ key: String) throws -> (long: Int, short: Int)? {
+      let sides = try map.optional(key)?.ints(count: 2, in: 1...65536)
+      return sides.map { (long: max($0[0], $0[1]), short: min($0[0], $0[1])) }
+    }
     var rule = InputRule(
-      try Normalisation(map),
-      scale: scale.map { (long: max($0[0], $0[1]), short: min($0[0], $0[1])) },
+      try Normalisation(map), scale: try sides("scale"),
       multiple: try map.optional("multiple_of")?.int(in: 1...1024) ?? 1,
       padding: try map.optional("pad_to_multiple_of")?.int(in: 1...1024) ?? 1)
+    rule.largest = try sides("largest")
+    rule.trained = try sides("trained_size") ?? rule.largest
     if let keeps = map.optional("keep_ratio"), try !keeps.bool() {
       guard let scale = try map.optional("scale")?.ints(count: 2, in: 1...65536) else {
         throw keeps.error(found: "is false", expected: "input.scale, [width, height], beside it")
@@ -148,7 +168,14 @@ public struct SegmentationConfiguration: Sendable {
     case .whole: return .whole
     case .slide:
       let crop = try map.required("crop_size").ints(count: 2, in: 32...65536)
-      let stride = try map.required("stride").ints(count: 2, in: 1...65536)
+      let node = try map.required("stride")
+      let stride = try node.ints(count: 2, in: 1...65536)
+      guard stride[0] <= crop[0], stride[1] <= crop[1] else {
+        throw node.error(
+          found: "is \(stride[0]) x \(stride[1]): no window of crop_size \(crop[0]) x \(crop[1]) "
+            + "would see the pixels between two of them",
+          expected: "no side larger than crop_size's")
+      }
       return .slide(
         crop: PixelSize(height: crop[0], width: crop[1]),
         stride: PixelSize(height: stride[0], width: stride[1]))
@@ -166,6 +193,13 @@ extension SegmentationConfiguration: TaskConfiguration {
 
   package var nominalSize: PixelSize { PixelSize(height: 512, width: 512) }
 
+  package func sizes(of picture: PixelSize) throws -> (resized: PixelSize, input: PixelSize) {
+    let resized = input.sizes(of: picture).last ?? picture
+    return (resized, input.padded(resized))
+  }
+
+  package func sizeWarning(seen: PixelSize) -> String? { input.warning(seen: seen) }
+
   /// The whole picture, also where the config says that the network is applied to sliding windows.
   package func prepared(_ picture: Image, memory: BufferPool) -> PreparedPicture {
     let resized = input.resized(picture)
@@ -173,4 +207,9 @@ extension SegmentationConfiguration: TaskConfiguration {
       input: input.normalised(resized, to: input.padded(resized.size), pool: memory),
       resizedTo: resized.size)
   }
+}
+
+/// `1 class`, `2 classes`.
+private func counted(_ number: Int, _ noun: String, _ plural: String) -> String {
+  "\(number) \(number == 1 ? noun : plural)"
 }

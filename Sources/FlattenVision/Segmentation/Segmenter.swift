@@ -132,66 +132,101 @@ public struct Segmenter: Sendable {
   package func segment(
     _ picture: Image, options: Options, sinks: [(PixelScores.Kind, PixelScores.Sink)]
   ) throws -> Segmentation {
-    let scales: [AugmentationScale?] = options.scales.isEmpty ? [nil] : options.scales
-    let flips: [Flip?] = [nil] + options.flips
-    var fields: [ScoreField] = []
-    for scale in scales {
+    try (options.mode ?? configuration.mode).requireCover()
+    let need = try memoryNeed(for: picture.size, options: options, hasSinks: !sinks.isEmpty)
+    try loaded.makeRoom(need, for: picture.size, windowsHelp: windowsHelp(need, options))
+    var fields: [GrowingField] = []
+    for scale in options.allScales {
       let resized = configuration.input.resized(picture, scale: scale)
-      for flip in flips {
+      for flip in options.allFlips {
         fields.append(
-          try field(of: flip.map(resized.flipped) ?? resized, flip: flip, mode: options.mode))
+          field(
+            of: flip.map(resized.flipped) ?? resized, for: picture.size, flip: flip,
+            mode: options.mode))
+        // With one window for all of it the resized picture is not needed any more.
+        try fields[fields.count - 1].grow(beyond: 0)
       }
     }
-    let scores = PixelScores(
-      fields: fields, size: picture.size,
-      alignCorners: configuration.model.head.alignCorners)
-    let (labels, confidence) = scores.labels(
-      threads: loaded.threads, memory: loaded.memory, wantsConfidence: options.keepsConfidence,
-      sinks: sinks)
+    let head = configuration.model.head
+    let (labels, confidence) = try PixelScores.labels(
+      of: picture.size, threads: loaded.threads, memory: loaded.memory,
+      wantsConfidence: options.keepsConfidence, sinks: sinks
+    ) { row in
+      for index in fields.indices { try fields[index].grow(beyond: row) }
+      let scores = PixelScores(
+        fields: fields.map(\.scores), size: picture.size, alignCorners: head.alignCorners,
+        threshold: head.threshold)
+      return (scores, fields.map(\.readyRows).min() ?? picture.height)
+    }
     return Segmentation(
-      labels: labels, confidence: confidence, classes: classes, networkSize: fields[0].size)
+      labels: labels, confidence: confidence, classes: classes,
+      networkSize: fields[0].layout.size,
+      warnings: configuration.sizeWarning(seen: fields[0].layout.seen).map { [$0] } ?? [])
   }
 
-  /// The network's scores for a picture that is already resized.
-  package func field(
-    of picture: Image, flip: Flip?, mode: InferenceMode?
-  ) throws -> ScoreField {
-    let size = configuration.input.padded(picture.size)
-    let tiles: [ScoreField.Tile]
-    switch mode ?? configuration.mode {
-    case .whole:
-      try loaded.makeRoom(for: size)
-      let input = configuration.input.normalised(picture, to: size, pool: loaded.memory)
-      tiles = [
-        ScoreField.Tile(
-          logits: try loaded(input), top: 0, left: 0, height: size.height, width: size.width)
-      ]
-    case .slide(let crop, let stride):
-      let input = configuration.input.normalised(picture, to: size, pool: loaded.memory)
-      // All windows have one size.
-      try loaded.makeRoom(
-        for: PixelSize(
-          height: min(crop.height, size.height), width: min(crop.width, size.width)))
-      let columns = SlidingWindows.starts(
-        extent: size.width, crop: crop.width, stride: stride.width)
-      tiles = try SlidingWindows.starts(
-        extent: size.height, crop: crop.height, stride: stride.height
-      ).flatMap { row in
-        try columns.map { column in
-          let window = input.window(
-            top: row.start, left: column.start, height: row.size, width: column.size,
-            pool: loaded.memory)
-          return ScoreField.Tile(
-            logits: try loaded(window), top: row.start, left: column.start, height: row.size,
-            width: column.size)
-        }
-      }
+  /// The network's scores for a picture that is already resized and turned; none are computed yet.
+  ///
+  /// - Parameters:
+  ///   - picture: the size that the scores are wanted at.
+  ///   - flip: how the resized picture was turned; the scores are turned back.
+  func field(
+    of resized: Image, for picture: PixelSize, flip: Flip?, mode: InferenceMode?
+  ) -> GrowingField {
+    let rule = configuration.input
+    let layout = FieldLayout(
+      resized.size, padded: rule.padded(resized.size), mode ?? configuration.mode)
+    return GrowingField(
+      layout, for: picture, flip: flip, alignCorners: configuration.model.head.alignCorners
+    ) { top, left in
+      try loaded(
+        rule.normalisation.input(
+          resized.pixels.span, height: resized.height, width: resized.width, top: top, left: left,
+          size: (layout.window.height, layout.window.width), pool: loaded.memory))
     }
-    return ScoreField(
-      flip?.mirrorsRows == true ? tiles.map { $0.upsideDown(in: picture.height) } : tiles,
-      size: picture.size, isFlipped: flip?.mirrorsColumns == true,
-      alignCorners: configuration.model.head.alignCorners)
   }
+
+  /// Whether sliding windows would take clearly less memory than what a picture needs now.
+  package func windowsHelp(_ need: PictureNeed, _ options: Options) -> Bool {
+    (options.mode ?? configuration.mode) == .whole && need.runs > need.results + need.pictures
+  }
+
+  /// What a picture needs beside itself.
+  package func memoryNeed(
+    for picture: PixelSize, options: Options, hasSinks: Bool = false
+  ) throws -> PictureNeed {
+    let rule = configuration.input
+    let classes = configuration.model.classes
+    var (largestRun, scores, pictures, networkWidth) = (0, 0, 0, 0)
+    for scale in options.allScales {
+      let sizes = rule.sizes(of: picture, scale: scale)
+      let resized = sizes.last ?? picture
+      let layout = FieldLayout(
+        resized, padded: rule.padded(resized), options.mode ?? configuration.mode)
+      let window = layout.window
+      largestRun = max(largestRun, loaded.memoryNeed(of: window))
+      // Logits lie on a quarter of the input's grid.
+      let logits = (window.height + 3) / 4 * ((window.width + 3) / 4) * classes * 4
+      scores +=
+        logits * layout.columns.count * (layout.rowsAtOnce + 1) * options.allFlips.count
+      let copies = resized == picture && sizes.count <= 1 ? 0 : 2
+      pictures += 3 * resized.height * resized.width * (copies + options.allFlips.count - 1)
+      networkWidth = max(networkWidth, resized.width)
+    }
+    let rows = PixelScores.memoryNeed(
+      threads: loaded.threads.threads, fields: options.allScales.count * options.allFlips.count,
+      classes: max(classes, 2), width: picture.width, networkWidth: networkWidth,
+      hasSinks: hasSinks)
+    let labels = (options.keepsConfidence ? 6 : 2) * picture.height * picture.width
+    return PictureNeed(runs: largestRun + scores + rows, results: labels, pictures: pictures)
+  }
+}
+
+extension Segmenter.Options {
+  /// The sizes of the picture; `nil` is the config's rule.
+  fileprivate var allScales: [AugmentationScale?] { scales.isEmpty ? [nil] : scales }
+
+  /// For each size the picture as it is, and turned.
+  fileprivate var allFlips: [Flip?] { [nil] + flips }
 }
 
 extension Segmenter: VisionModel {
@@ -199,6 +234,9 @@ extension Segmenter: VisionModel {
   public var summary: String {
     let input = configuration.input
     var rule: [String] = []
+    if let largest = input.largest {
+      rule.append("shrunk to long side <= \(largest.long), short side <= \(largest.short)")
+    }
     if let scale = input.scale {
       rule.append("long side <= \(scale.long), short side <= \(scale.short)")
     }

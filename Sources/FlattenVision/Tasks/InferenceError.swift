@@ -6,8 +6,10 @@ public enum InferenceError: Error, CustomStringConvertible, Sendable, Equatable 
   case scoresNotFinite
   /// Threads, and the bytes that they need and cannot have.
   case noMemory(threads: Int, bytes: Int)
-  /// Size of the network's input, and the bytes that it needs and cannot have.
-  case inputTooLarge(PixelSize, bytes: Int)
+  /// A picture, the bytes that it needs and cannot have, and whether sliding windows would need less.
+  case pictureTooLarge(PixelSize, bytes: Int, windowsHelp: Bool)
+  /// A stride larger than its window: pixels between windows would be seen by none.
+  case strideTooLarge(PixelSize, crop: PixelSize)
   /// What a config's resize would make of a strip.
   case proportions(PixelSize)
 
@@ -17,7 +19,9 @@ public enum InferenceError: Error, CustomStringConvertible, Sendable, Equatable 
     case .scoresNotFinite:
       "the network's scores are not finite; the weights are damaged or belong to another config"
     case .noMemory: "\(fact). Use fewer threads or raise the limit."
-    case .inputTooLarge: "\(fact). Use sliding windows or a smaller picture."
+    case .pictureTooLarge(_, _, let windowsHelp):
+      "\(fact). Use \(windowsHelp ? "sliding windows or " : "")a smaller picture."
+    case .strideTooLarge: "\(fact). Use a stride that is not larger than the window."
     case .proportions(let size):
       "the config's rule would make \(size.width)x\(size.height) pixels of it; the picture is too "
         + "narrow a strip to be classified. Crop it first."
@@ -28,11 +32,14 @@ public enum InferenceError: Error, CustomStringConvertible, Sendable, Equatable 
   package var fact: String {
     switch self {
     case .scoresNotFinite, .proportions: description
+    case .strideTooLarge(let stride, let crop):
+      "windows of \(crop.height)x\(crop.width), \(stride.height)x\(stride.width) apart, would miss the "
+        + "pixels between them"
     case .noMemory(let threads, let bytes):
       "\(threads) threads need \(bytes >> 20) MB of memory, which the system or a limit refuses"
-    case .inputTooLarge(let size, let bytes):
-      "a network input of \(size.width)x\(size.height) pixels needs at least \(bytes >> 20) MB of "
-        + "memory, which the system or a limit refuses"
+    case .pictureTooLarge(let size, let bytes, _):
+      "the picture of \(size.width)x\(size.height) pixels needs \(bytes >> 20) MB of memory, which the "
+        + "system or a limit refuses"
     }
   }
 }

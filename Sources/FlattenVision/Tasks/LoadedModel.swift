@@ -22,6 +22,7 @@ package struct LoadedModel<Network: TaskModel>: Sendable {
   package let parameters: ModelParameters
   /// Warnings from loading, such as weights that are not finite, or threads that could not be started.
   package let warnings: [String]
+  private let needs = SizedNeeds()
 
   /// Builds the network from all parameters of a tree.
   ///
@@ -57,25 +58,37 @@ package struct LoadedModel<Network: TaskModel>: Sendable {
     return ThreadPool(threads: count)
   }
 
-  /// Takes the memory that an input of some size needs, before the input itself, so that both lie together.
+  /// The bytes that one run takes, its input and its output included.
   ///
-  /// - Throws: ``InferenceError/inputTooLarge(_:bytes:)``.
-  package func makeRoom(for size: PixelSize) throws {
-    let bytes = try requireMemory(for: size)
-    memory.reserve(bytes: bytes)
+  /// - Parameters:
+  ///   - size: of the network's input.
+  ///   - purpose: of the run; `nil` is the one that the model was loaded for.
+  package func memoryNeed(of size: PixelSize, for purpose: Purpose? = nil) -> Int {
+    let purpose = purpose ?? self.purpose
+    return needs.bytes(for: size, purpose) {
+      MemoryNeed.bytes(
+        input: Shape(1, size.height, size.width, 3), threads: threads.threads, purpose
+      ) { _ = network($0, $1) }
+    }
   }
 
-  /// Refuses an input that there is no memory for.
+  /// Takes the memory of a picture's runs at once, so that all of it lies together.
   ///
-  /// - Returns: the bytes it needs.
-  /// - Throws: ``InferenceError/inputTooLarge(_:bytes:)``.
-  @discardableResult
-  package func requireMemory(for size: PixelSize) throws -> Int {
-    let bytes = MemoryNeed.bytes(height: size.height, width: size.width)
-    guard MemoryNeed.isMet(bytes) else {
-      throw InferenceError.inputTooLarge(size, bytes: bytes)
+  /// - Parameters:
+  ///   - need: of which the runs' part is taken.
+  ///   - size: of the picture, for the error.
+  ///   - windowsHelp: whether sliding windows would need less, for the error.
+  /// - Throws: ``InferenceError/pictureTooLarge(_:bytes:windowsHelp:)``.
+  package func makeRoom(
+    _ need: PictureNeed, for size: PixelSize, windowsHelp: Bool = false
+  ) throws {
+    let beside = need.results + need.pictures
+    guard memory.reserve(bytes: need.runs, where: { MemoryNeed.isMet($0 + beside) }),
+      MemoryNeed.isMet(beside)
+    else {
+      throw InferenceError.pictureTooLarge(
+        size, bytes: need.runs + beside, windowsHelp: windowsHelp)
     }
-    return bytes
   }
 
   /// Runs the network on an input `[1, H, W, 3]` that there is room for.
@@ -90,15 +103,56 @@ package struct LoadedModel<Network: TaskModel>: Sendable {
     return output
   }
 
-  /// The same for an input that no room was made for yet.
-  package func run(_ input: Tensor) throws -> Network.Output {
-    try makeRoom(for: PixelSize(height: input.shape[1], width: input.shape[2]))
-    return try self(input)
-  }
 }
 
 /// What all networks of this library have in common.
 enum NetworkInput {
   /// The least height and width: below it the coarsest map would be empty.
   static let leastSide = 32
+}
+
+/// The bytes that a picture needs beside itself.
+package struct PictureNeed: Sendable {
+  /// What the network's runs take, and what is kept between them.
+  package let runs: Int
+  /// What is made of the picture and stays.
+  package let results: Int
+  /// Other sizes of the picture, until its result is there.
+  package let pictures: Int
+
+  package init(runs: Int, results: Int, pictures: Int) {
+    self.runs = runs
+    self.results = results
+    self.pictures = pictures
+  }
+
+  /// The most that is needed at once.
+  ///
+  /// - Parameters:
+  ///   - decoding: bytes that decoding the picture takes, before anything else.
+  ///   - outputs: bytes that writing the results takes, when all is computed.
+  func most(decoding: Int, outputs: Int = 0) -> Int {
+    max(decoding, runs + results + max(pictures, outputs))
+  }
+}
+
+/// What the last sizes of input need: pictures of one size are counted once.
+private final class SizedNeeds: Sendable {
+  private struct Size: Hashable {
+    let size: PixelSize
+    let purpose: Purpose
+  }
+
+  private let known = Locked<[Size: Int]>([:])
+
+  func bytes(for size: PixelSize, _ purpose: Purpose, count: () -> Int) -> Int {
+    let key = Size(size: size, purpose: purpose)
+    if let bytes = known.withLock({ $0[key] }) { return bytes }
+    let bytes = count()
+    known.withLock { known in
+      if known.count >= 64 { known.removeAll() }
+      known[key] = bytes
+    }
+    return bytes
+  }
 }

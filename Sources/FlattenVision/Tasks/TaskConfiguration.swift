@@ -35,6 +35,16 @@ package protocol TaskConfiguration: Sendable {
   /// The size of input that models of the task are shown and timed at.
   var nominalSize: PixelSize { get }
 
+  /// What a picture is resized to, before it is cropped or padded, and the size of the network's input.
+  ///
+  /// - Throws: ``InferenceError`` where it would grow beyond all memory.
+  func sizes(of picture: PixelSize) throws -> (resized: PixelSize, input: PixelSize)
+
+  /// What to say where the network sees far larger or smaller pictures than those it was trained with.
+  ///
+  /// - Parameter seen: the size of what it sees at once.
+  func sizeWarning(seen: PixelSize) -> String?
+
   /// The network's input for a picture.
   ///
   /// - Throws: ``InferenceError`` where it would grow beyond all memory.
@@ -90,6 +100,8 @@ extension TaskConfiguration {
 // MARK: What can be done with any of them
 
 extension TaskConfiguration {
+  package func sizeWarning(seen: PixelSize) -> String? { nil }
+
   /// Reads a config file, or a built-in config by its name.
   static func load(path: String, attentions: AttentionRegistry) throws -> Self {
     try Self(ConfigNode.config(path), attentions: attentions)
