@@ -57,7 +57,7 @@ import Testing
     let config = try golden.writeClassifierConfig(in: folder)
     let weights = try #require(try fixture.file("weights")).path
     let classifier = try Classifier.load(config: config, weights: weights, threads: 2)
-    let logits = try classifier.loaded.run(try golden.map()).logits
+    let logits = try classifier.loaded(try golden.map()).logits
     #expect(golden.mismatch("logits", logits) == nil)
 
     // A picture, with other threads: the same bits, and probabilities of all classes add up to 1.
@@ -134,7 +134,7 @@ import Testing
     let configuration = try config("classifier: {num_classes: 1000}")
     let input = configuration.input
     let strip = Image(width: 1, height: 4000, filledWith: RGBColor(red: 1, green: 2, blue: 3))
-    #expect(input.resizedSize(of: strip) == PixelSize(height: 1_024_000, width: 256))
+    #expect(input.resizedSize(of: strip.size) == PixelSize(height: 1_024_000, width: 256))
     let error = #expect(throws: InferenceError.self) {
       try configuration.prepared(strip, memory: BufferPool())
     }

@@ -62,7 +62,7 @@ import Testing
     }
     return Segmentation(
       labels: labels, confidence: [1, 0.5, 0.25, 0, 0.125, 0.75], classes: classes,
-      networkSize: PixelSize(height: 2, width: 3))
+      networkSize: PixelSize(height: 2, width: 3), warnings: [])
   }
 
   /// What is planned for a picture none of whose results is there.
@@ -85,7 +85,7 @@ import Testing
     _ outputs: PredictionOutputs, _ source: PictureSource
   ) throws -> ResultWriter {
     var writer = try writer(outputs, source)
-    try writer.open(classes: 3, size: picture.size)
+    try writer.open(scores: 3, size: picture.size)
     #expect(writer.sinks.map(\.0) == [.logits, .probabilities])
     for (kind, sink) in writer.sinks {
       let first: Float = kind == .logits ? 100 : 200
@@ -179,12 +179,12 @@ import Testing
     let outputs = PredictionOutputs(target: .folder(folder.path("out")))
     var writer = try writer(outputs, source("x", name: "ulm/1"))
     #expect(!FileManager.default.fileExists(atPath: folder.path("out")), "planning makes nothing")
-    try writer.open(classes: 3, size: picture.size)
+    try writer.open(scores: 3, size: picture.size)
     #expect(FileManager.default.fileExists(atPath: folder.path("out/ulm")))
     // Not those of a single file, which its user named.
     let file = PredictionOutputs(target: .file(folder.path("none/mask.png")))
     var one = try self.writer(file, source("x", name: "x"))
-    try one.open(classes: 3, size: picture.size)
+    try one.open(scores: 3, size: picture.size)
     #expect(!FileManager.default.fileExists(atPath: folder.path("none")))
   }
 
@@ -218,13 +218,14 @@ import Testing
     var writer = try writer(outputs, source("\(name).jpg", name: name))
     let long = Image(
       width: width, height: height, filledWith: RGBColor(red: 90, green: 120, blue: 60))
-    try writer.open(classes: 1, size: long.size)
+    try writer.open(scores: 1, size: long.size)
     let colour = RGBColor(red: 200, green: 0, blue: 0)
     let labels = LabelMap(
       width: width, height: height, ids: [UInt16](repeating: 0, count: width * height))
     let segmentation = Segmentation(
       labels: labels, confidence: nil,
-      classes: [SegmentationClass(id: 0, name: "one", colour: colour)], networkSize: long.size)
+      classes: [SegmentationClass(id: 0, name: "one", colour: colour)], networkSize: long.size,
+      warnings: [])
     var notes: [OverlayNote] = []
     let written = try writer.finish(segmentation, of: long) { notes.append($0) }
     #expect(try LabelImage.decode(path: written[0]).value == labels)
@@ -308,10 +309,10 @@ import Testing
     // Of standard input the size is known only once it was read.
     var blind = try writer(outputs(.refuse), source("-", name: "stdin"))
     _ = try folder.file("out/stdin.overlay.png", [5])
-    try blind.open(classes: 3, size: PixelSize(height: 5, width: 65_500))
+    try blind.open(scores: 3, size: PixelSize(height: 5, width: 65_500))
     #expect(
       throws: ExistingResultError(path: folder.path("out/stdin.overlay.png"), canBeKept: true)
-    ) { try blind.open(classes: 3, size: PixelSize(height: 5, width: 65_501)) }
+    ) { try blind.open(scores: 3, size: PixelSize(height: 5, width: 65_501)) }
   }
 
   // MARK: What exists already
@@ -410,7 +411,7 @@ import Testing
       outputs.existing = existing
       var writer = try writer(outputs, source(folder.path("a.png"), name: folder.path("a")))
       // There is no file for the scores either.
-      try writer.open(classes: 3, size: picture.size)
+      try writer.open(scores: 3, size: picture.size)
       #expect(writer.sinks.isEmpty)
     }
     #expect(try folder.names() == ["a.png"])

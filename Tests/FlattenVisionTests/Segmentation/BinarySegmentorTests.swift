@@ -89,13 +89,14 @@ import Testing
       _ = try segmenter.segment(picture, options: options, sinks: [(kind, taken.take)])
       return Array(taken.tensor.elements.suffix(picture.size.area))
     }
-    let one = try object([1], .probabilities)
+    let one = try object([1.0], .probabilities)
     let two = try object([1.5], .probabilities)
-    let both = try object([1, 1.5], .probabilities)
+    let both = try object([1.0, 1.5], .probabilities)
     for pixel in both.indices {
-      #expect(abs(both[pixel] - (one[pixel] + two[pixel]) / 2) < 1e-6)
+      let mean = (one[pixel] + two[pixel]) / 2
+      #expect(abs(both[pixel] - mean) < 1e-6)
     }
-    #expect(try object([1, 1.5], .logits) == both)
+    #expect(try object([1.0, 1.5], .logits) == both)
   }
 
   @Test(arguments: [

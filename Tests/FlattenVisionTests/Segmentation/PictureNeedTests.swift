@@ -39,7 +39,7 @@ import Testing
     var options = Segmenter.Options()
     options.mode = .slide(
       crop: PixelSize(height: 64, width: 64), stride: PixelSize(height: 32, width: 32))
-    options.scales = [1]
+    options.scales = [1.0]
     var configuration = segmenter.configuration
     configuration.input.largest = nil
     let free = Segmenter(configuration, segmenter.loaded)

@@ -53,7 +53,7 @@ import Testing
     let classifier = try Classifier.load(
       config: golden.writeClassifierConfig(in: folder), weights: file.path, threads: 2)
     #expect(classifier.warnings.isEmpty)
-    #expect(golden.mismatch("logits", try classifier.loaded.run(try golden.map()).logits) == nil)
+    #expect(golden.mismatch("logits", try classifier.loaded(try golden.map()).logits) == nil)
   }
 
   @Test(arguments: segmentors) func aSegmentorLoadsWithoutOptions(_ file: File) throws {
@@ -62,7 +62,7 @@ import Testing
     let segmenter = try Segmenter.load(
       config: golden.writeSegmentorConfig(in: folder), weights: file.path, threads: 2)
     #expect(segmenter.warnings.isEmpty)
-    #expect(golden.mismatch(map: "logits", try segmenter.loaded.run(try golden.map())) == nil)
+    #expect(golden.mismatch(map: "logits", try segmenter.loaded(try golden.map())) == nil)
   }
 
   @Test func aPrivateClassNeedsTheOption() throws {
@@ -77,7 +77,7 @@ import Testing
     #expect(error?.description.contains("'company.training.Monitor'") == true)
     let classifier = try Classifier.load(
       config: config, weights: file.path, threads: 2, skipsUnknownObjects: true)
-    #expect(golden.mismatch("logits", try classifier.loaded.run(try golden.map()).logits) == nil)
+    #expect(golden.mismatch("logits", try classifier.loaded(try golden.map()).logits) == nil)
   }
 
   /// The command in the pickle would make a file in the current folder.
