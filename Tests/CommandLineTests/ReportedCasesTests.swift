@@ -32,6 +32,17 @@ extension CommandLineTests {
       try LabelImage.decode(path: scratch.path(mask)).value
     }
 
+    /// Every case has a test here.
+    @Test func allCasesAreListed() throws {
+      let listed: Set = [
+        "beyond-memory", "slide-in-padding", "stride-gap", "own-masks-cityscapes", "one-class",
+        "resume-inside", "list-bom", "capital-suffix", "key-prefix", "harmless-objects",
+        "overlay-too-long", "binary-labels",
+      ]
+      let present = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+      #expect(Set(present).subtracting(["README.md", "model"]) == listed)
+    }
+
     /// A bound on the address space stands for a small machine. Under the case's own the picture may fit, under
     /// the smaller one it cannot.
     @Test(
@@ -78,6 +89,17 @@ extension CommandLineTests {
       #expect(Set(mask.ids).count > 1, "a mask that could not tell")
     }
 
+    @Test(arguments: ["", "--confidence"]) func strideGap(option: String) throws {
+      let outcome = try run(
+        "stride-gap",
+        """
+        exec "$tool" predict a.png --config gap.yaml --weights ../model/nano.safetensors -j 1 \
+        \(option) -o ../out
+        """)
+      expectFailure(outcome, status: 3, says: "gap.yaml", "inference.stride", "crop_size")
+      #expect(scratch.files("out").isEmpty)
+    }
+
     @Test func ownMasksOfCityscapes() throws {
       let outcome = try run(
         "own-masks-cityscapes",
@@ -89,6 +111,25 @@ extension CommandLineTests {
       let report = try JSONDecoder().decode(JSONValue.self, from: outcome.output)
       #expect(report["pictures"].int == 2)
       #expect((0...100).contains(report["aAcc"].number ?? -1))
+    }
+
+    /// Sigmoid and threshold, or a refusal; never one class everywhere at a probability of 1.
+    @Test func oneClass() throws {
+      let outcome = try run(
+        "one-class",
+        """
+        exec "$tool" predict a.png --config ../model/one_class.yaml \
+        --weights ../model/one_class.safetensors -j 1 -o ../out --probabilities
+        """)
+      expectSuccess(outcome)
+      let probabilities = try NumpyArray(scratch.read("out/a.probs.npy"))
+      let mask = try ids("out/a.png")
+      #expect(probabilities.shape == [2, mask.height, mask.width])
+      let object = probabilities.values.suffix(mask.ids.count)
+      #expect(object.allSatisfy { $0 > 0 && $0 < 1 })
+      // mmsegmentation's threshold of binary heads, 0.3.
+      let isEqual = mask.ids == object.map { $0 > 0.3 ? 1 : 0 }
+      #expect(isEqual)
     }
 
     @Test func resumeInside() throws {
@@ -118,6 +159,37 @@ extension CommandLineTests {
         "capital-suffix", "exec \"$tool\" datasets check folder . --classes 3")
       expectSuccess(outcome)
       #expect(outcome.text.contains("0 problems"), "\(outcome.text)")
+    }
+
+    @Test func keyPrefix() throws {
+      let outcome = try run(
+        "key-prefix",
+        """
+        "$tool" predict a.png \(model) -o ../plain && \
+        exec "$tool" predict a.png --config ../model/model.yaml --weights compiled.pth -j 1 -o ../out
+        """)
+      #expect(outcome.status == 0 && !outcome.isSignalled, "\(outcome.errors)")
+      let isEqual = try ids("out/a.png") == ids("plain/a.png")
+      #expect(isEqual)
+    }
+
+    @Test func harmlessObjects() throws {
+      let outcome = try run("harmless-objects", "exec \"$tool\" inspect w.pth")
+      expectSuccess(outcome)
+      #expect(outcome.text.contains("tensors: 1, 6 elements"), "\(outcome.text)")
+    }
+
+    /// A JPEG has at most 65,500 pixels a side.
+    @Test func overlayTooLong() throws {
+      let outcome = try run(
+        "overlay-too-long", "exec \"$tool\" predict pano.png \(model) --overlay -o ../out")
+      #expect(outcome.status == 0 && !outcome.isSignalled, "\(outcome.errors)")
+      let mask = try ids("out/pano.png")
+      let picture = try Image.decode(path: scratch.path("overlay-too-long/pano.png")).value
+      #expect(mask.width == picture.width && mask.height == picture.height)
+      #expect(picture.width > 65500)
+      let overlays = scratch.files("out").filter { $0.contains(".overlay.") }
+      #expect(overlays.count == 1 || outcome.errors.contains("overlay"))
     }
 
     @Test func binaryLabels() throws {
