@@ -92,11 +92,11 @@ struct AttentionCommand: ParsableCommand {
     let viewer = AttentionViewer(try model.load(model.configuration()))
     if reporting.verbose { Output.error(viewer.summary) }
     let decoded = try source.decode(limits: decoding.limits, exif: decoding.exif)
+    if !reporting.quiet { decoded.warnings.forEach(Output.warning) }
+    let map = try viewer.attention(of: decoded.value, query)
     if !reporting.quiet {
-      decoded.warnings.forEach(Output.warning)
       try viewer.sizeWarning(for: decoded.value.size).map(Output.warning)
     }
-    let map = try viewer.attention(of: decoded.value, query)
     let files = try outputs.write(map)
     if json { return Output.line(document(map, files).text()) }
     if output == "-" { return }

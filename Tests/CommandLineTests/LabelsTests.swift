@@ -238,7 +238,7 @@ extension CommandLineTests {
         grouped.lines == [
           "./images/p0.png: has no label: ./labels/p0.png is not there. Add it, or remove the picture.",
           "  the same of 6 others: ./images/p1.png, ./images/p2.png, ./images/p3.png, ...",
-          "./images/a.png: is not a JPEG or PNG picture",
+          "./images/a.png: is a text, not a JPEG or PNG picture: 'no picture'",
         ])
       #expect(grouped.errorLines == ["error: .: 8 problems"])
       let all = try Tool.run(check("--classes", "2", "-q", "--all"), in: folder)

@@ -108,7 +108,9 @@ extension CommandLineTests {
       let json = try JSONDecoder().decode(JSONValue.self, from: Data(line.utf8))
       #expect(
         Set(json.fields.keys)
-          == ["input", "mask", "files", "width", "height", "seconds", "classes"])
+          == [
+            "input", "mask", "files", "width", "height", "network_size", "seconds", "classes",
+          ])
       #expect(json["mask"].text == "\(stem).png")
       #expect(json["files"].list.count == 6)
       #expect(json["width"].int == mask.width && json["height"].int == mask.height)
@@ -332,13 +334,13 @@ extension CommandLineTests {
       try folder.write("not a picture", to: "text")
       expectFailure(
         try Tool.run(["predict", "-"], in: folder, input: "text"), status: 3,
-        says: "standard input", "is not a JPEG or PNG picture")
+        says: "standard input", "not a JPEG or PNG picture")
       expectFailure(
         try Tool.run(["predict", "-"], in: folder, input: "/dev/null"), status: 3,
         says: "standard input", "empty")
       expectFailure(
         try Tool.run(["predict", "-"], in: folder, input: "/dev/zero", timeout: 10), status: 3,
-        says: "is not a JPEG or PNG picture")
+        says: "not a JPEG or PNG picture")
       expectFailure(
         try Tool.shell("exec \"$tool\" predict - < .", in: folder), status: 3,
         says: "standard input: is a directory")

@@ -49,11 +49,18 @@ enum Tool {
     /// Whether a signal ended the process; `status` is then its number.
     let isSignalled: Bool
     let output: Data
-    let errors: String
+    /// All of standard error.
+    let allErrors: String
     let seconds: Double
 
     var text: String { String(decoding: output, as: UTF8.self) }
     var lines: [String] { text.split(separator: "\n").map(String.init) }
+    /// Standard error without what is said of the tests' pictures, which are smaller than any that a model was
+    /// trained with.
+    var errors: String {
+      allErrors.split(separator: "\n", omittingEmptySubsequences: false)
+        .filter { !$0.contains("than what it was trained with") }.joined(separator: "\n")
+    }
     var errorLines: [String] { errors.split(separator: "\n").map(String.init) }
     /// Standard error without the line that a batch of pictures ends with.
     var messages: [String] {
@@ -179,7 +186,7 @@ final class Run {
     return Tool.Outcome(
       status: ending?.status ?? SIGKILL, isSignalled: ending?.isSignalled ?? true,
       output: try Data(contentsOf: streams.appending(path: "out")),
-      errors: String(
+      allErrors: String(
         decoding: try Data(contentsOf: streams.appending(path: "err")), as: UTF8.self),
       seconds: Double(time.seconds) + Double(time.attoseconds) * 1e-18)
   }

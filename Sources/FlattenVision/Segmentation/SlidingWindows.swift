@@ -118,13 +118,15 @@ struct GrowingField {
     tiles.removeAll { $0.end <= first }
     while let compute, next == 0 || readyRows <= row {
       let line = lines[next]
-      for column in layout.columns {
+      let isUpsideDown = flip?.mirrorsRows == true
+      let row = try layout.columns.map { column in
         let tile = ScoreField.Tile(
           logits: try compute(line.start, column.start), top: line.start, left: column.start,
           height: line.size, width: column.size)
-        tiles.append(
-          flip?.mirrorsRows == true ? tile.upsideDown(in: layout.size.height) : tile)
+        return isUpsideDown ? tile.upsideDown(in: layout.size.height) : tile
       }
+      // In the order of the input, in which overlaps are added up.
+      tiles.insert(contentsOf: row, at: isUpsideDown ? 0 : tiles.count)
       next += 1
       if next == lines.count { self.compute = nil }
     }
