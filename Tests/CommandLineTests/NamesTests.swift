@@ -215,7 +215,7 @@ extension CommandLineTests {
       let documents = try outcome.lines.map(json)
       #expect(documents.map { $0["input"].text } == ["gone.png", "bad.png", "a.png", "large.png"])
       #expect(documents[0]["error"].text == "gone.png: no such file")
-      #expect(documents[1]["error"].text?.hasPrefix("bad.png: is not a JPEG or PNG") == true)
+      #expect(documents[1]["error"].text?.hasPrefix("bad.png: is a text, not a JPEG or PNG") == true)
       #expect(documents[2]["mask"].text == "output/a.png")
       #expect(documents[2]["error"].isNull)
       #expect(documents[3]["error"].text?.contains("--max-pixels raises the limit") == true)
