@@ -90,7 +90,8 @@ extension CommandLineTests {
         try JSONDecoder().decode(JSONValue.self, from: Data($0.utf8))
       }
       #expect(documents.map { $0["input"].text } == ["bad.png", "a.png"])
-      #expect(documents.first?["error"].text == "bad.png: is a text, not a JPEG or PNG picture: 'no picture'")
+      let reason = "bad.png: is a text, not a JPEG or PNG picture: 'no picture'"
+      #expect(documents.first?["error"].text == reason)
       expectFailure(try Tool.run(["classify", "bad.png"] + model, in: folder), status: 3)
       expectFailure(
         try Tool.run(["classify", "missing.png"] + model, in: folder), status: 3,
