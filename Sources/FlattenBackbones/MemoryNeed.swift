@@ -27,8 +27,11 @@ package enum MemoryNeed {
     return memory.mostBytes + threads * bytesOfPieces
   }
 
-  /// Whether the system would give so many bytes.
+  /// Whether the system would give so many bytes, addresses and memory.
   package static func isMet(_ bytes: Int) -> Bool {
-    bytes <= 32 << 20 || isMemoryAvailable(bytes)
+    if bytes <= 32 << 20 { return true }
+    guard isMemoryAvailable(bytes) else { return false }
+    // Asking takes some hundred microseconds: less than what is done with so much memory.
+    return bytes <= 256 << 20 || bytes <= FreeMemory.bytes ?? .max
   }
 }

@@ -130,3 +130,43 @@ extension CommandLineTests {
     }
   }
 }
+
+extension CommandLineTests {
+  /// `--precision auto` takes what is faster here, and says why.
+  @Suite struct AutomaticPrecisionTests {
+    private func run(_ environment: [String: String], _ arguments: [String] = []) throws
+      -> (chosen: String, errors: String)
+    {
+      let folder = try Scratch()
+      try folder.makePicture("a.png")
+      let outcome = try Tool.run(
+        ["predict", "a.png", "--precision", "auto", "-v"] + arguments, in: folder,
+        environment: environment)
+      #expect(outcome.status == 0, "\(outcome.errors)")
+      let line = try #require(outcome.errorLines.first { $0.hasPrefix("inference: ") })
+      return (String(line.split(separator: ", ")[1]), outcome.errors)
+    }
+
+    /// Without instructions nothing is measured.
+    @Test(arguments: ["avx2", "generic", "ref"]) func withoutInstructionsItIsFloat32(
+      isa: String
+    ) throws {
+      let (chosen, errors) = try run(["FLATTEN_ISA": isa])
+      #expect(chosen == "f32" && errors.contains("no instructions for bfloat16"))
+    }
+
+    /// With them the measured time decides.
+    @Test func theMeasuredTimeDecides() throws {
+      let (chosen, errors) = try run([:])
+      guard let share = errors.firstMatch(of: #/bfloat16 takes ([0-9.]+) of float32's time/#),
+        let time = Double(share.1)
+      else {
+        #expect(chosen == "f32" && errors.contains("no instructions for bfloat16"))
+        return
+      }
+      #expect(time > 0.05 && time < 20)
+      // Shown with two digits.
+      if abs(time - 1) > 0.01 { #expect(chosen == (time < 1 ? "bf16" : "f32")) }
+    }
+  }
+}
