@@ -40,11 +40,11 @@ extension Backbone {
     to hook: Hook = { _ in }
   ) throws -> [FeatureMap] {
     guard inputChannels == 3 else { throw BackboneError.noPictures(channels: inputChannels) }
-    let bytes = try need(batch: 1, height: height, width: width)
     let (area, isTooLarge) = height.multipliedReportingOverflow(by: width)
     guard !isTooLarge, area <= Int.max / 3, pixels.count == area * 3 else {
       throw BackboneError.sampleCount(found: pixels.count, width: width, height: height)
     }
+    let bytes = try need(batch: 1, height: height, width: width)
     try reserve(bytes, height: height, width: width)
     let input = normalisation.input(
       pixels, height: height, width: width, padded: (height, width), pool: memory)
@@ -79,7 +79,7 @@ extension Backbone {
     let pixels = height.multipliedReportingOverflow(by: width)
     let (all, isTooMuch) = pixels.partialValue.multipliedReportingOverflow(by: batch)
     // So many bytes are out of reach of any system.
-    guard !pixels.overflow, !isTooMuch, all <= 1 << 40 else {
+    guard !pixels.overflow, !isTooMuch, all <= MemoryNeed.mostPixels else {
       throw BackboneError.pictureTooLarge(width: width, height: height, bytes: .max)
     }
     return MemoryNeed.bytes(

@@ -17,7 +17,7 @@ import FlattenTensor
 /// A picture is computed at its own size, which need not be a multiple of anything. What does not fill a
 /// last patch is treated as each family's authors have it: PVT drops it, PVTv2 and CSwin overlap or pad
 /// their patches so that maps round up, Swin and DeiT pad the picture with zeros to whole patches. The
-/// least side is ``leastSide``; the largest picture is a matter of memory, at least 320 bytes a pixel.
+/// least side is ``leastSide``; the largest picture is a matter of memory, which is counted before it is taken.
 public struct Backbone: Sendable {
   /// What the config calls the model.
   public let name: String

@@ -6,6 +6,8 @@ import FlattenTensor
 package enum MemoryNeed {
   /// The model's weights, packed, and the buffers of reading and writing.
   private static let bytesBeside = 96 << 20
+  /// Beyond so many pixels, 2^32, nothing is counted: no system has the memory, and costs would overflow.
+  package static let mostPixels = 1 << 32
   /// What each thread lends itself for a piece of an operator's work, at most.
   private static let bytesOfPieces = 4 << 20
 
@@ -31,7 +33,6 @@ package enum MemoryNeed {
   package static func isMet(_ bytes: Int) -> Bool {
     if bytes <= 32 << 20 { return true }
     guard isMemoryAvailable(bytes) else { return false }
-    // Asking takes some hundred microseconds: less than what is done with so much memory.
-    return bytes <= 256 << 20 || bytes <= FreeMemory.bytes ?? .max
+    return bytes <= FreeMemory.bytes ?? .max
   }
 }

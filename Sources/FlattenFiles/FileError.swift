@@ -79,3 +79,10 @@ package func printable(_ text: String, limit: Int = 80) -> String {
   }
   return result
 }
+
+/// `1 picture`, `2 pictures`.
+///
+/// - Parameter plural: where it is not the noun with an s.
+package func counted(_ number: Int, _ noun: String, plural: String? = nil) -> String {
+  "\(number) \(number == 1 ? noun : plural ?? noun + "s")"
+}

@@ -35,10 +35,8 @@ extension Image {
   package static func longestSide(
     path: String, limits: DecodingLimits = DecodingLimits()
   ) throws -> Int {
-    let (kind, bytes) = try readPicture(path: path, limits: limits)
-    return try withDecoder(bytes, kind: kind, name: path, limits: limits) {
-      max($0.width, $0.height)
-    }
+    let size = try EncodedPicture(path: path, limits: limits, exif: .ignore).size
+    return max(size.height, size.width)
   }
 
   /// Checks by the first bytes that this is a JPEG or PNG, so that the rest of another file is not
@@ -92,6 +90,7 @@ package struct EncodedPicture: Sendable {
     self.name = name
     self.limits = limits
     self.exif = exif
+    // Opened again to decode: an open decoder could not be handed from thread to thread.
     (size, decodingNeed) = try withDecoder(bytes, kind: kind, name: name, limits: limits) {
       let size = PixelSize(height: $0.height, width: $0.width)
       let orientation = exif == .apply ? $0.orientation : .upright

@@ -26,7 +26,10 @@ extension PixelSize {
   /// Both sides times `factor`, rounded half up, at least 1.
   package func scaled(by factor: Double) -> PixelSize {
     PixelSize(
-      height: max(1, Int(Double(height) * factor + 0.5)),
-      width: max(1, Int(Double(width) * factor + 0.5)))
+      height: max(1, Int(min(Double(height) * factor + 0.5, Self.longest))),
+      width: max(1, Int(min(Double(width) * factor + 0.5, Self.longest))))
   }
+
+  /// No side becomes longer: areas of such sides can still be counted.
+  private static let longest = 0x1p30
 }

@@ -151,6 +151,10 @@ void fs_remove_temporary(const char *path) {
 }
 
 void fs_remove_temporaries(void) {
+  // As in all that hold the lock: a signal's handler would wait for it on this thread.
+  sigset_t signals;
+  sigfillset(&signals);
+  pthread_sigmask(SIG_BLOCK, &signals, NULL);
   // For good: the process ends next.
   wait_for_lock();
   for (const struct temporary *file = all; file != NULL; file = file->next) unlink(file->path);

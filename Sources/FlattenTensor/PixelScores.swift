@@ -49,15 +49,6 @@ package struct PixelScores {
     self.threshold = threshold
   }
 
-  /// Labels of all pixels, whose scores are all there.
-  package func labels(
-    threads: ThreadPool, memory: BufferPool, wantsConfidence: Bool, sinks: [(Kind, Sink)] = []
-  ) -> (labels: LabelMap, confidence: [Float]?) {
-    Self.labels(
-      of: size, threads: threads, memory: memory, wantsConfidence: wantsConfidence, sinks: sinks
-    ) { _ in (self, size.height) }
-  }
-
   /// Labels of all pixels; fills `confidence` with the winner's probability and feeds the sinks where
   /// asked.
   ///

@@ -14,7 +14,7 @@ enum ErrorTexts {
       FileError(
         path: error.path, kind: .refused,
         reason:
-          "\(error.facts). Choose with --container \(printable(error.containers.first ?? "", limit: 40))"
+          "\(error.facts). Choose with \(containerOption(error.containers.first ?? ""))"
       ).description
     case let error as TaskMismatch: text(of: error)
     case let error as InferenceError: text(of: error)
@@ -46,8 +46,16 @@ enum ErrorTexts {
   private static func advice(on error: ParameterError) -> String? {
     error.places.map { places in
       (places.holdModels ? "" : "If a wrapper is called so: ")
-        + "--container \(printable(places.names.first ?? "", limit: 40)) reads what is below it."
+        + "\(containerOption(places.names.first ?? "")) reads what is below it."
     }
+  }
+
+  /// The option that chooses a container, to be copied: the whole name, in quotes where a shell would divide it.
+  private static func containerOption(_ name: String) -> String {
+    let isPlain =
+      !name.isEmpty && name.allSatisfy { $0.isLetter || $0.isNumber || "._-".contains($0) }
+    let text = printable(name, limit: 400)
+    return "--container \(isPlain ? text : "'\(text)'")"
   }
 
   private static func text(of error: InferenceError) -> String {

@@ -140,8 +140,3 @@ enum Interrupt {
     }
   }
 }
-
-/// `1 picture`, `2 pictures`.
-func counted(_ number: Int, _ noun: String) -> String {
-  "\(number) \(noun)\(number == 1 ? "" : "s")"
-}

@@ -295,6 +295,11 @@ import Testing
     #expect(throws: BackboneError.sampleCount(found: bytes.count, width: 64, height: 63)) {
       try backbone(rgb: bytes.span, width: 64, height: 63)
     }
+    // So many pixels that the costs of a pass are no Int: it is not even counted.
+    #expect(throws: BackboneError.sampleCount(found: bytes.count, width: 1 << 19, height: 1 << 19))
+    {
+      try backbone(rgb: bytes.span, width: 1 << 19, height: 1 << 19)
+    }
     // Sizes whose product is no Int, and negative ones.
     #expect(throws: BackboneError.self) {
       try backbone(rgb: bytes.span, width: .max, height: .max)

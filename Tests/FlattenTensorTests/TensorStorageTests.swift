@@ -199,6 +199,16 @@ import Testing
     #expect(pool.mostBytes == counting.mostBytes)
   }
 
+  /// A slab that another caller uses is no room for this one: the system is asked.
+  @Test func roomInUseIsNoRoom() {
+    let pool = BufferPool()
+    #expect(pool.reserve(bytes: 40 << 20))
+    let other = Tensor(uninitialized: [5 << 20], pool: pool)
+    #expect(!pool.reserve(bytes: 40 << 20) { _ in false })
+    #expect(pool.reserve(bytes: 16 << 20) { _ in false }, "the rest of the slab")
+    withExtendedLifetime(other) {}
+  }
+
   /// Nothing is taken where the system is said to have nothing, and what lay idle is given back first.
   @Test func aRefusedReservationTakesNothing() {
     let pool = BufferPool()

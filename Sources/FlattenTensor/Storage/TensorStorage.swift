@@ -130,11 +130,11 @@ package final class BufferPool: Sendable {
   /// at the ends of many small slabs would fit nothing. Costs address space until it is written to.
   ///
   /// - Parameter isThere: whether the system has so many bytes; asked when idle slabs are freed.
-  /// - Returns: whether there is such a slab now.
+  /// - Returns: whether so many bytes lie together and free now.
   @discardableResult
   package func reserve(bytes: Int, where isThere: (Int) -> Bool = { _ in true }) -> Bool {
     slabs.withLock { slabs in
-      if slabs.contains(where: { $0.memory.bytes >= bytes }) { return true }
+      if slabs.contains(where: { $0.hasGap(of: bytes) }) { return true }
       slabs.removeAll(where: \.isUnused)
       let bytes = max(bytes, Self.leastSlab)
       guard isThere(bytes) else { return false }
@@ -217,6 +217,8 @@ private final class Slab: @unchecked Sendable {
   var mostBytes: Int { locked { most } }
 
   var isUnused: Bool { locked { gaps == [0..<memory.bytes] } }
+
+  func hasGap(of bytes: Int) -> Bool { locked { gaps.contains { $0.count >= bytes } } }
 
   var idleBytes: Int { locked { gaps.reduce(0) { $0 + $1.count } } }
 

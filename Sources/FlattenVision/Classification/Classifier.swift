@@ -101,8 +101,9 @@ public struct Classifier: Sendable {
   /// What a picture needs beside itself.
   package func memoryNeed(for picture: PixelSize) throws -> PictureNeed {
     let (resized, input) = try configuration.sizes(of: picture)
-    // The filter's first pass has the new width and the old height.
-    let steps = resized.width * picture.height + resized.width * resized.height
+    // The filter's first pass has one new side and one old one.
+    let filtered = max(resized.width * picture.height, picture.width * resized.height)
+    let steps = filtered + resized.area
     return PictureNeed(runs: loaded.memoryNeed(of: input), results: 0, pictures: 2 * 3 * steps)
   }
 

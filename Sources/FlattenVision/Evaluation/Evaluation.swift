@@ -34,7 +34,7 @@ public enum Evaluation {
   ) throws -> EvaluationReport {
     try requireClasses(dataset.description.classes.count, of: dataset.description, segmenter)
     let gate = MemoryGate(over: segmenter.loaded.memory)
-    let hasWarned = Locked(false)
+    let sizes = SizeWarnings()
     return try report(
       of: tally(
         dataset.items, limit, into: ConfusionMatrix(classes: dataset.description.classes.count),
@@ -56,10 +56,7 @@ public enum Evaluation {
           let result = try naming(item.image) {
             try segmenter.segment(pair.image, options: options)
           }
-          if !result.warnings.isEmpty && !hasWarned.withLock({ $0 }) {
-            hasWarned.withLock { $0 = true }
-            result.warnings.forEach { onWarning("\(printable(item.image, limit: 200)): \($0)") }
-          }
+          sizes.first(of: result, path: item.image).forEach(onWarning)
           return Scored(labels: result.labels, truth: pair.label, pass: pass)
         },
         add: { matrix, item, scored in

@@ -1,4 +1,3 @@
-import FlattenFiles
 import FlattenImage
 import FlattenRegions
 import FlattenTensor
@@ -66,10 +65,10 @@ public struct BatchPrediction: Sendable {
     case picture(AdmittedPicture, ResultWriter)
   }
 
-  /// A picture that was segmented.
+  /// A picture that was segmented. Its pass comes last: what it stands for is freed before it.
   private enum Made: Sendable {
     case kept(mask: String)
-    case picture(AdmittedPicture, Segmentation, seconds: Double, ResultWriter)
+    case picture(Decoded<Image>, Segmentation, seconds: Double, ResultWriter, MemoryGate.Pass)
   }
 
   /// Runs the batch.
@@ -85,7 +84,7 @@ public struct BatchPrediction: Sendable {
     let (outputs, limits, exif, ahead, options) = (outputs, limits, exif, ahead, options)
     let segmenter = segmenter
     let gate = MemoryGate(over: segmenter.loaded.memory)
-    let hasWarned = Locked(false)
+    let sizes = SizeWarnings()
     let noted = Locked<Set<OverlayNote>>([])
     OverlappedPipeline.run(
       sources, shouldStop: shouldStop,
@@ -106,10 +105,7 @@ public struct BatchPrediction: Sendable {
         }
       },
       compute: { _, loaded in try compute(loaded) },
-      write: { source, result in
-        onOutcome(
-          Self.finish(source, result, noted) { hasWarned.withLock { exchange(&$0, true) } })
-      })
+      write: { source, result in onOutcome(Self.finish(source, result, noted, sizes)) })
   }
 
   private func compute(_ loaded: Loaded) throws -> Made {
@@ -122,22 +118,21 @@ public struct BatchPrediction: Sendable {
       let segmentation = try segmenter.segment(
         picture, options: writer.options(options), sinks: writer.sinks)
       let seconds = (ContinuousClock.now - start).seconds
-      return .picture(admitted, segmentation, seconds: seconds, writer)
+      return .picture(admitted.decoded, segmentation, seconds: seconds, writer, admitted.pass)
     }
   }
 
   /// - Parameters:
   ///   - noted: what was said of overlays.
-  ///   - hasWarned: whether an earlier picture had warnings of the model's; from now on one had.
+  ///   - sizes: what was said of sizes.
   private static func finish(
     _ source: PictureSource, _ result: Result<Made, any Error>,
-    _ noted: Locked<Set<OverlayNote>>, hasWarned: () -> Bool
+    _ noted: Locked<Set<OverlayNote>>, _ sizes: SizeWarnings
   ) -> Outcome {
     do {
       switch try result.get() {
       case .kept(let mask): return Outcome(source: source, result: .skipped(mask), warnings: [])
-      case .picture(let admitted, let segmentation, let seconds, let writer):
-        let decoded = admitted.decoded
+      case .picture(let decoded, let segmentation, let seconds, let writer, _):
         var warnings = decoded.warnings
         let written = try writer.finish(segmentation, of: decoded.value) { note in
           if noted.withLock({ $0.insert(note).inserted }) { warnings.append(note.text(of: source)) }
@@ -145,10 +140,7 @@ public struct BatchPrediction: Sendable {
         let summary = Summary(
           size: decoded.value.size, networkSize: segmentation.networkSize, seconds: seconds,
           shares: segmentation.shares)
-        // What is wrong with the size of one picture is wrong with most: said once.
-        if !segmentation.warnings.isEmpty && !hasWarned() {
-          warnings += segmentation.warnings.map { "\(printable(source.path, limit: 200)): \($0)" }
-        }
+        warnings += sizes.first(of: segmentation, path: source.path)
         return Outcome(
           source: source, result: .written(written, summary), warnings: warnings)
       }
@@ -157,10 +149,4 @@ public struct BatchPrediction: Sendable {
       return Outcome(source: source, result: .failed(failure), warnings: [])
     }
   }
-}
-
-/// Sets a value and gives the one before.
-private func exchange<Value>(_ value: inout Value, _ new: Value) -> Value {
-  defer { value = new }
-  return value
 }

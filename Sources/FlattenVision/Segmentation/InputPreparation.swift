@@ -50,7 +50,7 @@ extension InputRule {
   }
 
   /// The size of a picture that is not larger than ``largest``.
-  private func shrunk(_ picture: PixelSize) -> PixelSize {
+  func shrunk(_ picture: PixelSize) -> PixelSize {
     guard let largest,
       max(picture.height, picture.width) > largest.long
         || min(picture.height, picture.width) > largest.short
@@ -73,19 +73,17 @@ extension InputRule {
   }
 
   /// The network's input size for a resized picture.
-  ///
-  /// - Parameter minimum: the least height and width.
-  package func padded(
-    _ image: PixelSize, minimum: Int = NetworkInput.leastSide
-  ) -> PixelSize {
-    PixelSize(
-      height: max(image.height.rounded(up: padding), paddedSize?.height ?? 0, minimum),
-      width: max(image.width.rounded(up: padding), paddedSize?.width ?? 0, minimum))
+  package func padded(_ image: PixelSize) -> PixelSize {
+    func side(_ side: Int, _ wanted: Int?) -> Int {
+      max(side.rounded(up: padding), wanted ?? 0, NetworkInput.leastSide)
+    }
+    return PixelSize(
+      height: side(image.height, paddedSize?.height), width: side(image.width, paddedSize?.width))
   }
 
   /// A resized picture as the network's input `[1, H, W, 3]`, normalised and padded with zeros.
   ///
-  /// - Parameter size: of the input, as ``padded(_:minimum:)`` gives it.
+  /// - Parameter size: of the input, as ``padded(_:)`` gives it.
   package func normalised(_ image: Image, to size: PixelSize, pool: BufferPool) -> Tensor {
     normalisation.input(
       image.pixels.span, height: image.height, width: image.width,

@@ -1,6 +1,7 @@
 import FlattenBackbones
 import FlattenConfig
 import FlattenData
+import FlattenFiles
 import FlattenImage
 import FlattenMetrics
 import FlattenModels
@@ -45,6 +46,7 @@ public struct InputRule: Sendable, Equatable {
       && a.scale?.short == b.scale?.short && a.multiple == b.multiple && a.padding == b.padding
       && a.exactSize == b.exactSize && a.paddedSize == b.paddedSize
       && a.largest?.long == b.largest?.long && a.largest?.short == b.largest?.short
+      && a.trained?.long == b.trained?.long && a.trained?.short == b.trained?.short
   }
 }
 
@@ -116,7 +118,7 @@ public struct SegmentationConfiguration: Sendable {
     }
     guard description.classes.count == model.labels else {
       throw dataset.error(
-        found: "has \(counted(description.classes.count, "class", "classes"))",
+        found: "has \(counted(description.classes.count, "class", plural: "classes"))",
         expected: model.classes == 1
           ? "background and object, as model.decode_head has one score a pixel"
           : "the \(model.classes) classes of model.decode_head.num_classes")
@@ -207,9 +209,4 @@ extension SegmentationConfiguration: TaskConfiguration {
       input: input.normalised(resized, to: input.padded(resized.size), pool: memory),
       resizedTo: resized.size)
   }
-}
-
-/// `1 class`, `2 classes`.
-private func counted(_ number: Int, _ noun: String, _ plural: String) -> String {
-  "\(number) \(number == 1 ? noun : plural)"
 }

@@ -185,7 +185,8 @@ public struct Segmenter: Sendable {
     }
   }
 
-  /// Whether sliding windows would take clearly less memory than what a picture needs now.
+  /// Whether it is the network applied to the whole picture that takes most of the memory, so that sliding windows
+  /// may help.
   package func windowsHelp(_ need: PictureNeed, _ options: Options) -> Bool {
     (options.mode ?? configuration.mode) == .whole && need.runs > need.results + need.pictures
   }
@@ -198,8 +199,10 @@ public struct Segmenter: Sendable {
     let classes = configuration.model.classes
     var (largestRun, scores, pictures, networkWidth) = (0, 0, 0, 0)
     for scale in options.allScales {
-      let sizes = rule.sizes(of: picture, scale: scale)
-      let resized = sizes.last ?? picture
+      let resized = rule.sizes(of: picture, scale: scale).last ?? picture
+      guard rule.padded(resized).area <= MemoryNeed.mostPixels else {
+        throw InferenceError.pictureTooLarge(picture, bytes: .max, windowsHelp: false)
+      }
       let layout = FieldLayout(
         resized, padded: rule.padded(resized), options.mode ?? configuration.mode)
       let window = layout.window
@@ -208,9 +211,13 @@ public struct Segmenter: Sendable {
       let logits = (window.height + 3) / 4 * ((window.width + 3) / 4) * classes * 4
       scores +=
         logits * layout.columns.count * (layout.rowsAtOnce + 1) * options.allFlips.count
-      let copies = resized == picture && sizes.count <= 1 ? 0 : 2
-      pictures += 3 * resized.height * resized.width * (copies + options.allFlips.count - 1)
-      networkWidth = max(networkWidth, resized.width)
+      // Resized in two steps, then turned; before that perhaps shrunk, whose filter has one more.
+      let shrunk = rule.shrunk(picture)
+      let filtered = max(shrunk.width * picture.height, picture.width * shrunk.height)
+      pictures +=
+        3 * resized.area * (1 + options.allFlips.count)
+        + (shrunk == picture ? 0 : 3 * (shrunk.area + filtered))
+      networkWidth = max(networkWidth, resized.width, window.width)
     }
     let rows = PixelScores.memoryNeed(
       threads: loaded.threads.threads, fields: options.allScales.count * options.allFlips.count,

@@ -57,6 +57,12 @@ import Testing
     #expect(rule(largest: nil).warning(seen: size) == nil)
   }
 
+  @Test func rulesThatDifferAreDifferent() {
+    let plain = rule(largest: nil)
+    #expect(plain == rule(largest: nil) && plain != rule(largest: (9, 8)))
+    #expect(plain != rule(largest: nil, trained: (9, 8)))
+  }
+
   @Test func segmentationsSayWhatTheNetworkSaw() throws {
     let segmenter = try Segmenter.builtIn(threads: 2)
     let picture = Image(width: 960, height: 720, filledWith: RGBColor(red: 90, green: 120, blue: 9))

@@ -99,12 +99,11 @@ import Testing
   @Test func inputsArePadded() {
     let image = Image(width: 1, height: 2, pixels: [12, 20, 38, 10, 28, 30])
     let memory = BufferPool()
-    let rule = rule(padding: 3)
-    for (minimum, side) in [(1, 3), (4, 4)] {
-      let size = rule.padded(image.size, minimum: minimum)
+    for (padding, side) in [(3, 32), (35, 35)] {
+      let rule = rule(padding: padding)
+      let size = rule.padded(image.size)
       #expect(size == PixelSize(height: side, width: side))
       #expect(rule.normalised(image, to: size, pool: memory).shape == [1, side, side, 3])
     }
-    #expect(rule.padded(image.size) == PixelSize(height: 32, width: 32))
   }
 }

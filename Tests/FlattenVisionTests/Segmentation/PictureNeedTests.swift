@@ -62,14 +62,22 @@ import Testing
     let segmenter = try Segmenter.builtIn(threads: 1)
     var configuration = segmenter.configuration
     configuration.input.largest = nil
-    configuration.input.scale = (long: 1 << 20, short: 1 << 20)
+    configuration.input.scale = (long: 1 << 16, short: 1 << 16)
     let free = Segmenter(configuration, segmenter.loaded)
     let error = #expect(throws: InferenceError.self) { _ = try free.segment(picture(40, 50)) }
     guard case .pictureTooLarge(let size, let bytes, let windowsHelp) = error else {
       Issue.record("\(String(describing: error))")
       return
     }
-    #expect(size == PixelSize(height: 40, width: 50) && bytes > 1 << 40 && windowsHelp)
+    #expect(size == PixelSize(height: 40, width: 50) && bytes > 1 << 38 && windowsHelp)
+    // Sizes whose pixels or costs are no Int are not even counted.
+    for scale in [AugmentationScale.factor(1e6), .factor(1e300)] {
+      var options = Segmenter.Options()
+      options.scales = [scale]
+      #expect(throws: InferenceError.self) {
+        _ = try segmenter.segment(picture(40, 50), options: options)
+      }
+    }
     // The model is as good as before.
     _ = try segmenter.segment(picture(40, 50))
   }

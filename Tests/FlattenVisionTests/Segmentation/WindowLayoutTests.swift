@@ -109,8 +109,11 @@ import Testing
       return ScoreField(
         tiles, size: image.size, isFlipped: flip?.mirrorsColumns == true, alignCorners: false)
     }
-    let wanted = PixelScores(fields: fields, size: picture.size, alignCorners: false).labels(
-      threads: segmenter.loaded.threads, memory: BufferPool(), wantsConfidence: true)
+    let scores = PixelScores(fields: fields, size: picture.size, alignCorners: false)
+    let wanted = PixelScores.labels(
+      of: picture.size, threads: segmenter.loaded.threads, memory: BufferPool(),
+      wantsConfidence: true
+    ) { _ in (scores, picture.height) }
     #expect(result.labels == wanted.labels && result.confidence == wanted.confidence)
   }
 }
