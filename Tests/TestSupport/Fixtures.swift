@@ -27,6 +27,36 @@ package enum Fixtures {
     URL(filePath: $0)
   }
 
+  /// Golden cases of detection: those of `FLATTEN_DETECTION_FIXTURES` where that is set, else the full set beside
+  /// the repository, else the part of it that is committed.
+  package static let detection: URL = {
+    if let namedDetection { return namedDetection }
+    let full = shared.appending(path: "fixtures-detection")
+    return exists(full.appending(path: "index.json"))
+      ? full : repository.appending(path: "Tests/DetectionFixtures")
+  }()
+
+  private static let namedDetection =
+    ProcessInfo.processInfo.environment["FLATTEN_DETECTION_FIXTURES"].map { URL(filePath: $0) }
+
+  /// The cases of detection of one kind, and of one operator where the kind is `det_op`.
+  ///
+  /// - Parameter operators: values of `params.op`; `nil` takes all.
+  package static func detectionCases(
+    kind: String, operators: Set<String>? = nil
+  ) -> [FixtureCase] {
+    cases(kinds: [kind], in: detection).filter { fixture in
+      guard let operators, let json = try? fixture.json() else { return true }
+      return json["params"]["op"].text.map(operators.contains) ?? true
+    }
+  }
+
+  /// The kinds of detection that some suite tests.
+  package static let testedDetectionKinds: Set<String> = [
+    "det_op", "det_neck", "retina_head", "rpn_head", "standard_roi_head", "cascade_roi_head",
+    "detector", "coco_eval", "rle",
+  ]
+
   /// The folder of awkward and hostile files, or `nil` where it is not present.
   package static let badInputs: URL? = {
     let folder =
