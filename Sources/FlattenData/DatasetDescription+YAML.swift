@@ -62,13 +62,12 @@ extension DatasetDescription {
   /// - Throws: `ConfigError`.
   package init(_ node: ConfigNode) throws {
     let map = try node.map(known: [
-      "name", "title", "source", "images", "labels", "list", "default_split", "splits", "classes",
+      "name", "title", "source", "images", "labels", "annotations", "list", "default_split",
+      "splits", "classes",
     ])
     let images = try map.required("images").map(known: ["folder", "suffix"])
-    let labels = try map.required("labels").map(known: [
-      "folder", "suffix", "ignore_index", "reduce_zero_label", "label_map", "encoding",
-      "ignore_color", "made_from",
-    ])
+    annotations = try map.optional("annotations")?.relativePath()
+    let labels = try Self.labelSection(map)
 
     name = try map.required("name").plainText()
     title = try map.optional("title")?.plainText() ?? name
@@ -77,14 +76,16 @@ extension DatasetDescription {
     self.images = Location(
       folder: try images.required("folder").relativePath(),
       suffixes: try images.optional("suffix")?.suffixes() ?? Image.fileSuffixes)
-    self.labels = Location(
-      folder: try labels.required("folder").relativePath(),
-      suffixes: [try labels.optional("suffix")?.suffix() ?? ".png"])
+    self.labels = try labels.map { labels in
+      Location(
+        folder: try labels.required("folder").relativePath(),
+        suffixes: [try labels.optional("suffix")?.suffix() ?? ".png"])
+    }
     labelRule = LabelRule(
-      ignoreIndex: try labels.optional("ignore_index")?.classID() ?? 255,
-      reducesZeroLabel: try labels.optional("reduce_zero_label")?.bool() ?? false,
-      labelMap: try labels.optional("label_map")?.labelMap() ?? [:])
-    labelOrigin = try labels.optional("made_from").map { node in
+      ignoreIndex: try labels?.optional("ignore_index")?.classID() ?? 255,
+      reducesZeroLabel: try labels?.optional("reduce_zero_label")?.bool() ?? false,
+      labelMap: try labels?.optional("label_map")?.labelMap() ?? [:])
+    labelOrigin = try labels?.optional("made_from").map { node in
       let map = try node.map(known: ["suffix", "by"])
       return LabelOrigin(
         suffix: try map.required("suffix").suffix(), tool: try map.required("by").plainText())
@@ -93,11 +94,31 @@ extension DatasetDescription {
 
     splits = try map.optional("splits")?.map().values.map(Split.init) ?? []
     defaultSplit = try map.optional("default_split")?.plainText()
-    (classes, palette) = try map.optional("classes")?.classes() ?? ([], Palette([]))
+    let entries = try map.optional("classes")?.classes() ?? []
+    classes = entries.map(\.name)
+    palette = Palette(entries.map(\.colour))
+    categoryIDs = try map.optional("classes")?.categoryIDs(of: entries, annotations) ?? []
     encoding = .ids
-    encoding = try encoding(labels)
+    if let labels { encoding = try encoding(labels) }
 
     try checkSplits(map)
+  }
+
+  /// The section `labels`; `nil` where `annotations` takes its place.
+  private static func labelSection(_ map: ConfigMap) throws -> ConfigMap? {
+    if let annotations = map.optional("annotations") {
+      for key in ["labels", "list"] where map.optional(key) != nil {
+        throw annotations.error(
+          found: "is given beside '\(key)'",
+          expected: "either label pictures or an annotation file, which lists its pictures itself",
+          remedy: "Remove one of the two.")
+      }
+      return nil
+    }
+    return try map.required("labels").map(known: [
+      "folder", "suffix", "ignore_index", "reduce_zero_label", "label_map", "encoding",
+      "ignore_color", "made_from",
+    ])
   }
 
   /// The encoding of the labels, of what is read already and the section `labels`.
@@ -151,7 +172,7 @@ extension DatasetDescription {
         found: "uses the name '\(printable(name))' twice", expected: "different names",
         remedy: "Remove one of the two.")
     }
-    let patterns = [images.folder, labels.folder, list ?? ""]
+    let patterns = [images.folder, labels?.folder, annotations, list].compactMap(\.self)
     if splits.isEmpty, let pattern = patterns.first(where: { $0.contains("{split}") }) {
       throw map.node.error(
         found: "the path '\(printable(pattern))' asks for a split and there are none",
@@ -252,23 +273,57 @@ extension ConfigNode {
   }
 
   /// `- {name: wall, color: [120, 120, 120]}` or `- wall`, in id order; or the same under ids.
-  fileprivate func classes() throws -> ([String], Palette) {
+  fileprivate func classes() throws -> [ClassEntry] {
     let entries = try classEntries(limit: DatasetDescription.classLimit)
-    let spare = Palette.distinct(count: entries.count).colours
-    var names: [String] = []
-    var colours: [RGBColor] = []
-    for (entry, spareColour) in zip(entries, spare) {
+    return try zip(entries, Palette.distinct(count: entries.count).colours).map { entry, spare in
       guard entry.kind == .map else {
-        names.append(try entry.plainText())
-        colours.append(spareColour)
-        continue
+        return ClassEntry(node: entry, name: try entry.plainText(), colour: spare, id: nil)
       }
-      let map = try entry.map(known: ["name", "color"])
-      names.append(try map.required("name").plainText())
-      colours.append(try map.optional("color")?.colour() ?? spareColour)
+      let map = try entry.map(known: ["name", "color", "id"])
+      return ClassEntry(
+        node: entry, name: try map.required("name").plainText(),
+        colour: try map.optional("color")?.colour() ?? spare,
+        id: try map.optional("id")?.int(in: 0...Int(Int32.max)))
     }
-    return (names, Palette(colours))
   }
+
+  /// The category ids of classes: all given, or 1, 2, ... where none is.
+  ///
+  /// - Parameter annotations: the annotation file they are ids of; without one there must be none.
+  fileprivate func categoryIDs(of classes: [ClassEntry], _ annotations: String?) throws -> [Int] {
+    guard let first = classes.first(where: { $0.id != nil }) else {
+      return Array(1...classes.count)
+    }
+    guard annotations != nil else {
+      throw first.node.error(
+        found: "has an id", expected: "none: label pictures hold a class's place in this list",
+        remedy: "Remove it, or give label_map.")
+    }
+    var seen: Set<Int> = []
+    return try classes.map { entry in
+      guard let id = entry.id else {
+        throw entry.node.error(
+          found: "has no id, '\(printable(first.name))' has one",
+          expected: "all or none to have one",
+          remedy: "Add 'id:', the category's id in the annotation file.")
+      }
+      guard seen.insert(id).inserted else {
+        throw entry.node.error(
+          found: "has the id \(id) a second time", expected: "each id once",
+          remedy: "Change the id of one.")
+      }
+      return id
+    }
+  }
+}
+
+/// A class of a description.
+private struct ClassEntry {
+  let node: ConfigNode
+  let name: String
+  let colour: RGBColor
+  /// Its category id in annotation files, where one is given.
+  let id: Int?
 }
 
 private func isPlain(_ text: String) -> Bool {

@@ -1,6 +1,7 @@
 import FlattenImage
 
-/// A description of a data set: its classes, the layout of its files, the rule of its labels.
+/// A description of a data set: its classes, the layout of its files, and the rule of its labels or the file
+/// of its objects.
 ///
 /// A description is a YAML file, so a new data set needs no code:
 ///
@@ -27,6 +28,12 @@ import FlattenImage
 ///     classes:
 ///       - {name: wheat, color: [230, 200, 40]}
 ///       - soil                                   # colours are chosen where they are left out
+///
+/// A data set of objects has a COCO annotation file in the place of `labels`, and its classes may have ids:
+///
+///     annotations: annotations/instances_{split}.json   # below the data set's root
+///     classes:
+///       - {name: person, id: 1}                  # the category's id there; 1, 2, ... where all are left out
 public struct DatasetDescription: Sendable, Hashable {
   /// The place of pictures or labels: a folder below the root, and the suffixes of names.
   public struct Location: Sendable, Hashable {
@@ -62,12 +69,19 @@ public struct DatasetDescription: Sendable, Hashable {
   public var source: String
   /// Class names in id order; empty where the user has to give them.
   public var classes: [String]
+  /// The category ids of the classes in annotation files, in the order of ``classes``; 1, 2, ... unless the
+  /// description says otherwise. COCO's 80 classes have ids from 1 to 90.
+  public var categoryIDs: [Int]
   /// A colour a class.
   public var palette: Palette
   /// The place of the pictures.
   public var images: Location
-  /// The place of the labels; their one suffix replaces the picture's.
-  public var labels: Location
+  /// The place of the label pictures; their one suffix replaces the picture's. `nil` where objects are in
+  /// ``annotations``.
+  public var labels: Location?
+  /// A COCO annotation file of objects below the root, in which `{split}` stands for the split's folder name;
+  /// `nil` where there are label pictures.
+  public var annotations: String?
   /// What the labels are made of, where the data set is published without them.
   public var labelOrigin: LabelOrigin?
   /// The encoding of label pictures.
@@ -148,7 +162,10 @@ extension DatasetDescription {
           "the labels of '\(name)' are colours of its classes; leave the classes as they are.")
       }
       changed.classes = names
-      if names.count != classes.count { changed.palette = .distinct(count: names.count) }
+      if names.count != classes.count {
+        changed.palette = .distinct(count: names.count)
+        changed.categoryIDs = Array(1...names.count)
+      }
     }
     if let index = options.ignoreIndex {
       guard let id = UInt16(exactly: index) else {
@@ -161,7 +178,7 @@ extension DatasetDescription {
     }
     changed.labelRule.reducesZeroLabel = options.reducesZeroLabel ?? labelRule.reducesZeroLabel
     changed.images.folder = options.imageFolder ?? images.folder
-    changed.labels.folder = options.labelFolder ?? labels.folder
+    if let folder = options.labelFolder { changed.labels?.folder = folder }
     return changed
   }
 }

@@ -8,6 +8,8 @@ public struct DatasetError: Error, CustomStringConvertible, Sendable, Equatable 
     case hasNoSplits(dataset: String, wanted: String)
     /// No split of a data set of which one must be named.
     case needsSplit(dataset: String, splits: [String])
+    /// A data set of objects, without label pictures, where these are wanted.
+    case hasNoLabels(dataset: String)
     /// A data set of another number of classes than the model's.
     case classes(dataset: String, count: Int, model: Int)
     /// Anything else.
@@ -28,6 +30,7 @@ public struct DatasetError: Error, CustomStringConvertible, Sendable, Equatable 
     case .hasNoSplits: self.init(reason, "\(reason.fact). Ask for none.")
     case .needsSplit(_, let splits):
       self.init(reason, "\(reason.fact): \(splits.joined(separator: ", ")).")
+    case .hasNoLabels: self.init(reason, "\(reason.fact). Choose one with label pictures.")
     case .classes:
       self.init(reason, "\(reason.fact). Choose the data set the model was trained on.")
     case .other: self.init(reason, reason.fact)
@@ -47,6 +50,8 @@ extension DatasetError.Reason {
     case .hasNoSplits(let dataset, let wanted):
       "the data set '\(dataset)' has no splits, '\(wanted)' was asked for"
     case .needsSplit(let dataset, _): "the data set '\(dataset)' needs a split"
+    case .hasNoLabels(let dataset):
+      "the data set '\(dataset)' has objects in an annotation file and no label pictures"
     case .classes(let dataset, let count, let model):
       "the data set '\(dataset)' has \(count) classes, the model \(model)"
     case .other: "the data set cannot be used so"

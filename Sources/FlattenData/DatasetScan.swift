@@ -10,6 +10,7 @@ struct DatasetScan {
   private let root: String
   private let imageFolder: String
   private let labelFolder: String
+  private let labelSuffixes: [String]
   private let requiresLabels: Bool
   private var items: [DatasetItem] = []
   /// The picture of each stem, by bytes: `String` would take two Unicode spellings for one.
@@ -24,6 +25,9 @@ struct DatasetScan {
     requiresLabels: Bool
   ) throws {
     let description = try plain.applying(options)
+    guard let labels = description.labels else {
+      throw DatasetError(.hasNoLabels(dataset: description.name))
+    }
     guard !description.classes.isEmpty || !requiresLabels else {
       throw DatasetError(
         "the data set '\(description.name)' names no classes. Give their number or names, or a "
@@ -37,7 +41,8 @@ struct DatasetScan {
     self.description = description
     self.requiresLabels = requiresLabels
     imageFolder = resolve(description.images.folder)
-    labelFolder = resolve(description.labels.folder)
+    labelFolder = resolve(labels.folder)
+    labelSuffixes = labels.suffixes
     self.root = root.hasSuffix("/") && root.count > 1 ? String(root.dropLast()) : root
     dataset = Dataset(
       description: description, split: split, items: [], hiddenFiles: 0, otherFiles: 0,
@@ -95,16 +100,17 @@ struct DatasetScan {
   /// A line of a list: a picture's name below the picture folder or the root, with its suffix or without; or
   /// such a name and that of its label.
   private mutating func add(line: String, of list: String) {
-    if isUsable(line), let picture = located(line, below: imageFolder, description.images) {
+    if isUsable(line), let picture = located(line, below: imageFolder, description.images.suffixes)
+    {
       return add(picture: picture, label: nil)
     }
     if let (first, second) = TextLines.columns(of: line) {
       // `/JPEGImages/a.jpg`: below the root, as in the lists of other tools.
       let names = [first, second].map { String($0.drop { $0 == "/" }) }
       if names.allSatisfy(isUsable),
-        let picture = located(names[0], below: imageFolder, description.images)
+        let picture = located(names[0], below: imageFolder, description.images.suffixes)
       {
-        if let label = located(names[1], below: labelFolder, description.labels) {
+        if let label = located(names[1], below: labelFolder, labelSuffixes) {
           return add(picture: picture, label: label)
         }
         // A name with a blank in it is no pair; a label has the suffix of a picture.
@@ -135,13 +141,13 @@ struct DatasetScan {
 
   /// The file of a name in a list: below a folder or, where it is not there, below the root.
   private func located(
-    _ name: String, below folder: String, _ location: DatasetDescription.Location
+    _ name: String, below folder: String, _ suffixes: [String]
   ) -> String? {
     for base in [folder, root] {
-      for suffix in location.suffixes {
+      for suffix in suffixes {
         if let path = file(FileSuffix.existing("\(base)/\(name)", suffix)) { return path }
       }
-      if FileSuffix.stem(of: name, without: location.suffixes + Image.fileSuffixes) != nil,
+      if FileSuffix.stem(of: name, without: suffixes + Image.fileSuffixes) != nil,
         let path = file(FileSuffix.existing("\(base)/\(name)"))
       {
         return path
@@ -175,7 +181,7 @@ struct DatasetScan {
           cause: "has the same stem as another"))
       return
     }
-    let suffix = description.labels.suffixes.first ?? ".png"
+    let suffix = labelSuffixes.first ?? ".png"
     let expected = "\(labelFolder)/\(stem)"
     items.append(
       DatasetItem(
@@ -205,7 +211,7 @@ struct DatasetScan {
     var orphans: [String] = []
     var labels: [[UInt8]: String] = [:]
     for file in walk.files {
-      guard let stem = FileSuffix.stem(of: file, without: description.labels.suffixes) else {
+      guard let stem = FileSuffix.stem(of: file, without: labelSuffixes) else {
         continue
       }
       let key = Array(stem.utf8)

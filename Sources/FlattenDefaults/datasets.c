@@ -10,6 +10,12 @@ static const unsigned char camvid[] = {
 static const unsigned char cityscapes[] = {
 #embed "../../Datasets/cityscapes.yaml"
 };
+static const unsigned char coco[] = {
+#embed "../../Datasets/coco.yaml"
+};
+static const unsigned char coco_json[] = {
+#embed "../../Datasets/coco_json.yaml"
+};
 static const unsigned char coco_stuff164k[] = {
 #embed "../../Datasets/coco_stuff164k.yaml"
 };
@@ -27,6 +33,8 @@ static const fd_resource resources[] = {
     {"Datasets/ade20k.yaml", ade20k, sizeof ade20k},
     {"Datasets/camvid.yaml", camvid, sizeof camvid},
     {"Datasets/cityscapes.yaml", cityscapes, sizeof cityscapes},
+    {"Datasets/coco.yaml", coco, sizeof coco},
+    {"Datasets/coco_json.yaml", coco_json, sizeof coco_json},
     {"Datasets/coco_stuff164k.yaml", coco_stuff164k, sizeof coco_stuff164k},
     {"Datasets/folder.yaml", folder, sizeof folder},
     {"Datasets/street.yaml", street, sizeof street},

@@ -1,6 +1,7 @@
 import ArgumentParser
 import FlattenData
 import FlattenFiles
+import FlattenImage
 import FlattenVision
 
 struct DatasetsCommand: ParsableCommand {
@@ -49,11 +50,11 @@ struct DatasetsShowCommand: ParsableCommand {
   }
 
   private func show(_ description: DatasetDescription) {
-    let rule = description.labelRule
     Output.line("\(description.name): \(description.title)")
     if !description.source.isEmpty { Output.line("source: \(description.source)") }
     Output.line("pictures: \(text(description.images))")
-    Output.line("labels: \(text(description.labels))")
+    if let labels = description.labels { Output.line("labels: \(text(labels))") }
+    if let file = description.annotations { Output.line("annotations: \(file)") }
     if let list = description.list { Output.line("list: \(list)") }
     if !description.splits.isEmpty {
       let names = description.splits.map { ([$0.name] + $0.aliases).joined(separator: " or ") }
@@ -63,15 +64,28 @@ struct DatasetsShowCommand: ParsableCommand {
     if case .colours = description.encoding {
       Output.line("label pictures: the colours of the classes")
     }
-    Output.line(
-      "label rule: ignore \(rule.ignoreIndex)"
-        + (rule.reducesZeroLabel ? ", 0 is not scored and the others move down by one" : ""))
-    Output.line("classes: \(description.classes.count)")
-    for (id, name) in description.classes.enumerated() {
-      let colour = description.palette.colour(of: UInt16(id)).map {
-        "(\($0.red), \($0.green), \($0.blue))"
-      }
-      Output.line("  \(id)  \(name)  \(colour ?? "")")
+    if description.labels != nil {
+      let rule = description.labelRule
+      Output.line(
+        "label rule: ignore \(rule.ignoreIndex)"
+          + (rule.reducesZeroLabel ? ", 0 is not scored and the others move down by one" : ""))
+    }
+    Output.line("classes: \(classes(description).count)")
+    for entry in classes(description) {
+      let colour = entry.colour.map { "(\($0.red), \($0.green), \($0.blue))" }
+      Output.line("  \(entry.id)  \(entry.name)  \(colour ?? "")")
+    }
+  }
+
+  /// The classes with the ids that label pictures, or the annotation file, have for them.
+  private func classes(
+    _ description: DatasetDescription
+  ) -> [(id: Int, name: String, colour: RGBColor?)] {
+    description.classes.enumerated().map { place, name in
+      (
+        description.annotations == nil ? place : description.categoryIDs[place], name,
+        description.palette.colour(of: UInt16(place))
+      )
     }
   }
 
@@ -85,7 +99,8 @@ struct DatasetsShowCommand: ParsableCommand {
       ("title", .string(description.title)),
       ("source", .string(description.source)),
       ("images", .string(description.images.folder)),
-      ("labels", .string(description.labels.folder)),
+      ("labels", description.labels.map { .string($0.folder) } ?? .null),
+      ("annotations", description.annotations.map { .string($0) } ?? .null),
       ("splits", .array(description.splits.map { .string($0.name) })),
       ("default_split", description.defaultSplit.map { .string($0) } ?? .null),
       ("ignore_index", .integer(Int(description.labelRule.ignoreIndex))),
@@ -93,11 +108,10 @@ struct DatasetsShowCommand: ParsableCommand {
       (
         "classes",
         .array(
-          description.classes.enumerated().map { id, name in
-            let colour = description.palette.colour(of: UInt16(id))
-            let parts = colour.map { [$0.red, $0.green, $0.blue] } ?? []
+          classes(description).map { entry in
+            let parts = entry.colour.map { [$0.red, $0.green, $0.blue] } ?? []
             return .object([
-              ("id", .integer(id)), ("name", .string(name)),
+              ("id", .integer(entry.id)), ("name", .string(entry.name)),
               ("color", .array(parts.map { .integer(Int($0)) })),
             ])
           })

@@ -76,7 +76,7 @@ enum ErrorTexts {
       case .needsSplit(let dataset, let splits):
         "the data set '\(dataset)' needs --split: \(splits.joined(separator: ", "))."
       case .classes: "\(fact). Choose the data set the model was trained on with --dataset."
-      case .other: error.description
+      case .hasNoLabels, .other: error.description
       }
     return printable(sentence, limit: 500)
   }

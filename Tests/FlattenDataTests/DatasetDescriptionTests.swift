@@ -24,6 +24,7 @@ import Testing
   @Test(arguments: [
     ("ade20k", 150, 255), ("camvid", 11, 11), ("cityscapes", 19, 255), ("voc", 21, 255),
     ("coco_stuff164k", 171, 255), ("street", 11, 255), ("folder", 0, 255),
+    ("coco", 80, 255), ("coco_json", 0, 255),
   ])
   func classCounts(name: String, classes: Int, ignoreIndex: Int) throws {
     let description = try DatasetDescription.load(nameOrPath: name)
@@ -73,7 +74,8 @@ import Testing
   @Test(arguments: [
     ("ade20k", "train", "training"), ("ade20k", "val", "validation"), ("camvid", "test", "test"),
     ("camvid", "validation", "validation"), ("cityscapes", "training", "train"),
-    ("coco_stuff164k", "validation", "val2017"), ("voc", "trainval", "trainval"),
+    ("coco_stuff164k", "validation", "val2017"), ("coco", "validation", "val2017"),
+    ("coco", "train2017", "train2017"), ("voc", "trainval", "trainval"),
   ])
   func splitsHaveAliases(name: String, asked: String, folder: String) throws {
     let description = try DatasetDescription.load(nameOrPath: name)
@@ -112,6 +114,7 @@ import Testing
     ("classes: [{name: a, color: [1, 2]}]\n", "'classes[0].color' has 2 values"),
     ("classes: [{name: a, color: [1, 2, 256]}]\n", "from 0 to 255"),
     ("classes: [\"a\\nb\"]\n", "control characters"),
+    ("classes: [{name: a, id: 3}]\n", "has an id"),
     ("list: ../../etc/{split}.txt\n", "without '..'"),
     ("list: /etc/passwd\n", "below the data set's root"),
     ("list: lists/{split}.txt\n", "asks for a split"),
@@ -130,6 +133,55 @@ import Testing
       try DatasetDescription(ConfigNode.parse(Self.minimal + addition, name: "d.yaml"))
     }
     #expect(error?.description.contains(says) == true, "\(String(describing: error))")
+  }
+
+  private static let objects = "name: a\nimages: {folder: i}\nannotations: a.json\n"
+
+  @Test func classesOfObjectsHaveIDs() throws {
+    func ids(_ classes: String) throws -> [Int] {
+      try DatasetDescription(ConfigNode.parse(Self.objects + classes, name: "d.yaml")).categoryIDs
+    }
+    #expect(try ids("classes: [{name: a, id: 7}, {name: b, id: 0}]\n") == [7, 0])
+    #expect(try ids("classes: [a, {name: b, color: [1, 2, 3]}]\n") == [1, 2])
+    #expect(try ids("") == [])
+    var options = DatasetOptions()
+    options.classes = ["a", "b", "c"]
+    let changed = try DatasetDescription.load(nameOrPath: "coco").applying(options)
+    #expect(changed.categoryIDs == [1, 2, 3])
+  }
+
+  @Test(arguments: [
+    ("classes: [{name: a, id: 7}, {name: b, id: 7}]\n", "the id 7 a second time"),
+    ("classes: [{name: a, id: 7}, b]\n", "has no id, 'a' has one"),
+    ("classes: [{name: a, id: -1}]\n", "'classes[0].id' is the number -1"),
+    ("labels: {folder: l}\n", "beside 'labels'"),
+    ("list: l.txt\n", "beside 'list'"),
+    ("annotations: /etc/a.json\n", "below the data set's root"),
+  ])
+  func mistakesInObjectsAreNamed(addition: String, says: String) {
+    let text = addition.hasPrefix("annotations") ? "name: a\nimages: {folder: i}\n" : Self.objects
+    let error = #expect(throws: ConfigError.self) {
+      try DatasetDescription(ConfigNode.parse(text + addition, name: "d.yaml"))
+    }
+    #expect(error?.description.contains(says) == true, "\(String(describing: error))")
+  }
+
+  /// Categories as the annotation files of COCO 2017 have them: 80 of the ids 1 to 90.
+  @Test func cocoHasTheIDsOfItsFiles() throws {
+    let coco = try DatasetDescription.load(nameOrPath: "coco")
+    #expect(coco.annotations == "annotations/instances_{split}.json" && coco.labels == nil)
+    let missing = [12, 26, 29, 30, 45, 66, 68, 69, 71, 83]
+    #expect(coco.categoryIDs == (1...90).filter { !missing.contains($0) })
+    let places = ["person": 1, "stop sign": 13, "dog": 18, "dining table": 67, "toothbrush": 90]
+    for (name, id) in places {
+      #expect(coco.classes.firstIndex(of: name).map { coco.categoryIDs[$0] } == id)
+    }
+  }
+
+  @Test func objectsAreNoLabels() throws {
+    let coco = try DatasetDescription.load(nameOrPath: "coco")
+    let error = #expect(throws: DatasetError.self) { try Dataset.open(coco, root: "/") }
+    #expect(error?.reason == .hasNoLabels(dataset: "coco"))
   }
 
   @Test func labelRulesAreRead() throws {
@@ -241,7 +293,7 @@ import Testing
     #expect(changed.classes == ["class_0", "class_1", "class_2"])
     #expect(changed.palette.colours.count == 3)
     #expect(changed.labelRule == LabelRule(ignoreIndex: 0, reducesZeroLabel: true))
-    #expect(changed.labels.folder == "masks")
+    #expect(changed.labels?.folder == "masks")
     options.ignoreIndex = -1
     #expect(throws: DatasetError.self) { try changed.applying(options) }
     options = DatasetOptions()

@@ -114,6 +114,7 @@ public struct SegmentationConfiguration: Sendable {
       nameOrPath: Self.resolved(try dataset.string(), beside: node.file))
     if model.classes == 1 && description.classes.count == 1 {
       description.classes.insert("background", at: 0)
+      description.categoryIDs.insert(0, at: 0)
       description.palette.colours.insert(RGBColor(red: 0, green: 0, blue: 0), at: 0)
     }
     guard description.classes.count == model.labels else {
