@@ -107,7 +107,7 @@ let package = Package(
       ],
       path: "Examples/OwnModel/Sources/OwnModel", exclude: ["main.swift"]),
     .testTarget(name: "FlattenFilesTests", dependencies: ["FlattenFiles", "TestSupport"]),
-    .testTarget(name: "FlattenRegionsTests", dependencies: ["FlattenRegions"]),
+    .testTarget(name: "FlattenRegionsTests", dependencies: ["FlattenRegions", "TestSupport"]),
     .testTarget(
       name: "FlattenTensorTests",
       dependencies: [

@@ -30,6 +30,17 @@ extension PixelSize {
       width: max(1, Int(min(Double(width) * factor + 0.5, Self.longest))))
   }
 
+  /// Both sides rounded up to multiples of `step`.
+  package func padded(to step: Int) -> PixelSize {
+    PixelSize(
+      height: (height + step - 1) / step * step, width: (width + step - 1) / step * step)
+  }
+
+  /// What each side was multiplied with to become that of `size`: two numbers, as both were rounded.
+  package func factors(to size: PixelSize) -> (x: Double, y: Double) {
+    (Double(size.width) / Double(width), Double(size.height) / Double(height))
+  }
+
   /// No side becomes longer: areas of such sides can still be counted.
   private static let longest = 0x1p30
 }

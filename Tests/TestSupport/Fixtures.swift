@@ -51,6 +51,14 @@ package enum Fixtures {
     }
   }
 
+  /// Those of the operators of kind `det_op` of which the set of detection has no case though it should: any,
+  /// unless the set is one that `FLATTEN_DETECTION_FIXTURES` names, which need not have all.
+  package static func lackingDetection(operators: Set<String>) -> Set<String> {
+    if namedDetection != nil { return [] }
+    let present = detectionCases(kind: "det_op").compactMap { try? $0.json()["params"]["op"].text }
+    return operators.subtracting(present)
+  }
+
   /// The kinds of detection that some suite tests.
   package static let testedDetectionKinds: Set<String> = [
     "det_op", "det_neck", "retina_head", "rpn_head", "standard_roi_head", "cascade_roi_head",
