@@ -22,6 +22,8 @@
 #include "operators/divide_by_dot_ref.inc"
 #include "operators/depthwise_row_ref.inc"
 #include "operators/bilinear_ref.inc"
+#include "operators/roi_align_ref.inc"
+#include "operators/find_above_ref.inc"
 #include "operators/argmax_ref.inc"
 #include "operators/all_finite_ref.inc"
 #include "operators/add_scaled_ref.inc"

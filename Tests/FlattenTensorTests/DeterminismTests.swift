@@ -1,3 +1,4 @@
+import FlattenRegions
 import FlattenTensor
 import Foundation
 import TestSupport
@@ -42,6 +43,28 @@ import Testing
         ConvolutionWeights(
           .noise([47, 35, 3, 3], seed: 2), ConvolutionGeometry(kernel: 3, padding: 1)),
         bias: .noise([47], seed: 3), activation: .relu, layer: "")
+    },
+    Operator(testDescription: "transposed convolution") { pass in
+      pass.transposedConvolution(
+        .noise([3, 9, 14, 35], seed: 1),
+        PackedTransposedConvolution(
+          .noise([35, 17, 2, 2], seed: 2), bias: .noise([17], seed: 3), activation: .relu),
+        layer: "")
+    },
+    Operator(testDescription: "RoI align") { pass in
+      pass.roiAlign(
+        [.noise([2, 30, 40, 35], seed: 1), .noise([2, 15, 20, 35], seed: 2)],
+        regions: (0..<23).map { index in
+          let start = Float(index) * 3.7
+          return RegionOfInterest(
+            item: index % 2, level: index / 2 % 2,
+            box: Box(left: start, top: 80 - start, right: start + 33, bottom: 99))
+        }, scales: [0.25, 0.125], size: (7, 5), layer: "")
+    },
+    Operator(testDescription: "top scores") { pass in
+      let found = pass.topScores(
+        .noise([3, 70_001], seed: 5), elements: 100..<210_000, above: 0.6, limit: 777)
+      return Tensor([2, found.count], found.map(\.score) + found.map { Float($0.index) })
     },
     Operator(testDescription: "depthwise convolution") { pass in
       pass.depthwiseConvolution(

@@ -66,6 +66,10 @@ private final class FencedRows {
       table.mix_rows(x.pointer, x.pointer, 0.5, 0.5, rows * columns, c.pointer)
       #expect(table.all_finite(x.pointer, rows * columns) == 1)
       table.add_scaled(c.pointer, x.pointer, 2, rows * columns)
+      table.roi_align(
+        x.pointer, columns, columns, rows, [0, 1], [0.5, 0.5], 2, [1, 2], [0, 0], [1, 1], c.pointer)
+      var positions = [UInt32](repeating: 0, count: rows * columns)
+      #expect(table.find_above(x.pointer, rows * columns, 0, &positions) == rows * columns)
       var labels: [UInt16] = [0, 0]
       table.argmax(x.pointer, rows, columns, &labels)
 

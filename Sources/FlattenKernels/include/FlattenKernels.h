@@ -131,6 +131,20 @@ struct fk_table {
   void (*mix_rows)(const float *upper, const float *lower, float a, float b, size_t count,
                    float *out);
 
+  // One row of the bins of RoIAlign: for each bin a sum over some rows and some columns of a map,
+  //   out[bin][c] = sum_i sum_j wy[i] wz[j] x[y[i]][z[j]][c],   ends[bin - 1] <= j < ends[bin]
+  // x: rows ldx apart, of pixels of `channels`, contiguous. y, wy: rows. ends: bins; those of bin 0
+  // begin with j = 0. z, wz: ends[bins - 1]. out: bins x channels; 0 where there is nothing to add.
+  // Error: for n rows and columns of a bin together, (n + 2) / 2 ulp of sum |wy wz x|.
+  void (*roi_align)(const float *x, ptrdiff_t ldx, size_t channels, size_t rows, const int32_t *y,
+                    const float *wy, size_t bins, const int32_t *ends, const int32_t *z,
+                    const float *wz, float *out);
+
+  // The positions i with x[i] >= bound, in ascending order; gives their number. Exact. NaN is never
+  // found, and nothing where bound is NaN.
+  // x: count, below 2^32. index: room for count, all of which may be written.
+  size_t (*find_above)(const float *x, size_t count, float bound, uint32_t *index);
+
   // index[r] = the first column that holds the row's maximum. Exact.
   // x: rows x cols, contiguous, of at most 65536 columns. index: rows.
   // A NaN never wins; a row of nothing else, or of no columns, gives 0.

@@ -148,17 +148,26 @@ private struct PastedColumn {
   func write(_ x: Int, to runs: inout RunWriter) {
     // Rounding moves a mixed number, and the probability of a pixel, by less than 4 units in the last place of
     // the larger number.
+    // Pieces that are all ones are added together.
+    var full = 0..<0
     for piece in rows.pieces {
       let (upper, lower) = (mixed[piece.cell + 1], mixed[piece.cell + 2])
       let doubt = max(abs(upper), abs(lower)) * 0x1p-20
+      if upper < threshold - doubt && lower < threshold - doubt { continue }
       if upper >= threshold + doubt && lower >= threshold + doubt {
-        runs.add(piece.pixels, column: x)
-      } else if upper < threshold - doubt && lower < threshold - doubt {
-        continue
+        if full.upperBound == piece.pixels.lowerBound {
+          full = full.lowerBound..<piece.pixels.upperBound
+        } else {
+          runs.add(full, column: x)
+          full = piece.pixels
+        }
       } else {
+        runs.add(full, column: x)
+        full = 0..<0
         writeCrossing(piece, upper, lower, doubt: doubt, column: x, to: &runs)
       }
     }
+    runs.add(full, column: x)
   }
 
   private func writeCrossing(

@@ -15,13 +15,13 @@ extension ScoredIndex {
   ///
   /// A score that is NaN is above nothing.
   package static func best(
-    of scores: some RandomAccessCollection<Float>, above threshold: Float, limit: Int
+    of scores: [Float], above threshold: Float, limit: Int
   ) -> [ScoredIndex] {
     var found: [ScoredIndex] = []
     for (index, score) in scores.enumerated() where score > threshold {
       found.append(ScoredIndex(index: index, score: score))
     }
-    let order = ScoreOrder.descending(found.lazy.map(\.score))
+    let order = ScoreOrder.descending(found.map(\.score))
     return order.prefix(max(limit, 0)).map { found[$0] }
   }
 }
@@ -29,7 +29,7 @@ extension ScoredIndex {
 /// The order of scores.
 package enum ScoreOrder {
   /// The positions of scores from the highest to the lowest, of equal scores the first one first; NaN comes last.
-  package static func descending(_ scores: some RandomAccessCollection<Float>) -> [Int] {
+  package static func descending(_ scores: [Float]) -> [Int] {
     precondition(scores.count <= UInt32.max, "\(scores.count) scores")
     // One number for score and position: the numbers' order is the one that is wanted.
     var keys: [UInt64] = []
