@@ -20,7 +20,7 @@ extension RunLengthMask {
     size: PixelSize, threshold: Float
   ) {
     precondition(
-      probabilities.count == side.area && threshold > 0 && size.area <= UInt32.max,
+      probabilities.count == side.area && threshold > 0 && size.area <= Self.largestArea,
       "\(probabilities.count) probabilities of \(side), at \(threshold) in a picture of \(size)")
     let rows = PastedAxis(
       from: box.top, to: box.bottom, cells: side.height, pixels: size.height)
@@ -107,6 +107,9 @@ private struct PastedColumn {
   private let height: Int
   private let rows: PastedAxis
   private let threshold: Float
+  /// Rounding moves a mixed number, and the probability of a pixel, by less than this: 4 units in the last place of
+  /// the largest number.
+  private let doubt: Float
   /// The map between two of its columns: as ``cells``.
   private var mixed: [Float]
   /// Index of the first of the two columns in ``cells``.
@@ -127,6 +130,7 @@ private struct PastedColumn {
     self.cells = cells
     self.rows = rows
     self.threshold = threshold
+    doubt = cells.reduce(0) { max($0, abs($1)) } * 0x1p-20
     mixed = [Float](repeating: 0, count: height)
   }
 
@@ -146,33 +150,33 @@ private struct PastedColumn {
 
   /// Writes the pixels of column `x` of the picture that reach the threshold.
   func write(_ x: Int, to runs: inout RunWriter) {
-    // Rounding moves a mixed number, and the probability of a pixel, by less than 4 units in the last place of
-    // the larger number.
+    let (low, high) = (threshold - doubt, threshold + doubt)
     // Pieces that are all ones are added together.
     var full = 0..<0
-    for piece in rows.pieces {
-      let (upper, lower) = (mixed[piece.cell + 1], mixed[piece.cell + 2])
-      let doubt = max(abs(upper), abs(lower)) * 0x1p-20
-      if upper < threshold - doubt && lower < threshold - doubt { continue }
-      if upper >= threshold + doubt && lower >= threshold + doubt {
-        if full.upperBound == piece.pixels.lowerBound {
-          full = full.lowerBound..<piece.pixels.upperBound
-        } else {
+    mixed.withUnsafeBufferPointer { mixed in
+      rows.pieces.withUnsafeBufferPointer { pieces in
+        for piece in pieces {
+          let (upper, lower) = (mixed[piece.cell + 1], mixed[piece.cell + 2])
+          if upper < low && lower < low { continue }
+          if upper >= high && lower >= high && full.upperBound == piece.pixels.lowerBound {
+            full = full.lowerBound..<piece.pixels.upperBound
+            continue
+          }
           runs.add(full, column: x)
-          full = piece.pixels
+          full = 0..<0
+          if upper >= high && lower >= high {
+            full = piece.pixels
+          } else {
+            writeCrossing(piece, upper, lower, column: x, to: &runs)
+          }
         }
-      } else {
-        runs.add(full, column: x)
-        full = 0..<0
-        writeCrossing(piece, upper, lower, doubt: doubt, column: x, to: &runs)
       }
     }
     runs.add(full, column: x)
   }
 
   private func writeCrossing(
-    _ piece: PastedAxis.Piece, _ upper: Float, _ lower: Float, doubt: Float, column: Int,
-    to runs: inout RunWriter
+    _ piece: PastedAxis.Piece, _ upper: Float, _ lower: Float, column: Int, to runs: inout RunWriter
   ) {
     let slope = lower - upper
     var uncertain = piece.pixels

@@ -36,15 +36,8 @@ private func plainPaste(
   }
 }
 
-/// The pixels of run lengths, row by row.
-private func bitmap(_ mask: RunLengthMask) -> [Bool] {
-  let columns = mask.counts.enumerated().flatMap { index, count in
-    [Bool](repeating: index % 2 == 1, count: Int(count))
-  }
-  let (height, width) = (mask.size.height, mask.size.width)
-  guard columns.count == height * width else { return [] }
-  return (0..<height * width).map { columns[$0 % width * height + $0 / width] }
-}
+/// The pixels of a mask, row by row.
+private func bitmap(_ mask: RunLengthMask) -> [Bool] { mask.bitmap().map { $0 != 0 } }
 
 private func pasted(
   _ mask: [Float], side: PixelSize, in box: Box, size: PixelSize, threshold: Float
