@@ -52,6 +52,7 @@ let package = Package(
       name: "FlattenTensor", dependencies: ["FlattenKernels", "FlattenSystem", "FlattenRegions"]),
     .target(name: "FlattenCheckpoint", dependencies: ["FlattenTensor", "FlattenFiles"]),
     .target(name: "FlattenNN", dependencies: ["FlattenTensor", "FlattenCheckpoint"]),
+    .target(name: "FlattenTraining", dependencies: ["FlattenTensor", "FlattenRegions"]),
     .target(name: "FlattenConfig", dependencies: ["FlattenFiles", yams]),
     .target(
       name: "FlattenImage",
@@ -123,6 +124,9 @@ let package = Package(
       dependencies: [
         "FlattenNN", "FlattenInspection", "FlattenCheckpoint", "FlattenTensor", "TestSupport",
       ]),
+    .testTarget(
+      name: "FlattenTrainingTests",
+      dependencies: ["FlattenTraining", "FlattenTensor", "FlattenRegions", "TestSupport"]),
     .testTarget(
       name: "FlattenConfigTests", dependencies: ["FlattenConfig", "FlattenFiles", "TestSupport"]),
     .testTarget(
