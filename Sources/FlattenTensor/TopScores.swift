@@ -21,7 +21,7 @@ extension ForwardPass {
   ///   - logits: of any shape.
   ///   - elements: which of them, row-major. Those of picture b of a dense head's output `[B, h, w, A * C]` lie side
   ///     by side, and index `((y * w + x) * A + anchor) * C + class` counts from the first of them.
-  ///   - threshold: a score must be above it; `nil` takes part in all. Upstream: mmdetection `rpn_head.py:208`:
+  ///   - threshold: a score must be above it; `nil` lets all take part. Upstream: mmdetection `rpn_head.py:208`:
   ///     without a threshold scores are not sorted where there are no more than `limit`; then they come in the order
   ///     of their indices.
   package func topScores(

@@ -34,7 +34,7 @@ package enum NonMaximumSuppression {
   ///   - threshold: an overlap above it drops the box with the lower score; `nil` only sorts.
   ///   - limit: no more than so many are kept; `nil` is any number.
   ///   - splitThreshold: from so many boxes on each class is taken by itself.
-  ///   - classAgnostic: boxes of different classes suppress each other. Upstream: mmcv `ops/nms.py:352` takes each
+  ///   - classAgnostic: boxes of different classes suppress each other. Upstream: mmcv `ops/nms.py:291` takes each
   ///     class by itself from `splitThreshold` boxes on all the same.
   package static func batched(
     _ boxes: [Box], scores: [Float], classes: [Int], threshold: Float?, limit: Int? = nil,

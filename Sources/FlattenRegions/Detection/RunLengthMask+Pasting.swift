@@ -76,7 +76,7 @@ private struct PastedAxis {
     let count = min(Int(after), pixels) - first
     fractions.reserveCapacity(count)
     for pixel in first..<first + count {
-      // Upstream: mmdetection `fcn_mask_head.py:447`, then PyTorch's grid_sample, in their order.
+      // Upstream: mmdetection `fcn_mask_head.py:457`, then PyTorch's grid_sample, in their order.
       var position = (Float(pixel) + 0.5 - start) / (end - start) * 2 - 1
       if position.isInfinite { position = 0 }
       let place = (position + 1) * (Float(cells) / 2) - 0.5
@@ -107,7 +107,7 @@ private struct PastedColumn {
   private let height: Int
   private let rows: PastedAxis
   private let threshold: Float
-  /// Rounding moves a mixed number, and the probability of a pixel, by less than this: 4 units in the last place of
+  /// Rounding moves a mixed number, and the probability of a pixel, by less than this, some units in the last place of
   /// the largest number.
   private let doubt: Float
   /// The map between two of its columns: as ``cells``.
