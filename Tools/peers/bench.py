@@ -29,7 +29,7 @@ import torch
 from safetensors.torch import load_file
 
 sys.path.insert(0, os.path.dirname(__file__))
-from model import Segmentor
+from model import Segmentor, load
 
 torch.set_num_threads(arguments.threads)
 torch.set_grad_enabled(False)
@@ -48,7 +48,7 @@ def ours(*words):
 weights_path = os.path.join(folder.name, "weights.safetensors")
 ours("init", "--config", arguments.config, weights_path)
 model = Segmentor((side, side)).eval()
-model.load(load_file(weights_path))
+load(model, load_file(weights_path), (side, side))
 
 # The same picture for all: a PNG for us, its normalised values for the others.
 pixels = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)

@@ -1,7 +1,7 @@
-"""FLatten-PVT with FPN and Semantic FPN head in PyTorch, as far as a benchmark needs it.
+"""FLatten-PVT and PVT with FPN and Semantic FPN head in PyTorch, as far as a benchmark needs them.
 
-Written from the paper (arXiv 2308.00442) and the key names of mmsegmentation; inference only, one
-input size, every stage linear without reduction.
+Written from the papers (arXiv 2308.00442 and 2102.12122) and the key names of mmsegmentation; inference only,
+one input size; every stage of FLatten-PVT is linear without reduction.
 """
 import torch
 import torch.nn as nn
@@ -43,6 +43,34 @@ class LinearAttention(nn.Module):
         return self.proj(y + maps)
 
 
+class ReducedAttention(nn.Module):
+    """PVT's attention: keys and values of a map made smaller by `reduction`."""
+
+    def __init__(self, dim, heads, reduction):
+        super().__init__()
+        self.heads, self.reduction = heads, reduction
+        self.q = nn.Linear(dim, dim)
+        self.kv = nn.Linear(dim, 2 * dim)
+        self.proj = nn.Linear(dim, dim)
+        if reduction > 1:
+            self.sr = nn.Conv2d(dim, dim, reduction, stride=reduction)
+            self.norm = nn.LayerNorm(dim)
+
+    def split(self, x):
+        batch, tokens, dim = x.shape
+        return x.reshape(batch, tokens, self.heads, dim // self.heads).transpose(1, 2)
+
+    def forward(self, x, height, width):
+        batch, tokens, dim = x.shape
+        source = x
+        if self.reduction > 1:
+            maps = x.transpose(1, 2).reshape(batch, dim, height, width)
+            source = self.norm(self.sr(maps).flatten(2).transpose(1, 2))
+        k, v = self.kv(source).chunk(2, dim=-1)
+        y = F.scaled_dot_product_attention(self.split(self.q(x)), self.split(k), self.split(v))
+        return self.proj(y.transpose(1, 2).reshape(batch, tokens, dim))
+
+
 class MLP(nn.Module):
     def __init__(self, dim, hidden):
         super().__init__()
@@ -53,10 +81,10 @@ class MLP(nn.Module):
 
 
 class Block(nn.Module):
-    def __init__(self, dim, heads, ratio, tokens):
+    def __init__(self, dim, heads, ratio, attention):
         super().__init__()
         self.norm1 = nn.LayerNorm(dim, eps=1e-6)
-        self.attn = LinearAttention(dim, heads, tokens)
+        self.attn = attention
         self.norm2 = nn.LayerNorm(dim, eps=1e-6)
         self.mlp = MLP(dim, dim * ratio)
 
@@ -77,16 +105,23 @@ class PatchEmbedding(nn.Module):
 
 
 class Backbone(nn.Module):
+    """FLatten-PVT, or PVT where `reductions` are given; the tiny ones unless `depths` are others."""
+
     def __init__(self, size, dims=(64, 128, 320, 512), heads=(1, 2, 5, 8), ratios=(8, 8, 4, 4),
-                 depths=(2, 2, 2, 2)):
+                 depths=(2, 2, 2, 2), reductions=None):
         super().__init__()
         inputs = 3
         for stage, dim in enumerate(dims):
+            def attention():
+                if reductions is None:
+                    return LinearAttention(dim, heads[stage], tokens)
+                return ReducedAttention(dim, heads[stage], reductions[stage])
+
             tokens = (size[0] >> (stage + 2)) * (size[1] >> (stage + 2))
             embedding = PatchEmbedding(inputs, dim, 4 if stage == 0 else 2)
             setattr(self, f"patch_embed{stage + 1}", embedding)
             setattr(self, f"pos_embed{stage + 1}", nn.Parameter(torch.zeros(1, tokens, dim)))
-            blocks = [Block(dim, heads[stage], ratios[stage], tokens) for _ in range(depths[stage])]
+            blocks = [Block(dim, heads[stage], ratios[stage], attention()) for _ in range(depths[stage])]
             setattr(self, f"block{stage + 1}", nn.ModuleList(blocks))
             inputs = dim
 
@@ -161,20 +196,22 @@ class Segmentor(nn.Module):
     def forward(self, x):
         return self.decode_head(self.neck(self.backbone(x)))
 
-    def load(self, weights):
-        """Takes our weights; tables built for another size are resized as flatten-seg does it."""
-        own = self.state_dict()
-        for name, tensor in weights.items():
-            if name not in own:
-                raise SystemExit(f"'{name}' has no place in the PyTorch model")
-            if tensor.shape != own[name].shape:
-                side = int(tensor.shape[1] ** 0.5)
-                wanted = int(own[name].shape[1] ** 0.5)
-                grid = tensor.reshape(1, side, side, -1).permute(0, 3, 1, 2)
-                grid = F.interpolate(grid, size=(wanted, wanted), mode="bilinear")
-                tensor = grid.flatten(2).transpose(1, 2)
-            own[name] = tensor
-        missing = [n for n in own if n not in weights and "num_batches_tracked" not in n]
-        if missing:
-            raise SystemExit(f"the weights lack {missing[:5]}")
-        self.load_state_dict(own)
+
+def load(model, weights, size):
+    """Takes our weights for inputs of a size; position tables are resized as flatten-seg does it."""
+    own = model.state_dict()
+    for name, tensor in weights.items():
+        if name not in own:
+            raise SystemExit(f"'{name}' has no place in the PyTorch model")
+        if tensor.shape != own[name].shape:
+            side = int(tensor.shape[1] ** 0.5)
+            tensor = tensor[:, tensor.shape[1] - side * side:]  # PVT's last table has a class token's row
+            stride = round((size[0] * size[1] / own[name].shape[1]) ** 0.5)
+            grid = tensor.reshape(1, side, side, -1).permute(0, 3, 1, 2)
+            grid = F.interpolate(grid, size=(size[0] // stride, size[1] // stride), mode="bilinear")
+            tensor = grid.flatten(2).transpose(1, 2)
+        own[name] = tensor
+    missing = [n for n in own if n not in weights and "num_batches_tracked" not in n]
+    if missing:
+        raise SystemExit(f"the weights lack {missing[:5]}")
+    model.load_state_dict(own)
