@@ -9,14 +9,35 @@ package final class FormulaParameters: ParameterSource {
   package let parameterShapes: [(name: String, shape: [Int], isFloatingPoint: Bool)]
   private let shapes: [String: [Int]]
   private let isEmpty: Bool
+  private let adjustments: [Adjustment]
 
-  /// - Parameter isEmpty: whether all elements are zero, which is quicker.
+  /// What is done to the numbers of every parameter whose name ends in some way.
+  package struct Adjustment: Sendable {
+    let ending: String
+    let scale: Float
+    let offset: Float
+    /// All elements, in place of those of the formula.
+    let values: [Float]?
+
+    /// `{"ending": ".bn.weight", "scale": 1, "offset": 1}`, or `"values"` in place of the two.
+    package init(_ json: JSONValue) {
+      ending = json["ending"].text ?? ""
+      scale = json["scale"].number.map { Float($0) } ?? .nan
+      offset = json["offset"].number.map { Float($0) } ?? .nan
+      values = json["values"].isNull ? nil : json["values"].list.map { Float($0.number ?? .nan) }
+    }
+  }
+
+  /// - Parameters:
+  ///   - isEmpty: whether all elements are zero, which is quicker.
+  ///   - adjustments: of each parameter the first that fits is applied.
   package init(
     _ parameters: [(name: String, shape: [Int], isFloatingPoint: Bool)], isEmpty: Bool = false,
-    name: String = "made for a test"
+    adjustments: [Adjustment] = [], name: String = "made for a test"
   ) {
     self.name = name
     self.isEmpty = isEmpty
+    self.adjustments = adjustments
     parameterShapes = parameters
     shapes = Dictionary(parameters.map { ($0.name, $0.shape) }, uniquingKeysWith: { $1 })
   }
@@ -80,7 +101,13 @@ package final class FormulaParameters: ParameterSource {
       let isFactor = name.contains("norm") && name.hasSuffix("weight")
       if isFactor || name.hasSuffix("running_var") { offset = 1 }
     }
-    let values = Self.uniform(name, count: buffer.count).map { offset + scale * $0 }
+    var values = Self.uniform(name, count: buffer.count).map { offset + scale * $0 }
+    if let adjustment = adjustments.first(where: { name.hasSuffix($0.ending) }) {
+      values = adjustment.values ?? values.map { $0 * adjustment.scale + adjustment.offset }
+      guard values.count == buffer.count else {
+        throw Golden.Missing(description: "\(values.count) values for \(name) \(shape)")
+      }
+    }
     _ = buffer.initialize(from: values)
   }
 }

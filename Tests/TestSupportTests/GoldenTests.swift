@@ -161,6 +161,30 @@ import Testing
     #expect(source.parameterShapes.map(\.isFloatingPoint) == [true, false, true])
   }
 
+  @Test func adjustsWeightsByTheirEnding() throws {
+    let rules: JSONValue = .array([
+      .object(["ending": .string("b.bias"), "scale": .number(4), "offset": .number(1)]),
+      .object(["ending": .string(".bias"), "values": .array([.number(3), .number(-0.5)])]),
+    ])
+    let shapes: [(String, [Int], Bool)] = [
+      ("a.b.bias", [2], true), ("a.bias", [2], true), ("a.weight", [2], true),
+      ("c.bias", [3], true),
+    ]
+    let adjusted = FormulaParameters(
+      shapes, adjustments: rules.list.map(FormulaParameters.Adjustment.init))
+    func read(_ source: FormulaParameters, _ name: String, count: Int = 2) throws -> [Float] {
+      try withUnsafeTemporaryAllocation(of: Float.self, capacity: count) { buffer in
+        try source.read(name, into: buffer)
+        return Array(buffer)
+      }
+    }
+    let plain = FormulaParameters(shapes)
+    #expect(try read(adjusted, "a.b.bias") == read(plain, "a.b.bias").map { $0 * 4 + 1 })
+    #expect(try read(adjusted, "a.bias") == [3, -0.5])
+    #expect(try read(adjusted, "a.weight") == read(plain, "a.weight"))
+    #expect(throws: Golden.Missing.self) { try read(adjusted, "c.bias", count: 3) }
+  }
+
   @Test func readsParameters() throws {
     try withGolden { golden in
       let p = golden.parameters
