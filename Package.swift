@@ -78,7 +78,8 @@ let package = Package(
       dependencies: [
         "FlattenImage", "FlattenRegions", "FlattenConfig", "FlattenFiles", "FlattenDefaults",
       ]),
-    .target(name: "FlattenMetrics", dependencies: ["FlattenRegions", "FlattenFiles"]),
+    .target(
+      name: "FlattenMetrics", dependencies: ["FlattenData", "FlattenRegions", "FlattenFiles"]),
     .target(
       name: "FlattenVision",
       dependencies: [
@@ -159,7 +160,10 @@ let package = Package(
       ]),
     .testTarget(
       name: "FlattenMetricsTests",
-      dependencies: ["FlattenMetrics", "FlattenTensor", "FlattenRegions", "TestSupport"]),
+      dependencies: [
+        "FlattenMetrics", "FlattenData", "FlattenTensor", "FlattenRegions", "FlattenFiles",
+        "TestSupport",
+      ]),
     .testTarget(
       name: "FlattenVisionTests",
       dependencies: [

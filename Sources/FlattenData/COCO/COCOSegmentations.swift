@@ -1,0 +1,146 @@
+import FlattenRegions
+
+/// The masks of many objects in little memory: polygons as numbers, run lengths as they were written.
+///
+/// They become ``RunLengthMask``s when they are asked for.
+package struct COCOSegmentations: Sendable {
+  /// How a mask is written.
+  package enum Form: UInt8, Sendable {
+    case none
+    /// Lists of `x0, y0, x1, y1, ...`.
+    case polygons
+    /// COCO's compressed run lengths.
+    case text
+    /// A list of run lengths.
+    case runs
+  }
+
+  private struct Entry {
+    var form: Form
+    /// The size that run lengths name; 0 for polygons.
+    var height: Int32 = 0
+    var width: Int32 = 0
+    /// Of polygons, the first of ``lengths``; else the first of ``characters`` or ``runs``.
+    var start = 0
+    var count = 0
+    /// The first of ``coordinates``.
+    var firstCoordinate = 0
+  }
+
+  private var entries: [Entry] = []
+  private var characters: [UInt8] = []
+  private var runs: [UInt32] = []
+  private var lengths: [Int32] = []
+  private var coordinates: [Double] = []
+
+  package init() {}
+
+  package var count: Int { entries.count }
+
+  package func form(_ index: Int) -> Form { entries[index].form }
+
+  /// The size that run lengths name; `nil` for polygons and where there is no mask.
+  package func size(_ index: Int) -> PixelSize? {
+    let entry = entries[index]
+    guard entry.form == .text || entry.form == .runs else { return nil }
+    return PixelSize(height: Int(entry.height), width: Int(entry.width))
+  }
+
+  package mutating func appendNone() { entries.append(Entry(form: .none)) }
+
+  package mutating func append(
+    text: UnsafeBufferPointer<UInt8>, size: (height: Int32, width: Int32)
+  ) {
+    entries.append(
+      Entry(
+        form: .text, height: size.height, width: size.width, start: characters.count,
+        count: text.count))
+    characters.append(contentsOf: text)
+  }
+
+  package mutating func append(runs counts: [UInt32], size: (height: Int32, width: Int32)) {
+    entries.append(
+      Entry(
+        form: .runs, height: size.height, width: size.width, start: runs.count,
+        count: counts.count))
+    runs.append(contentsOf: counts)
+  }
+
+  /// - Parameters:
+  ///   - points: the coordinates of all polygons.
+  ///   - counts: how many numbers each has.
+  package mutating func append(polygons points: [Double], counts: [Int32]) {
+    entries.append(
+      Entry(
+        form: .polygons, start: lengths.count, count: counts.count,
+        firstCoordinate: coordinates.count))
+    lengths.append(contentsOf: counts)
+    coordinates.append(contentsOf: points)
+  }
+
+  /// Takes the last back.
+  package mutating func removeLast() {
+    guard let entry = entries.popLast() else { return }
+    if entry.form == .text { characters.removeLast(entry.count) }
+  }
+
+  /// Leaves out all but some.
+  package mutating func keep(_ indices: [Int]) { entries = indices.map { entries[$0] } }
+
+  /// Appends those of another list.
+  package mutating func append(contentsOf other: COCOSegmentations) {
+    entries.reserveCapacity(entries.count + other.entries.count)
+    for var entry in other.entries {
+      switch entry.form {
+      case .none: break
+      case .polygons: entry.start += lengths.count
+      case .text: entry.start += characters.count
+      case .runs: entry.start += runs.count
+      }
+      entry.firstCoordinate += coordinates.count
+      entries.append(entry)
+    }
+    characters.append(contentsOf: other.characters)
+    runs.append(contentsOf: other.runs)
+    lengths.append(contentsOf: other.lengths)
+    coordinates.append(contentsOf: other.coordinates)
+  }
+
+  /// The polygons of a mask; empty where it has none.
+  package func polygons(_ index: Int) -> [[Double]] {
+    let entry = entries[index]
+    guard entry.form == .polygons else { return [] }
+    var start = entry.firstCoordinate
+    return lengths[entry.start..<entry.start + entry.count].map { length in
+      defer { start += Int(length) }
+      return Array(coordinates[start..<start + Int(length)])
+    }
+  }
+
+  /// A mask of a picture; `nil` where there is none.
+  ///
+  /// - Throws: where run lengths are damaged or do not fill the size they name.
+  package func mask(_ index: Int, in picture: PixelSize) throws(RunLengthError) -> RunLengthMask? {
+    let entry = entries[index]
+    let size = PixelSize(height: Int(entry.height), width: Int(entry.width))
+    let end = entry.start + entry.count
+    switch entry.form {
+    case .none: return nil
+    case .polygons:
+      try RunLengthMask.check(picture)
+      return RunLengthMask(polygons: polygons(index), size: picture)
+    case .text:
+      let result: Result<RunLengthMask, RunLengthError> = characters.withUnsafeBufferPointer {
+        all in
+        do throws(RunLengthError) {
+          return .success(
+            try RunLengthMask(cocoBytes: .init(rebasing: all[entry.start..<end]), size: size))
+        } catch {
+          return .failure(error)
+        }
+      }
+      return try result.get()
+    case .runs: return try RunLengthMask(size: size, checking: Array(runs[entry.start..<end]))
+    }
+  }
+}
