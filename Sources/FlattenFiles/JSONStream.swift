@@ -503,6 +503,7 @@ package struct JSONStream: ~Copyable {
       // A number that touches the end of what was read may go on.
       if token.end == end, try refill(keeping: position) { continue }
       if let wanted = token.wanted {
+        if buffer[token.end] == UInt8(ascii: "I") { throw unexpected("a number") }
         throw failure("the number lacks \(wanted)", at: origin + token.end)
       }
       valueOffset = origin + position

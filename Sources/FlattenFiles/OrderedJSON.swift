@@ -42,6 +42,11 @@ package enum OrderedJSON: Sendable {
     }
   }
 
+  /// A finite number with all its digits, whole ones without a point.
+  package static func shortNumber(_ value: Double) -> String {
+    abs(value) < 0x1p53 && value == value.rounded() ? "\(Int(value))" : "\(value)"
+  }
+
   private var isPlain: Bool {
     switch self {
     case .array, .object: false

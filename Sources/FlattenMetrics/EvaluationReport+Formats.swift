@@ -106,7 +106,7 @@ private func twoDecimals(_ fraction: Double) -> String {
 }
 
 /// A CSV field by RFC 4180: quoted where it holds a comma, a quote or a line end.
-private func csvField(_ text: String) -> String {
+func csvField(_ text: String) -> String {
   let special = text.utf8.contains { [0x22, 0x2C, 0x0A, 0x0D].contains($0) }
   return special ? "\"" + text.replacing("\"", with: "\"\"") + "\"" : text
 }

@@ -7,17 +7,21 @@ import FlattenVision
 struct DatasetsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "datasets",
-    abstract: "List the known data sets, show one, or check one on disk.",
+    abstract: "List the known data sets, show one, check or convert one on disk.",
     discussion: """
       Examples:
         flatten-seg datasets
         flatten-seg datasets ade20k
         flatten-seg datasets check ade20k ADEChallengeData2016
+        flatten-seg datasets check instances_val2017.json --images val2017
+        flatten-seg datasets convert instances.json --output mended.json
 
       A data set of your own is a YAML file; 'flatten-seg datasets ade20k' shows
       what one holds.
       """,
-    subcommands: [DatasetsShowCommand.self, DatasetsCheckCommand.self],
+    subcommands: [
+      DatasetsShowCommand.self, DatasetsCheckCommand.self, DatasetsConvertCommand.self,
+    ],
     defaultSubcommand: DatasetsShowCommand.self)
 }
 
@@ -123,16 +127,25 @@ struct DatasetsShowCommand: ParsableCommand {
 struct DatasetsCheckCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "check",
-    abstract: "Say what is missing, mis-sized or out of range in a data set on disk.")
+    abstract: "Say what is missing, mis-sized or out of range in a data set on disk.",
+    discussion: """
+      Examples:
+        flatten-seg datasets check ade20k ADEChallengeData2016
+        flatten-seg datasets check instances_val2017.json --images val2017
+
+      Of a file of COCO annotations every mistake is told with its place and what to do.
+      """)
 
   @Argument(
-    help: ArgumentHelp("A data set's name or description.", valueName: "name|file.yaml"),
-    completion: .yaml)
+    help: ArgumentHelp(
+      "A data set's name or description, or COCO annotations.",
+      valueName: "name|file.yaml|file.json"), completion: .file(extensions: ["yaml", "json"]))
   var name: String
 
   @Argument(
-    help: ArgumentHelp("The data set's folder.", valueName: "folder"), completion: .directory)
-  var folder: String
+    help: ArgumentHelp("The data set's folder; not for annotations.", valueName: "folder"),
+    completion: .directory)
+  var folder: String?
 
   @OptionGroup(title: "Data set") var arguments: DatasetArguments
   @OptionGroup(title: "Data set") var decoding: DecodingArguments
@@ -144,7 +157,19 @@ struct DatasetsCheckCommand: ParsableCommand {
   var quiet = false
 
   func run() throws {
+    if name.lowercased().hasSuffix(".json") {
+      guard folder == nil else {
+        throw ValidationError("Annotations have no folder; --images says where the pictures are.")
+      }
+      return try check(annotations: name, images: arguments.images)
+    }
+    guard let folder else { throw ValidationError("Missing expected argument '<folder>'") }
     let description = try DatasetDescription.load(nameOrPath: name)
+    if let file = try description.annotationFile(split: arguments.split) {
+      return try check(
+        annotations: "\(folder)/\(file.annotations)",
+        images: "\(folder)/\(arguments.images ?? file.images)")
+    }
     Progress.shared.begin(quiet: quiet)
     let check = try Dataset.check(
       description, root: folder, split: arguments.split, options: arguments.options(decoding),

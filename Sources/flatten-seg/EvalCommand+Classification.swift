@@ -31,7 +31,8 @@ extension ClassificationConfiguration: EvaluatedTask {
     _ classifier: Classifier, for command: EvalCommand
   ) throws -> ClassificationReport {
     let folders = try ClassFolders.open(
-      classifier.configuration.list, root: command.data, split: command.datasetOptions.split)
+      classifier.configuration.list, root: try command.requireData(),
+      split: command.datasetOptions.split)
     command.begin(classifier)
     return try Evaluation.run(
       classifier, on: folders, limit: command.limit, limits: command.decoding.limits,

@@ -28,7 +28,7 @@ extension SegmentationConfiguration: EvaluatedTask {
 extension EvalCommand {
   /// Scores the masks of a folder.
   func score(predictions: String) throws -> EvaluationReport {
-    try requireGates(among: EvaluationReport.figureNames)
+    try reporting.requireGates(among: EvaluationReport.figureNames)
     let labelled = try open(try DatasetDescription.load(nameOrPath: dataset ?? "folder"))
     Progress.shared.begin(quiet: quiet)
     let report = try Evaluation.score(
@@ -59,7 +59,7 @@ extension EvalCommand {
     var options = datasetOptions.options(decoding)
     options.predictionFolder = predictions
     let dataset = try Dataset.open(
-      description, root: data, split: datasetOptions.split, options: options)
+      description, root: try requireData(), split: datasetOptions.split, options: options)
     if !quiet && !dataset.orphanLabels.isEmpty {
       Output.warning(
         "\(dataset.orphanLabels.count) labels have no picture and are not read, the first is "

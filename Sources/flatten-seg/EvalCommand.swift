@@ -10,38 +10,28 @@ import Foundation
 struct EvalCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "eval",
-    abstract: "Score a model, or masks made elsewhere, on a data set.",
+    abstract: "Score a model, or masks or detections made elsewhere, on a data set.",
     discussion: """
       Examples:
         flatten-seg eval --config model.yaml --weights model.pth --data ADE20K
         flatten-seg eval --dataset camvid --data CamVid --predictions masks/
         flatten-seg eval --config imagenet/flatten_swin_t \\
           --weights flatten_swin_t.pth --data ILSVRC2012/val
+        flatten-seg eval --annotations instances_val2017.json --results found.json
 
       Scores follow mmsegmentation's IoUMetric: a class that is neither in the
       labels nor predicted stays out of the means. A classifier has top-1 and top-5,
-      on one folder of pictures a class, named by the class's id or index.
-      """)
-
-  enum Format: String, ExpressibleByArgument, CaseIterable {
-    case table, json, csv, markdown
-
-    fileprivate var kind: ResultKind {
-      switch self {
-      case .table: .table
-      case .json: .json
-      case .csv: .csv
-      case .markdown: .markdown
-      }
-    }
-  }
+      on one folder of pictures a class, named by the class's id or index. Detections
+      have pycocotools' average precision.
+      """,
+    subcommands: [EvalMergeCommand.self])
 
   @OptionGroup(title: "Model") var model: ModelOptions
   @OptionGroup(title: "Inference") var inference: InferenceOptions
 
   @Option(
     help: ArgumentHelp("The data set's folder.", valueName: "folder"), completion: .directory)
-  var data: String
+  var data: String?
 
   @Option(
     help: ArgumentHelp(
@@ -62,21 +52,13 @@ struct EvalCommand: ParsableCommand {
       valueName: "name|file.yaml"), completion: .yaml)
   var dataset: String?
 
+  @OptionGroup(title: "Detections") var detections: DetectionArguments
+
   @OptionGroup(title: "Data set") var datasetOptions: DatasetArguments
   @OptionGroup(title: "Data set") var decoding: DecodingArguments
 
   @Option(help: "Score the first pictures only.")
   var limit: Int?
-
-  @Option(help: "How the scores are printed.")
-  var format = Format.table
-
-  @Option(
-    name: .shortAndLong,
-    help: ArgumentHelp(
-      "Write the scores to this file instead of standard output.", valueName: "file"),
-    completion: .file())
-  var output: String?
 
   @Option(
     help: ArgumentHelp(
@@ -89,14 +71,7 @@ struct EvalCommand: ParsableCommand {
     completion: .file(extensions: ["png"]))
   var confusionPicture: String?
 
-  @Flag(help: "Replace results that exist.")
-  var overwrite = false
-
-  @Option(
-    help: ArgumentHelp(
-      "End with status 6 where a figure, in percent, is lower, e.g. mIoU=36.",
-      valueName: "name=value"))
-  var failUnder: [GateArgument] = []
+  @OptionGroup(title: "Report") var reporting: ReportArguments
 
   @Flag(name: .shortAndLong, help: "Print the scores and errors only.")
   var quiet = false
@@ -130,6 +105,8 @@ struct EvalCommand: ParsableCommand {
     let report: any ScoreReport
     if let predictions {
       report = try score(predictions: predictions)
+    } else if !detections.results.isEmpty {
+      report = try scoreResults()
     } else {
       let configuration = try model.configuration()
       guard let task = configuration as? any EvaluatedTask else {
@@ -139,9 +116,9 @@ struct EvalCommand: ParsableCommand {
     }
     try finish(pictures: report.pictures)
     if let report = report as? EvaluationReport { try writeConfusion(report) }
-    try write(text(of: report))
+    try reporting.write(report)
     showRate(pictures: report.pictures, since: start)
-    try checkGates(report)
+    try reporting.checkGates(report)
   }
 
   /// Ends the progress; an interrupted evaluation has no scores.
@@ -164,23 +141,17 @@ struct EvalCommand: ParsableCommand {
 
   /// Refuses outputs that cannot be written, before hours are spent.
   private func checkOutputs() throws {
-    var seen: Set<String> = []
-    let results = [(output, format.kind), (confusion, .csv), (confusionPicture, .png)]
-    for case (let path?, let kind) in results {
-      guard seen.insert(path).inserted else {
-        throw RequestError("Two results would be written to '\(printable(path, limit: 200))'.")
-      }
-      try ResultPath.check(path, holds: kind, overwrite: overwrite)
-    }
+    try reporting.checkOutputs(
+      besides: [
+        (confusion, .csv), (confusionPicture, .png), (detections.curves.curves, .png),
+        (detections.part, .json),
+      ])
   }
 
-  private func text(of report: any ScoreReport) -> String {
-    switch format {
-    case .table: report.text()
-    case .json: report.json()
-    case .csv: report.csv()
-    case .markdown: report.markdown()
-    }
+  /// The data set's folder.
+  func requireData() throws -> String {
+    guard let data else { throw ValidationError("Missing expected argument '--data <folder>'") }
+    return data
   }
 
   private func writeConfusion(_ report: EvaluationReport) throws {
@@ -189,38 +160,6 @@ struct EvalCommand: ParsableCommand {
       try ConfusionPicture.draw(names: report.classNames, counts: report.matrix.rows)
         .writePNG(to: confusionPicture)
     }
-  }
-
-  /// Writes scores where the user wants them.
-  private func write(_ text: String) throws {
-    let whole = text.hasSuffix("\n") ? text : text + "\n"
-    if let output {
-      try AtomicFile.write(whole, to: output)
-    } else {
-      Output.text(whole)
-    }
-  }
-
-  /// Refuses gates on figures that there will not be, before hours are spent.
-  func requireGates(among names: [String]) throws {
-    if let gate = failUnder.first(where: { !names.contains($0.name) }) {
-      throw RequestError(
-        "--fail-under names \(gate.name); this model has \(names.joined(separator: ", ")).")
-    }
-  }
-
-  private func checkGates(_ report: any ScoreReport) throws {
-    var isMissed = false
-    for gate in failUnder {
-      let figure = (report.figure(gate.name) ?? .nan) * 100
-      if !(figure >= gate.least) {
-        Output.error(
-          "error: \(gate.name) is \(String(format: "%.4f", figure)), at least \(gate.least) is demanded"
-        )
-        isMissed = true
-      }
-    }
-    if isMissed { throw ExitStatus.gate }
   }
 }
 
@@ -236,7 +175,7 @@ protocol EvaluatedTask: TaskConfiguration {
 extension EvaluatedTask {
   fileprivate func evaluated(by command: EvalCommand) throws -> any ScoreReport {
     try Self.requireOwnOptions(command)
-    try command.requireGates(among: Self.figureNames)
+    try command.reporting.requireGates(among: Self.figureNames)
     return try Self.score(try command.model.load(self), for: command)
   }
 }
@@ -255,20 +194,5 @@ extension EvalCommand {
 
   static let show: @Sendable (Evaluation.Progress) -> Void = {
     Progress.shared.show(done: $0.done, of: $0.total)
-  }
-}
-
-/// A figure and the least value it must reach: `mIoU=36`.
-struct GateArgument: ExpressibleByArgument {
-  let name: String
-  let least: Double
-
-  init?(argument: String) {
-    let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
-    guard parts.count == 2, let least = Double(parts[1]), least.isFinite,
-      VisionTasks.figureNames.contains(parts[0])
-    else { return nil }
-    name = parts[0]
-    self.least = least
   }
 }

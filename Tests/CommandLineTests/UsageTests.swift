@@ -10,8 +10,9 @@ extension CommandLineTests {
 
     /// Set FLATTEN_UPDATE_TEXTS=1 to write the files anew; then read what changed.
     @Test(arguments: [
-      "", "predict", "classify", "eval", "info", "attention", "bench", "inspect", "convert", "init",
-      "configs", "datasets", "datasets show", "datasets check",
+      "", "predict", "classify", "eval", "eval merge", "info", "attention", "bench", "inspect",
+      "convert", "init", "configs", "datasets", "datasets show", "datasets check",
+      "datasets convert",
     ])
     func help(command: String) throws {
       let words = command.split(separator: " ").map(String.init)

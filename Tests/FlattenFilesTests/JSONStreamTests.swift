@@ -103,7 +103,10 @@ private func refusal(_ bytes: [UInt8], skipping: Bool) -> String? {
       #"{"list":[{"box":[1,2,NaN]}]}"#,
       "line 1, column 22 (byte 21), list[0].box[2]: a value is wanted, found NaN, which JSON does not have"
     ),
-    ("[-Infinity]", "line 1, column 2 (byte 1), [0]: the number lacks a digit"),
+    (
+      "[-Infinity]",
+      "line 1, column 2 (byte 1), [0]: a number is wanted, found -Infinity, which JSON does not have"
+    ),
     ("[1e400]", "line 1, column 2 (byte 1), [0]: the number is too large"),
     ("[01]", "line 1, column 2 (byte 1), [0]: the number has a leading zero"),
     ("[1.]", "line 1, column 4 (byte 3), [0]: the number lacks a digit after its point"),

@@ -12,8 +12,6 @@ struct COCOAnnotationReader {
   // Ids as they were read: pictures and categories may stand behind the annotations.
   private var pictureIDs: [Int] = []
   private var categoryIDs: [Int] = []
-  /// The places of the annotations that are kept in the file's list.
-  private var places: [Int32] = []
   private var withoutCrowd = 0
   private var withoutArea = 0
   private var read = 0
@@ -293,7 +291,7 @@ struct COCOAnnotationReader {
     annotations.isCrowd.append(isCrowd ?? false)
     pictureIDs.append(picture)
     categoryIDs.append(category)
-    places.append(Int32(truncatingIfNeeded: index))
+    annotations.places.append(Int32(truncatingIfNeeded: index))
   }
 
   /// Notes what is missing, and values that cannot be.
@@ -337,12 +335,12 @@ struct COCOAnnotationReader {
       let category = annotations.categoryTable[categoryIDs[index]]
       if picture < 0 {
         try problem(
-          .unknownPicture, place(index),
+          .unknownPicture, annotations.place(index),
           "image_id is \(pictureIDs[index]), which images do not have",
           "Add the picture to images, or leave the annotation out")
       } else if category < 0 {
         try problem(
-          .unknownCategory, place(index),
+          .unknownCategory, annotations.place(index),
           "category_id is \(categoryIDs[index]), which categories do not have",
           "Add the category to categories, or leave the annotation out")
       } else {
@@ -358,24 +356,21 @@ struct COCOAnnotationReader {
     warn()
   }
 
-  private func place(_ index: Int) -> String {
-    "annotations[\(places[index])] (id \(annotations.ids[index]))"
-  }
-
   private mutating func keep(_ indices: [Int]) {
     annotations.ids = indices.map { annotations.ids[$0] }
     annotations.boxes = indices.map { annotations.boxes[$0] }
     annotations.areas = indices.map { annotations.areas[$0] }
     annotations.isCrowd = indices.map { annotations.isCrowd[$0] }
     if masks { annotations.segmentations.keep(indices) }
-    places = indices.map { places[$0] }
+    annotations.places = indices.map { annotations.places[$0] }
   }
 
   private func checkIDs() throws {
     let table = IDTable(annotations.ids)
     for (index, id) in annotations.ids.enumerated() where table[id] != index {
       try problem(
-        .duplicateID, place(index), "annotations[\(places[Int(table[id])])] has this id as well",
+        .duplicateID, annotations.place(index),
+        "annotations[\(annotations.places[Int(table[id])])] has this id as well",
         "Give each annotation an id of its own; pycocotools would count one of them twice")
     }
   }
@@ -391,7 +386,7 @@ struct COCOAnnotationReader {
         || box.y + box.height > Double(size.height) + 0.5
       {
         try problem(
-          .boxOutside, place(index),
+          .boxOutside, annotations.place(index),
           "bbox [\(box.x), \(box.y), \(box.width), \(box.height)] leaves its picture of "
             + "\(size.width)x\(size.height)",
           "Clip it; where many do, width and height may be swapped or EXIF orientations be in the way"
@@ -406,7 +401,7 @@ struct COCOAnnotationReader {
       let box = annotations.boxes[index]
       annotations.areas[index] = mask.map { Double($0.area) } ?? (box.isMissing ? 0 : box.area)
       try problem(
-        .assumedArea, place(index), "has no area",
+        .assumedArea, annotations.place(index), "has no area",
         "\(mask == nil ? "The box's" : "The mask's") is taken; pycocotools ends with a KeyError")
     }
   }

@@ -60,6 +60,9 @@ public struct COCOAnnotations: Sendable {
   /// Empty where they were not asked for.
   package internal(set) var segmentations = COCOSegmentations()
 
+  /// Their places in the file's list, from which some may have been left out.
+  var places: [Int32] = []
+
   package internal(set) var pictureTable = IDTable([])
   package internal(set) var categoryTable = IDTable([])
 
@@ -90,7 +93,7 @@ public struct COCOAnnotations: Sendable {
   }
 
   /// A place in the list of annotations, for messages.
-  package func place(_ index: Int) -> String { "annotations[\(index)] (id \(ids[index]))" }
+  package func place(_ index: Int) -> String { "annotations[\(places[index])] (id \(ids[index]))" }
 
   /// The mask of an object; `nil` where it has none.
   ///

@@ -34,6 +34,30 @@ public struct COCOResults: Sendable {
   /// Whether all have boxes.
   package private(set) var haveBoxes = true
 
+  /// What is odd: one sentence each.
+  public var warnings: [String] {
+    var warnings: [String] = []
+    if skipped > 0 {
+      warnings.append(
+        "\(skipped) of \(counted(skipped + count, "detection")) are left out: their categories are none of "
+          + "the annotations'. Results name categories by the ids of the annotations")
+    }
+    if let lowestScore, lowestScore > 0.1 {
+      warnings.append(
+        "no score is below \(lowestScore): where detections were cut at a score, average precision is "
+          + "lower than it would be with all above 0.05")
+    }
+    return warnings
+  }
+
+  /// What can be compared: boxes where there are boxes, masks where all detections have one and objects do too.
+  package func comparable(with annotations: COCOAnnotations) -> (boxes: Bool, masks: Bool) {
+    let masks =
+      segmentations.count > 0 && annotations.hasMasks
+      && (0..<segmentations.count).allSatisfy { segmentations.form($0) != .none }
+    return (haveBoxes || !masks, masks)
+  }
+
   /// Reads files.
   ///
   /// - Parameters:
@@ -54,6 +78,38 @@ public struct COCOResults: Sendable {
   }
 
   init() {}
+
+  /// Takes what was found in one picture; detections of categories that the annotations do not have are left out.
+  ///
+  /// - Parameter index: the picture's place in the annotations' list.
+  package init(_ detections: Detections, picture index: Int, for annotations: COCOAnnotations) {
+    paths = [annotations.pictures[index].fileName]
+    starts = [0]
+    for (place, object) in detections.objects.enumerated() {
+      let category = annotations.categoryTable[object.categoryID]
+      guard category >= 0 else {
+        skipped += 1
+        continue
+      }
+      pictureIndex.append(Int32(index))
+      categoryIndex.append(category)
+      // In double precision, as all that write results files do.
+      let (left, top) = (Double(object.box.left), Double(object.box.top))
+      boxes.append(
+        COCOBox(
+          x: left, y: top, width: Double(object.box.right) - left,
+          height: Double(object.box.bottom) - top))
+      scores.append(Double(object.score))
+      if let mask = object.mask {
+        segmentations.append(
+          runs: mask.counts, size: (Int32(mask.size.height), Int32(mask.size.width)))
+      } else {
+        segmentations.appendNone()
+      }
+      places.append(Int32(place))
+    }
+    lowestScore = scores.min()
+  }
 
   /// A place in a list of results, for messages, and the file that has it.
   package func place(_ index: Int) -> (path: String, place: String) {

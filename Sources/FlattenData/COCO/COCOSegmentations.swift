@@ -1,3 +1,4 @@
+import FlattenFiles
 import FlattenRegions
 
 /// The masks of many objects in little memory: polygons as numbers, run lengths as they were written.
@@ -84,6 +85,9 @@ package struct COCOSegmentations: Sendable {
     if entry.form == .text { characters.removeLast(entry.count) }
   }
 
+  /// Makes a mask none.
+  package mutating func remove(_ index: Int) { entries[index] = Entry(form: .none) }
+
   /// Leaves out all but some.
   package mutating func keep(_ indices: [Int]) { entries = indices.map { entries[$0] } }
 
@@ -114,6 +118,31 @@ package struct COCOSegmentations: Sendable {
     return lengths[entry.start..<entry.start + entry.count].map { length in
       defer { start += Int(length) }
       return Array(coordinates[start..<start + Int(length)])
+    }
+  }
+
+  /// Appends a mask as JSON: polygons, or run lengths in the form they had; nothing where there is none.
+  package func write(_ index: Int, to out: inout [UInt8]) {
+    let entry = entries[index]
+    let size = "{\"size\":[\(entry.height),\(entry.width)],\"counts\":"
+    switch entry.form {
+    case .none: return
+    case .polygons:
+      let texts = polygons(index).map { polygon in
+        "[" + polygon.map { OrderedJSON.shortNumber($0) }.joined(separator: ",") + "]"
+      }
+      out.append(contentsOf: "[\(texts.joined(separator: ","))]".utf8)
+    case .text:
+      out.append(contentsOf: "\(size)\"".utf8)
+      for byte in characters[entry.start..<entry.start + entry.count] {
+        // Of the 64 characters of run lengths this alone needs an escape.
+        if byte == UInt8(ascii: "\\") { out.append(byte) }
+        out.append(byte)
+      }
+      out.append(contentsOf: "\"}".utf8)
+    case .runs:
+      let counts = runs[entry.start..<entry.start + entry.count].map { "\($0)" }
+      out.append(contentsOf: "\(size)[\(counts.joined(separator: ","))]}".utf8)
     }
   }
 

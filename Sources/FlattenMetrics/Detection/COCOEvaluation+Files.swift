@@ -32,17 +32,19 @@ extension COCOEvaluation {
     _ annotations: COCOAnnotations, _ results: COCOResults, _ settings: COCOSettings,
     maskAreas: Bool = false, shard: Shard = Shard(index: 0, count: 1), threads: Int = 1
   ) throws {
-    self.init(categories: annotations.categories, settings)
-    let work = try FileWork(
-      annotations, results, self, maskAreas: maskAreas, shard: shard)
-    if annotations.hasZeroID { noteZeroID() }
+    let scorer = COCOPictureScorer(annotations, settings, maskAreas: maskAreas)
+    self = scorer.empty
     reserve(results.count / shard.count)
+    let ids = annotations.pictures.map(\.id)
+    let pictures = ids.indices.sorted { ids[$0] < ids[$1] }.enumerated()
+      .filter { $0.offset % shard.count == shard.index }.map(\.element)
+    let order = PictureOrder(results.pictureIndex, pictures: ids.count)
     if threads <= 1 {
-      append(try work.run(work.pictures[...]))
+      append(try scorer.evaluation(of: pictures[...], results, order))
       return
     }
     // More pieces than threads, as pictures differ; they are put together in their order.
-    let pieces = min(work.pictures.count, threads * 8)
+    let pieces = min(pictures.count, threads * 8)
     let parts = Mutex<[Result<COCOEvaluation, any Error>?]>(.init(repeating: nil, count: pieces))
     let lanes = min(threads, pieces)
     let next = Atomic<Int>(0)
@@ -50,9 +52,10 @@ extension COCOEvaluation {
       while true {
         let piece = next.add(1, ordering: .relaxed).oldValue
         guard piece < pieces else { return }
-        let count = work.pictures.count
+        let count = pictures.count
         let part = Result {
-          try work.run(work.pictures[piece * count / pieces..<(piece + 1) * count / pieces])
+          try scorer.evaluation(
+            of: pictures[piece * count / pieces..<(piece + 1) * count / pieces], results, order)
         }
         parts.withLock { $0[piece] = part }
       }
@@ -88,74 +91,91 @@ private struct PictureOrder: Sendable {
   }
 }
 
-/// Matching the detections of files, a range of pictures after the other.
-private struct FileWork: Sendable {
-  /// Places in the annotations' pictures, in ascending order of ids.
-  let pictures: [Int]
+/// Matches detections with the objects of a set, picture by picture.
+public struct COCOPictureScorer: Sendable {
+  /// The evaluation of no pictures, to which those of pictures are merged.
+  public let empty: COCOEvaluation
   private let annotations: COCOAnnotations
-  private let results: COCOResults
-  private let empty: COCOEvaluation
   private let maskAreas: Bool
   private let objectOrder: PictureOrder
-  private let detectionOrder: PictureOrder
   /// Of each category of the annotations the place among those that are scored, -1 for none; where categories are
   /// not told apart, the place in the order of ids.
   private let ranks: [Int32]
 
-  init(
-    _ annotations: COCOAnnotations, _ results: COCOResults, _ empty: COCOEvaluation,
-    maskAreas: Bool, shard: COCOEvaluation.Shard
-  ) throws {
-    self.annotations = annotations
-    self.results = results
+  /// Prepares the annotations.
+  ///
+  /// - Parameter maskAreas: whether a detection's size is that of its mask, see
+  ///   ``COCOEvaluation/init(_:_:_:maskAreas:shard:threads:)``.
+  public init(_ annotations: COCOAnnotations, _ settings: COCOSettings, maskAreas: Bool = false) {
+    var empty = COCOEvaluation(categories: annotations.categories, settings)
+    if annotations.hasZeroID { empty.noteZeroID() }
     self.empty = empty
+    self.annotations = annotations
     self.maskAreas = maskAreas
-    let ids = annotations.pictures.map(\.id)
-    pictures = ids.indices.sorted { ids[$0] < ids[$1] }.enumerated()
-      .filter { $0.offset % shard.count == shard.index }.map(\.element)
-    objectOrder = PictureOrder(annotations.pictureIndex, pictures: ids.count)
-    detectionOrder = PictureOrder(results.pictureIndex, pictures: ids.count)
+    objectOrder = PictureOrder(annotations.pictureIndex, pictures: annotations.pictures.count)
     let categories = annotations.categories.map(\.id)
     let scored =
-      empty.settings.usesCategories
-      ? empty.categories.map(\.id)
-      : (empty.settings.categoryIDs ?? categories.sorted())
+      settings.usesCategories
+      ? empty.categories.map(\.id) : (settings.categoryIDs ?? categories.sorted())
     let table = IDTable(scored)
     ranks = categories.map { table[$0] }
   }
 
-  func run(_ range: ArraySlice<Int>) throws -> COCOEvaluation {
+  /// The evaluation of one picture. Safe from several threads at once.
+  ///
+  /// - Parameter picture: its place in the annotations' list.
+  /// - Throws: ``COCOProblem`` about an object's mask, ``DetectionError`` where masks or boxes are missing.
+  public func evaluation(of detections: Detections, picture: Int) throws -> COCOEvaluation {
+    let results = COCOResults(detections, picture: picture, for: annotations)
     var evaluation = empty
-    var piece = PictureWork()
-    for picture in range {
-      let id = annotations.pictures[picture].id
-      evaluation.add(picture: id)
-      piece.gather(objectOrder[picture], annotations.categoryIndex, ranks, into: \.objects)
-      piece.gather(detectionOrder[picture], results.categoryIndex, ranks, into: \.detections)
-      var (o, d) = (0, 0)
-      while o < piece.objects.count || d < piece.detections.count {
-        let rank = min(
-          o < piece.objects.count ? piece.objects[o].rank : .max,
-          d < piece.detections.count ? piece.detections[d].rank : .max)
-        let (firstObject, firstDetection) = (o, d)
-        let isSame = { (other: UInt32) in other == rank || !empty.settings.usesCategories }
-        while o < piece.objects.count, isSame(piece.objects[o].rank) { o += 1 }
-        while d < piece.detections.count, isSame(piece.detections[d].rank) { d += 1 }
-        try addGroup(
-          &evaluation, &piece, firstObject..<o, firstDetection..<d, picture: id,
-          category: empty.settings.usesCategories ? Int32(rank) : 0)
-      }
-    }
+    var work = PictureWork()
+    let entries = (0..<results.count).map { Int32(truncatingIfNeeded: $0) }
+    try add(picture, results, entries[...], to: &evaluation, &work)
     return evaluation
   }
 
+  /// The evaluation of some pictures of results.
+  fileprivate func evaluation(
+    of pictures: ArraySlice<Int>, _ results: COCOResults, _ order: PictureOrder
+  ) throws -> COCOEvaluation {
+    var evaluation = empty
+    var work = PictureWork()
+    for picture in pictures { try add(picture, results, order[picture], to: &evaluation, &work) }
+    return evaluation
+  }
+
+  private func add(
+    _ picture: Int, _ results: COCOResults, _ entries: ArraySlice<Int32>,
+    to evaluation: inout COCOEvaluation, _ piece: inout PictureWork
+  ) throws {
+    let id = annotations.pictures[picture].id
+    evaluation.add(picture: id)
+    piece.gather(objectOrder[picture], annotations.categoryIndex, ranks, into: \.objects)
+    piece.gather(entries, results.categoryIndex, ranks, into: \.detections)
+    let usesCategories = empty.settings.usesCategories
+    var (o, d) = (0, 0)
+    while o < piece.objects.count || d < piece.detections.count {
+      let rank = min(
+        o < piece.objects.count ? piece.objects[o].rank : .max,
+        d < piece.detections.count ? piece.detections[d].rank : .max)
+      let (firstObject, firstDetection) = (o, d)
+      while o < piece.objects.count, piece.objects[o].rank == rank || !usesCategories { o += 1 }
+      while d < piece.detections.count, piece.detections[d].rank == rank || !usesCategories {
+        d += 1
+      }
+      try addGroup(
+        &evaluation, &piece, results, firstObject..<o, firstDetection..<d, picture: id,
+        category: usesCategories ? Int32(rank) : 0)
+    }
+  }
+
   private func addGroup(
-    _ evaluation: inout COCOEvaluation, _ piece: inout PictureWork, _ objects: Range<Int>,
-    _ detections: Range<Int>, picture: Int, category: Int32
+    _ evaluation: inout COCOEvaluation, _ piece: inout PictureWork, _ results: COCOResults,
+    _ objects: Range<Int>, _ detections: Range<Int>, picture: Int, category: Int32
   ) throws {
     let limit = empty.settings.convention.maxDetections.last ?? 100
     piece.sort(detections, by: results.scores, limit: limit)
-    try measure(&piece, objects)
+    try measure(&piece, results, objects)
     piece.matcher.match(
       detectionAreas: piece.detectionAreas, objectAreas: piece.objectAreas, isCrowd: piece.isCrowd,
       overlaps: piece.overlaps, keepsMatches: piece.zero != nil)
@@ -165,7 +185,9 @@ private struct FileWork: Sendable {
   }
 
   /// Areas of detections and objects, and how they overlap.
-  private func measure(_ piece: inout PictureWork, _ objects: Range<Int>) throws {
+  private func measure(
+    _ piece: inout PictureWork, _ results: COCOResults, _ objects: Range<Int>
+  ) throws {
     piece.objectAreas.removeAll(keepingCapacity: true)
     piece.isCrowd.removeAll(keepingCapacity: true)
     piece.zero = nil
@@ -178,18 +200,20 @@ private struct FileWork: Sendable {
     piece.detectionAreas.removeAll(keepingCapacity: true)
     piece.overlaps.removeAll(keepingCapacity: true)
     switch empty.settings.kind {
-    case .bbox: try measureBoxes(&piece, objects)
-    case .segm: try measureMasks(&piece, objects)
+    case .bbox: try measureBoxes(&piece, results, objects)
+    case .segm: try measureMasks(&piece, results, objects)
     }
   }
 
-  private func measureBoxes(_ piece: inout PictureWork, _ objects: Range<Int>) throws {
+  private func measureBoxes(
+    _ piece: inout PictureWork, _ results: COCOResults, _ objects: Range<Int>
+  ) throws {
     for place in objects where annotations.boxes[Int(piece.objects[place].index)].isMissing {
       throw DetectionError.noBox(
         path: annotations.path, place: annotations.place(Int(piece.objects[place].index)))
     }
     for detection in piece.sorted {
-      let box = try box(detection)
+      let box = try box(detection, results)
       piece.detectionAreas.append(box.area)
       for place in objects {
         let object = Int(piece.objects[place].index)
@@ -200,7 +224,7 @@ private struct FileWork: Sendable {
   }
 
   /// A detection's box; where it has a mask alone, the one around it.
-  private func box(_ detection: Int) throws -> COCOBox {
+  private func box(_ detection: Int, _ results: COCOResults) throws -> COCOBox {
     let box = results.boxes[detection]
     if !box.isMissing { return box }
     guard results.segmentations.count > 0, let mask = try results.mask(detection, annotations)
@@ -213,7 +237,9 @@ private struct FileWork: Sendable {
       height: Double(mask.bounds.height))
   }
 
-  private func measureMasks(_ piece: inout PictureWork, _ objects: Range<Int>) throws {
+  private func measureMasks(
+    _ piece: inout PictureWork, _ results: COCOResults, _ objects: Range<Int>
+  ) throws {
     var masks: [RunLengthMask] = []
     for place in objects {
       let object = Int(piece.objects[place].index)

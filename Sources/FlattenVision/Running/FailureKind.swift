@@ -26,7 +26,8 @@ package enum FailureKind: Sendable {
       self = .weights
     case TaskMismatch.weights: self = .weights
     case is UnknownConfigError: self = .input
-    case is ConfigError, is DatasetProblem, TaskMismatch.config: self = .input
+    case is ConfigError, is DatasetProblem, is COCOProblem, TaskMismatch.config: self = .input
+    case is DetectionError: self = .input
     case is DatasetError, is AttentionQueryError: self = .request
     case is ExistingResultError, is ReaderLeftError: self = .output
     case InferenceError.pictureTooLarge: self = .input

@@ -1,0 +1,253 @@
+import FlattenImage
+import FlattenRegions
+import Foundation
+import TestSupport
+import Testing
+
+extension CommandLineTests {
+  /// `eval --results`: anyone's detections, scored without a model.
+  @Suite struct DetectionScoreTests {
+    private static let cases = Fixtures.detectionCases(kind: "coco_eval")
+
+    private func json(_ outcome: Tool.Outcome) throws -> JSONValue {
+      try JSONDecoder().decode(JSONValue.self, from: outcome.output)
+    }
+
+    /// The arguments for a golden case; `nil` where it needs what the command does not have.
+    private func arguments(_ fixture: FixtureCase) throws -> [String]? {
+      let parameters = try fixture.json()["params"]
+      guard parameters["useCats"].isNull, parameters["catIds"].isNull else { return nil }
+      let isMMDetection = parameters["maxDets"].ints == [100, 300, 1000]
+      // mmdetection takes boxes out before masks are scored.
+      if parameters["drop_bbox"].bool == true, !isMMDetection { return nil }
+      return [
+        "eval", "--annotations", try #require(try fixture.file("ground_truth")).path, "--results",
+        try #require(try fixture.file("detections")).path, "--iou-type",
+        try #require(parameters["iou_type"].text), "--convention",
+        isMMDetection ? "mmdetection" : "coco",
+      ]
+    }
+
+    @Test(arguments: cases)
+    func printsWhatPycocotoolsPrints(_ fixture: FixtureCase) throws {
+      guard let arguments = try arguments(fixture) else { return }
+      let folder = try Scratch()
+      let outcome = try Tool.run(arguments, in: folder)
+      expectSuccess(outcome)
+      let file = try #require(try fixture.file("expected_json"))
+      let expected = try JSONDecoder().decode(JSONValue.self, from: Data(contentsOf: file))
+      let printed = expected["printed"].list.compactMap(\.text)
+      #expect(printed.count == 12)
+      for line in printed { #expect(outcome.text.contains(line + "\n"), "\(line)") }
+
+      let stats = try #require(try fixture.tensors("expected")["stats"]).doubles
+      let hasZero = try fixture.tensors("expected")["stats_renumbered"] != nil
+      let report = try json(Tool.run(arguments + ["--format", "json", "-q"], in: folder))
+      let kind = arguments[6]
+      let numbers = report[hasZero ? "\(kind)_as_pycocotools_prints" : kind]
+      let names = [
+        "AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl",
+      ]
+      for (name, wanted) in zip(names, stats) {
+        if wanted < 0 {
+          #expect(numbers[name].isNull && numbers.fields[name] != nil, "\(name)")
+        } else {
+          #expect(abs((numbers[name].number ?? -1) - wanted) <= 1e-9, "\(name)")
+        }
+      }
+      #expect(report["classes"].list.count == expected["categories"].list.count)
+      #expect(report["convention"].text == arguments.last)
+    }
+
+    /// Parts merge into the report of one run; a picture in two parts is refused.
+    @Test func partsMerge() throws {
+      let fixture = try #require(
+        Self.cases.first { (try? arguments($0)) != nil && $0.id.contains("bbox") }
+          ?? Self.cases.first { (try? arguments($0)) != nil })
+      let arguments = try #require(try arguments(fixture))
+      let folder = try Scratch()
+      let formats = ["table", "json", "csv", "markdown"]
+      for part in 1...3 {
+        expectSuccess(
+          try Tool.run(
+            arguments + ["--shard", "\(part)/3", "--part", "\(part).json", "-q"], in: folder))
+      }
+      for format in formats {
+        let whole = try Tool.run(arguments + ["--format", format, "-q"], in: folder)
+        let merged = try Tool.run(
+          ["eval", "merge", "3.json", "1.json", "2.json", "--format", format], in: folder)
+        expectSuccess(merged)
+        #expect(merged.output == whole.output, "\(format)")
+      }
+      let twice = try Tool.run(["eval", "merge", "1.json", "2.json", "1.json"], in: folder)
+      #expect(twice.status == 3 && twice.errors.contains("is in two parts"), "\(twice.errors)")
+      try folder.write("[1]", to: "bad.json")
+      let bad = try Tool.run(["eval", "merge", "1.json", "bad.json"], in: folder)
+      #expect(bad.status == 3 && bad.errors.contains("bad.json"), "\(bad.errors)")
+    }
+
+    private static let annotations =
+      #"{"images":[{"id":1,"width":10,"height":8,"file_name":"a.png"}],"annotations":[{"id":1,"image_id":1,"#
+      + #""category_id":3,"bbox":[1,1,4,4],"area":16,"iscrowd":0,"segmentation":[[1,1,5,1,5,5,1,5]]}],"#
+      + #""categories":[{"id":3,"name":"car"},{"id":4,"name":"bus"}]}"#
+    private static let results =
+      #"[{"image_id":1,"category_id":3,"bbox":[1,1,4,4],"score":0.05},"#
+      + #"{"image_id":1,"category_id":9,"bbox":[1,1,4,4],"score":0.5}]"#
+
+    private func small() throws -> Scratch {
+      let folder = try Scratch()
+      try folder.write(Self.annotations, to: "gt.json")
+      try folder.write(Self.results, to: "dt.json")
+      return folder
+    }
+
+    private let eval = ["eval", "--annotations", "gt.json", "--results", "dt.json"]
+
+    @Test func reportsGatesAndCurves() throws {
+      let folder = try small()
+      let outcome = try Tool.run(
+        eval + ["--curves", "curves.png", "--fail-under", "AP=99,bbox.AP50=100"], in: folder)
+      expectSuccess(outcome)
+      #expect(outcome.errors.contains("1 of 2 detections are left out"))
+      #expect(outcome.text.contains("maxDets=100 ] = 1.000\n"))
+      #expect(outcome.text.contains("convention: pycocotools (COCO)"))
+      let picture = try Image.decode(path: folder.path("curves.png")).value
+      #expect(picture.width > 300 && picture.height > 300)
+      let missed = try Tool.run(eval + ["--fail-under", "APs=99,AP=100.5"], in: folder)
+      #expect(missed.status == 6 && missed.errors.contains("AP is 100.0000, at least 100.5"))
+      let ofCar = try Tool.run(
+        eval + ["--curves", "car.png", "--curves-of", "car,bus", "-q"], in: folder)
+      expectSuccess(ofCar)
+      let unknown = try Tool.run(
+        eval + ["--curves", "no.png", "--curves-of", "cat", "-q"], in: folder)
+      #expect(unknown.status == 2 && unknown.errors.contains("the classes are bus, car")
+        || unknown.errors.contains("the classes are car, bus"))
+      let csv = try Tool.run(eval + ["--format", "csv", "-q"], in: folder)
+      #expect(csv.lines.contains("bbox,3,car,1,1.0,1.0,1.0"))
+      #expect(csv.lines.contains("bbox,4,bus,0,,,"))
+      let markdown = try Tool.run(eval + ["--format", "markdown", "-q"], in: folder)
+      #expect(markdown.lines.contains("| car | 1 | 1.000 | 1.000 | 1.000 |"))
+    }
+
+    @Test func usage() throws {
+      let folder = try small()
+      let wrong: [([String], Int32, String)] = [
+        (["eval", "--results", "dt.json"], 2, "--results needs --annotations"),
+        (["eval", "--annotations", "gt.json"], 2, "--annotations belongs to --results"),
+        (eval + ["--data", "x"], 2, "leave --data out"),
+        (eval + ["--shard", "1/2"], 2, "--shard and --part belong together"),
+        (eval + ["--shard", "3/2", "--part", "p.json"], 2, "'3/2' is invalid"),
+        (eval + ["--iou-type", "keypoints"], 2, "'keypoints' is invalid"),
+        (eval + ["--iou-type", "segm"], 3, "dt.json: [0] has no segmentation"),
+        (eval + ["--fail-under", "mIoU=3"], 2, "--fail-under names mIoU"),
+        (eval + ["--fail-under", "AP=x"], 2, "'AP=x' is invalid"),
+        (eval + ["--curves-of", "car"], 2, "--curves-of belongs to --curves"),
+        (eval + ["--output", "x.png"], 2, "which is not what its name says"),
+        (["eval", "--annotations", "no.json", "--results", "dt.json"], 3, "no.json: no such file"),
+        (["eval", "--annotations", "dt.json", "--results", "gt.json"], 3, "as results are"),
+        (["eval"], 2, "Missing expected argument '--data <folder>'"),
+      ]
+      for (arguments, status, text) in wrong {
+        let outcome = try Tool.run(arguments, in: folder)
+        #expect(outcome.status == status && outcome.errors.contains(text), "\(outcome.errors)")
+      }
+    }
+
+    @Test func annotationsAreCheckedAndMended() throws {
+      let folder = try small()
+      try folder.makePicture("a.png", 10, 8)
+      let good = try Tool.run(["datasets", "check", "gt.json", "--images", "."], in: folder)
+      expectSuccess(good)
+      #expect(good.text.contains("1 picture, 1 annotation, 2 categories, 0 problems"))
+      #expect(good.text.contains("3  car: 1"))
+
+      let bad = Self.annotations
+        .replacing(#""id":1,"image_id":1,"#, with: #""id":0,"image_id":1,"#)
+        .replacing(#""area":16,"iscrowd":0,"#, with: "")
+        .replacing("[1,1,4,4]", with: "[-3,1,6,4]")
+        .replacing(#""width":10,"height":8"#, with: #""width":8,"height":10"#)
+        .replacing("]}],", with: #"]},{"id":0,"image_id":1,"category_id":7,"bbox":[0,0,1,1]}],"#)
+      try folder.write(bad, to: "bad.json")
+      let checked = try Tool.run(
+        ["datasets", "check", "bad.json", "--images", "."], in: folder)
+      #expect(checked.status == 3)
+      for text in [
+        "bad.json: annotations[0] (id 0): has the id 0", "has no iscrowd", "has no area",
+        "category_id is 7, which categories do not have", "leaves its picture of 8x10",
+        "images[0] (id 1): is 8x10 here and 10x8 in 'a.png'", "other way round",
+      ] { #expect(checked.text.contains(text), "\(text)\n\(checked.text)") }
+
+      let mended = try Tool.run(
+        ["datasets", "convert", "bad.json", "--output", "mended.json"], in: folder)
+      expectSuccess(mended)
+      #expect(mended.text.contains("1 annotation written"))
+      #expect(mended.text.contains("1 box clipped, annotations numbered anew"))
+      let again = try Tool.run(["datasets", "check", "mended.json"], in: folder)
+      expectSuccess(again)
+      let written = try JSONDecoder().decode(
+        JSONValue.self, from: folder.read("mended.json"))
+      let first = written["annotations"][0]
+      #expect(first["id"].int == 1 && first["iscrowd"].int == 0 && first["area"].number == 16)
+      #expect(first["bbox"].ints == [0, 1, 3, 4])
+      #expect(first["segmentation"][0].ints == [1, 1, 5, 1, 5, 5, 1, 5])
+      let refused = try Tool.run(
+        ["datasets", "convert", "bad.json", "--output", "mended.json"], in: folder)
+      #expect(refused.status == 1)
+    }
+
+    @Test func otherFormatsBecomeAnnotations() throws {
+      let folder = try Scratch()
+      for name in ["yolo/images", "yolo/labels", "labelme", "objects", "classes"] {
+        try folder.makeFolder(name)
+      }
+      try folder.makePicture("yolo/images/a.png", 20, 10)
+      try folder.makePicture("yolo/images/none.png", 20, 10)
+      try folder.write("1 0.5 0.5 0.2 0.4\n0 0.1 0.1 0.5 0.1 0.5 0.5\n", to: "yolo/labels/a.txt")
+      try folder.write("cat\ndog\n", to: "yolo/classes.txt")
+      try folder.write(
+        #"{"version":"5.0","shapes":[{"label":"dog","points":[[2,2],[6,4]],"shape_type":"rectangle","group_id":null},"#
+          + #"{"label":"cat","points":[[1,1],[5,1],[5,5]],"shape_type":"polygon","group_id":4},"#
+          + #"{"label":"cat","points":[[7,1],[9,1],[9,5]],"shape_type":"polygon","group_id":4},"#
+          + #"{"label":"cat","points":[[7,1]],"shape_type":"point"}],"#
+          + #""imagePath":"..\\pictures\\b.jpg","imageData":null,"imageHeight":10,"imageWidth":20}"#,
+        to: "labelme/b.json")
+      let numbers: [UInt16] = [0, 300, 300, 0, 7, 7, 0, 300, 0, 0, 7, 7]
+      let classes: [UInt16] = [0, 1, 1, 0, 2, 2, 0, 0, 0, 0, 2, 1]
+      try LabelMap(width: 4, height: 3, ids: numbers).write(
+        to: folder.path("objects/c.png"), as: .grey16)
+      try LabelMap(width: 4, height: 3, ids: classes).write(
+        to: folder.path("classes/c.png"), as: .grey8)
+
+      func convert(_ arguments: [String]) throws -> JSONValue {
+        let outcome = try Tool.run(
+          ["datasets", "convert"] + arguments + ["--output", "out.json", "--overwrite"], in: folder)
+        expectSuccess(outcome)
+        expectSuccess(try Tool.run(["datasets", "check", "out.json"], in: folder))
+        return try JSONDecoder().decode(JSONValue.self, from: folder.read("out.json"))
+      }
+      let yolo = try convert(["yolo", "--from", "yolo"])
+      #expect(yolo["images"].list.map { $0["file_name"].text } == ["images/a.png", "images/none.png"])
+      #expect(yolo["categories"].list.map { $0["name"].text } == ["cat", "dog"])
+      #expect(yolo["annotations"][0]["bbox"].list.compactMap(\.number) == [8, 3, 4, 4])
+      #expect(yolo["annotations"].list.map { $0["category_id"].int } == [2, 1])
+      #expect(yolo["annotations"][1]["segmentation"][0].ints == [2, 1, 10, 1, 10, 5])
+
+      let labelMe = try convert(["labelme", "--from", "labelme"])
+      #expect(labelMe["images"][0]["file_name"].text == "b.jpg")
+      #expect(labelMe["annotations"].list.count == 2)
+      #expect(labelMe["annotations"][0]["bbox"].ints == [2, 2, 4, 2])
+      #expect(labelMe["annotations"][0]["area"].int == 8)
+      #expect(labelMe["annotations"][1]["bbox"].ints == [1, 1, 8, 4])
+      #expect(labelMe["annotations"][1]["segmentation"].list.count == 2)
+
+      let objects = try convert(["objects", "--from", "instances", "--labels", "classes"])
+      #expect(objects["annotations"].list.map { $0["area"].int } == [4, 3])
+      #expect(objects["annotations"].list.map { $0["bbox"].ints } == [[0, 1, 4, 2], [1, 0, 3, 2]])
+      #expect(objects["annotations"].list.map { $0["category_id"].int } == [3, 2])
+      try folder.write("0 12 0.5 0.2 0.4\n", to: "yolo/labels/a.txt")
+      let pixels = try Tool.run(
+        ["datasets", "convert", "yolo", "--from", "yolo", "--output", "x.json"], in: folder)
+      #expect(pixels.status == 3 && pixels.errors.contains("a.txt: line 1 has a number"))
+    }
+  }
+}
