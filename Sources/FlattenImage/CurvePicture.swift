@@ -110,6 +110,10 @@ private struct Layout {
       let first = min(Int(place), curve.values.count - 2)
       let share = place - Double(first)
       let value = curve.values[first] * (1 - share) + curve.values[first + 1] * share
+      guard value.isFinite else {
+        before = nil
+        continue
+      }
       let row = y + side - Int((min(max(value, 0), 1) * Double(side)).rounded())
       let (low, high) = (min(before ?? row, row), max(before ?? row, row))
       canvas.fill(

@@ -120,8 +120,9 @@ extension CommandLineTests {
       expectSuccess(ofCar)
       let unknown = try Tool.run(
         eval + ["--curves", "no.png", "--curves-of", "cat", "-q"], in: folder)
-      #expect(unknown.status == 2 && unknown.errors.contains("the classes are bus, car")
-        || unknown.errors.contains("the classes are car, bus"))
+      #expect(
+        unknown.status == 2 && unknown.errors.contains("the classes are bus, car")
+          || unknown.errors.contains("the classes are car, bus"))
       let csv = try Tool.run(eval + ["--format", "csv", "-q"], in: folder)
       #expect(csv.lines.contains("bbox,3,car,1,1.0,1.0,1.0"))
       #expect(csv.lines.contains("bbox,4,bus,0,,,"))
@@ -226,7 +227,8 @@ extension CommandLineTests {
         return try JSONDecoder().decode(JSONValue.self, from: folder.read("out.json"))
       }
       let yolo = try convert(["yolo", "--from", "yolo"])
-      #expect(yolo["images"].list.map { $0["file_name"].text } == ["images/a.png", "images/none.png"])
+      #expect(
+        yolo["images"].list.map { $0["file_name"].text } == ["images/a.png", "images/none.png"])
       #expect(yolo["categories"].list.map { $0["name"].text } == ["cat", "dog"])
       #expect(yolo["annotations"][0]["bbox"].list.compactMap(\.number) == [8, 3, 4, 4])
       #expect(yolo["annotations"].list.map { $0["category_id"].int } == [2, 1])
@@ -242,7 +244,8 @@ extension CommandLineTests {
 
       let objects = try convert(["objects", "--from", "instances", "--labels", "classes"])
       #expect(objects["annotations"].list.map { $0["area"].int } == [4, 3])
-      #expect(objects["annotations"].list.map { $0["bbox"].ints } == [[0, 1, 4, 2], [1, 0, 3, 2]])
+      #expect(
+        objects["annotations"].list.map { $0["bbox"].ints } == [[0, 1, 4, 2], [1, 0, 3, 2]])
       #expect(objects["annotations"].list.map { $0["category_id"].int } == [3, 2])
       try folder.write("0 12 0.5 0.2 0.4\n", to: "yolo/labels/a.txt")
       let pixels = try Tool.run(

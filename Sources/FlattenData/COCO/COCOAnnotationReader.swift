@@ -155,12 +155,15 @@ struct COCOAnnotationReader {
       var size: PixelSize?
       if let width, let height {
         let checked = PixelSize(height: height, width: width)
-        if (try? RunLengthMask.check(checked)) != nil {
+        if max(width, height) <= COCOAnnotations.longestSide,
+          (try? RunLengthMask.check(checked)) != nil
+        {
           size = checked
         } else {
           try problem(
             .value, place, "is \(width)x\(height) pixels",
-            "Write the width and height of the picture as it is shown")
+            "Write the width and height of the picture as it is shown, at most "
+              + "\(COCOAnnotations.longestSide) each")
         }
       }
       guard let id else {
@@ -207,6 +210,12 @@ struct COCOAnnotationReader {
           try problem(.missingField, place, "has no id", "Number the categories")
         }
         continue
+      }
+      guard annotations.categories.count < COCOAnnotations.mostCategories else {
+        throw COCOProblem(
+          .value, path: annotations.path, place: place,
+          reason: "there are more than \(COCOAnnotations.mostCategories) categories",
+          remedy: "Check what the list holds")
       }
       annotations.categories.append(
         .init(id: id, name: name ?? "category \(id)", supercategory: parent))
@@ -258,7 +267,12 @@ struct COCOAnnotationReader {
       } else if json.textIs("iscrowd") {
         fields.see(5, "iscrowd")
         isCrowd = try fields.flag(&json, "iscrowd")
-      } else if masks, json.textIs("segmentation"), !hasMask {
+      } else if masks, json.textIs("segmentation") {
+        fields.see(6, "segmentation")
+        guard !hasMask else {
+          try json.skipValue()
+          continue
+        }
         hasMask = true
         try fields.segmentation(&json, into: &annotations.segmentations)
       } else {

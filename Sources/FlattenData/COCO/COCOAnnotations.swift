@@ -40,6 +40,11 @@ public struct COCOAnnotations: Sendable {
     }
   }
 
+  /// The most categories of a file.
+  public static let mostCategories = 20_000
+  /// The longest side of a picture.
+  static let longestSide = 1 << 20
+
   /// The file.
   public let path: String
   /// The pictures in the order of the file.

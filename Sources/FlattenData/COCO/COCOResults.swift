@@ -174,7 +174,12 @@ public struct COCOResults: Sendable {
       } else if json.textIs("score") {
         fields.see(3, "score")
         score = try fields.number(&json, "score")
-      } else if masks, json.textIs("segmentation"), !hasMask {
+      } else if masks, json.textIs("segmentation") {
+        fields.see(4, "segmentation")
+        guard !hasMask else {
+          try json.skipValue()
+          continue
+        }
         hasMask = true
         try fields.segmentation(&json, into: &segmentations)
       } else {

@@ -22,12 +22,17 @@ public struct AveragePrecision: Sendable {
   /// the recalls are those at 100, 300 and 1000.
   public private(set) var numbers: [Double] = []
 
-  /// `[thresholds, recalls, categories, sizes, limits]`.
-  package private(set) var precision: [Double]
-  /// `[thresholds, categories, sizes, limits]`.
-  package private(set) var recall: [Double]
-  /// The scores at which the recalls are reached, as ``precision``.
-  package private(set) var scores: [Double]
+  // [thresholds, categories, sizes, limits], -1 a recall point where there is no object.
+
+  /// The sum of the precisions at the 101 recalls.
+  package private(set) var precisionSums: [Double]
+  /// The sum of the scores at which the recalls are reached.
+  package private(set) var scoreSums: [Double]
+  /// The highest recall.
+  package private(set) var recalls: [Double]
+  /// Of each category the precision at the 101 recalls, a threshold after the other, for all sizes and the last
+  /// limit; empty where it has no objects.
+  private var curves: [[Double]]
 
   private static let (thresholdCount, recallCount, sizeCount, limitCount) = (10, 101, 4, 3)
 
@@ -40,9 +45,10 @@ public struct AveragePrecision: Sendable {
     pictures = evaluation.pictures.count
     let count = categories.count
     let cases = Self.thresholdCount * count * Self.sizeCount * Self.limitCount
-    precision = [Double](repeating: -1, count: cases * Self.recallCount)
-    scores = precision
-    recall = [Double](repeating: -1, count: cases)
+    precisionSums = [Double](repeating: -Double(Self.recallCount), count: cases)
+    scoreSums = precisionSums
+    recalls = [Double](repeating: -1, count: cases)
+    curves = [[Double]](repeating: [], count: count)
 
     var found = evaluation.found
     var ignored = evaluation.ignored
@@ -93,31 +99,25 @@ public struct AveragePrecision: Sendable {
   package func averagePrecision(
     threshold: Int? = nil, category: Int? = nil, size: Int = 0, limit: Int? = nil
   ) -> Double {
-    mean(threshold, category) { threshold, category, add in
-      for point in 0..<Self.recallCount {
-        add(precision[index(threshold, point, category, size, limit ?? Self.limitCount - 1)])
-      }
-    }
+    let mean = mean(precisionSums, threshold, category, size, limit)
+    return mean < 0 ? -1 : mean / Double(Self.recallCount)
   }
 
   /// The mean of the recalls that are there, over thresholds and categories; -1 where there are none.
   package func averageRecall(category: Int? = nil, size: Int = 0, limit: Int? = nil) -> Double {
-    mean(nil, category) { threshold, category, add in
-      add(recall[index(threshold, category, size, limit ?? Self.limitCount - 1)])
-    }
+    mean(recalls, nil, category, size, limit)
   }
 
   private func mean(
-    _ threshold: Int?, _ category: Int?, _ values: (Int, Int, (Double) -> Void) -> Void
+    _ values: [Double], _ threshold: Int?, _ category: Int?, _ size: Int, _ limit: Int?
   ) -> Double {
     var (sum, count) = (0.0, 0)
-    for threshold in threshold.map({ $0...$0 }) ?? 0...Self.thresholdCount - 1 {
-      for category in category.map({ $0..<$0 + 1 }) ?? categories.indices {
-        values(threshold, category) { value in
-          if value > -1 {
-            sum += value
-            count += 1
-          }
+    for threshold in threshold.map({ $0..<$0 + 1 }) ?? 0..<Self.thresholdCount {
+      for category in category.map({ $0..<$0 + 1 }) ?? 0..<categories.count {
+        let value = values[index(threshold, category, size, limit ?? Self.limitCount - 1)]
+        if value >= 0 {
+          sum += value
+          count += 1
         }
       }
     }
@@ -128,23 +128,21 @@ public struct AveragePrecision: Sendable {
   ///
   /// - Returns: empty where there is no object.
   package func curve(threshold: Int? = nil, category: Int? = nil) -> [Double] {
-    let points = (0..<Self.recallCount).map { point in
-      mean(threshold, category) { threshold, category, add in
-        add(precision[index(threshold, point, category, 0, Self.limitCount - 1)])
+    let chosen = category.map { [curves[$0]] } ?? curves
+    let present = chosen.filter { !$0.isEmpty }
+    if present.isEmpty { return [] }
+    let thresholds = threshold.map { $0..<$0 + 1 } ?? 0..<Self.thresholdCount
+    return (0..<Self.recallCount).map { point in
+      var sum = 0.0
+      for curve in present {
+        for threshold in thresholds { sum += curve[threshold * Self.recallCount + point] }
       }
+      return sum / Double(present.count * thresholds.count)
     }
-    return points.contains(-1) ? [] : points
   }
 
   private func index(_ threshold: Int, _ category: Int, _ size: Int, _ limit: Int) -> Int {
     ((threshold * categories.count + category) * Self.sizeCount + size) * Self.limitCount + limit
-  }
-
-  private func index(
-    _ threshold: Int, _ point: Int, _ category: Int, _ size: Int, _ limit: Int
-  ) -> Int {
-    (((threshold * Self.recallCount + point) * categories.count + category) * Self.sizeCount + size)
-      * Self.limitCount + limit
   }
 
   // MARK: Curves
@@ -158,32 +156,31 @@ public struct AveragePrecision: Sendable {
     guard wanted[0] > 0 || wanted[1] > 0 || wanted[2] > 0 || wanted[3] > 0 else { return }
     let most = settings.convention.maxDetections[limit]
     let hits = Hits(ranking, most)
+    let keepsCurve = limit == Self.limitCount - 1 && wanted[0] > 0
+    if keepsCurve { curves[category].reserveCapacity(Self.thresholdCount * Self.recallCount) }
     for size in 0..<Self.sizeCount where wanted[size] > 0 {
       for threshold in 0..<Self.thresholdCount {
-        let number = size * Self.thresholdCount + threshold
-        let points = hits.points[number]
-        recall[index(threshold, category, size, limit)] =
-          Double(points.count) / Double(wanted[size])
+        let points = hits.points[size * Self.thresholdCount + threshold]
+        let place = index(threshold, category, size, limit)
+        recalls[place] = Double(points.count) / Double(wanted[size])
         // From the right, precision never falls.
         var envelope = points.map(\.precision)
-        for place in envelope.indices.dropLast().reversed() {
-          envelope[place] = max(envelope[place], envelope[place + 1])
+        for at in envelope.indices.dropLast().reversed() {
+          envelope[at] = max(envelope[at], envelope[at + 1])
         }
-        var place = 0
-        for point in 0..<Self.recallCount {
-          let at = index(threshold, point, category, size, limit)
-          if point == 0 {
-            // The first detection reaches a recall of 0, whether it is right or not.
-            precision[at] = envelope.first ?? 0
-            scores[at] = hits.first ?? 0
-            continue
-          }
-          while place < points.count,
-            Double(place + 1) / Double(wanted[size]) < COCOSettings.recalls[point]
-          { place += 1 }
-          precision[at] = place < points.count ? envelope[place] : 0
-          scores[at] = place < points.count ? points[place].score : 0
+        // The first detection reaches a recall of 0, whether it is right or not.
+        var (precisions, scores) = (envelope.first ?? 0, hits.first ?? 0)
+        if keepsCurve, size == 0 { curves[category].append(precisions) }
+        var at = 0
+        for recall in COCOSettings.recalls.dropFirst() {
+          while at < points.count, Double(at + 1) / Double(wanted[size]) < recall { at += 1 }
+          let precision = at < points.count ? envelope[at] : 0
+          precisions += precision
+          scores += at < points.count ? points[at].score : 0
+          if keepsCurve, size == 0 { curves[category].append(precision) }
         }
+        precisionSums[place] = precisions
+        scoreSums[place] = scores
       }
     }
   }

@@ -70,24 +70,20 @@ import Testing
         AveragePrecision(scored.evaluation).numbers, "stats_renumbered", fixture, expected)
     }
     let (count, points) = (scores.categories.count, 101)
-    func sums(_ values: [Double]) -> [Double] {
-      var sums = [Double](repeating: 0, count: 10 * count * 12)
-      for index in values.indices {
-        let (threshold, rest) = (index / (points * count * 12), index % (count * 12))
-        sums[threshold * count * 12 + rest] += values[index]
-      }
-      return sums
-    }
-    try compare(sums(scores.precision), "precision_sum", fixture, expected)
-    try compare(sums(scores.scores), "score_sum", fixture, expected)
-    try compare(scores.recall, "recall", fixture, expected)
+    try compare(scores.precisionSums, "precision_sum", fixture, expected)
+    try compare(scores.scoreSums, "score_sum", fixture, expected)
+    try compare(scores.recalls, "recall", fixture, expected)
     for (name, threshold) in [("precision_50_all", 0), ("precision_75_all", 5)] {
       let values = (0..<count).flatMap { category in
-        (0..<points).map {
-          scores.precision[((threshold * points + $0) * count + category) * 12 + 2]
-        }
+        let curve = scores.curve(threshold: threshold, category: category)
+        return curve.isEmpty ? [Double](repeating: -1, count: points) : curve
       }
       try compare(values, name, fixture, expected)
+    }
+    let all = scores.curve()
+    if !all.isEmpty {
+      let mean = all.reduce(0, +) / Double(points)
+      #expect(abs(mean - scores.averagePrecision()) <= 1e-12)
     }
     let means = (0..<count).map { category in
       let mean = scores.averagePrecision(category: category)
@@ -194,8 +190,8 @@ import Testing
     let whole = AveragePrecision(scored.evaluation)
     for threads in [2, 3, 8] {
       let other = try AveragePrecision(Scored(fixture, threads: threads).evaluation)
-      #expect(other.numbers == whole.numbers && other.precision == whole.precision)
-      #expect(other.recall == whole.recall && other.scores == whole.scores)
+      #expect(other.numbers == whole.numbers && other.precisionSums == whole.precisionSums)
+      #expect(other.recalls == whole.recalls && other.scoreSums == whole.scoreSums)
     }
     for count in [2, 3] {
       let shards = try (0..<count).reversed().map { index in
@@ -206,7 +202,7 @@ import Testing
       var merged = shards[0]
       for shard in shards.dropFirst() { try merged.merge(shard) }
       let other = AveragePrecision(merged)
-      #expect(other.numbers == whole.numbers && other.precision == whole.precision)
+      #expect(other.numbers == whole.numbers && other.precisionSums == whole.precisionSums)
       #expect(DetectionReport([merged]).json() == DetectionReport([scored.evaluation]).json())
       let twice = #expect(throws: DetectionError.self) { try merged.merge(shards[0]) }
       #expect(twice == .pictureTwice(try #require(shards[0].pictures.min())))
