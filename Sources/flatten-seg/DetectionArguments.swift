@@ -25,6 +25,9 @@ struct DetectionArguments: ParsableArguments {
   @Option(help: "Whose average precision: how many detections of a picture count.")
   var convention = COCOSettings.Convention.coco
 
+  @Flag(help: "Tell small masks from large ones by their boxes, as pycocotools does.")
+  var boxAreas = false
+
   @OptionGroup var curves: CurveArguments
 
   @Option(
@@ -40,7 +43,8 @@ struct DetectionArguments: ParsableArguments {
   func validate() throws {
     if results.isEmpty {
       let given = [
-        ("--iou-type", iouType != nil), ("--shard", shard != nil), ("--part", part != nil),
+        ("--iou-type", iouType != nil), ("--box-areas", boxAreas), ("--shard", shard != nil),
+        ("--part", part != nil),
         ("--curves", curves.curves != nil), ("--annotations", annotations != nil),
       ]
       if let (name, _) = given.first(where: { $0.1 }) {

@@ -20,9 +20,10 @@ extension EvalCommand {
     let kinds =
       asked ?? Set((comparable.boxes ? [.bbox] : []) + (comparable.masks ? [.segm] : []))
     let evaluations = try COCOSettings.Kind.allCases.filter(kinds.contains).map { kind in
-      try COCOEvaluation(
-        annotations, results, COCOSettings(kind, convention: detections.convention),
-        maskAreas: detections.convention == .mmdetection,
+      var settings = COCOSettings(kind, convention: detections.convention)
+      settings.usesMaskAreas = !detections.boxAreas
+      return try COCOEvaluation(
+        annotations, results, settings,
         shard: detections.shard?.shard ?? .init(index: 0, count: 1),
         threads: model.compute.threads ?? Processors.available)
     }

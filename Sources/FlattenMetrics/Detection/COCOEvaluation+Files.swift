@@ -24,15 +24,14 @@ extension COCOEvaluation {
   /// Scores results.
   ///
   /// - Parameters:
-  ///   - maskAreas: whether a detection's size is that of its mask. Else it is that of its box where it has one, as
-  ///     pycocotools decides where results have boxes and masks; mmdetection takes boxes out before it scores masks.
+  ///   - shard: which of the pictures.
   ///   - threads: how many pieces are matched at once; the result does not depend on it.
   /// - Throws: ``COCOProblem`` about a mask, ``DetectionError`` where masks or boxes are missing.
   public init(
     _ annotations: COCOAnnotations, _ results: COCOResults, _ settings: COCOSettings,
-    maskAreas: Bool = false, shard: Shard = Shard(index: 0, count: 1), threads: Int = 1
+    shard: Shard = Shard(index: 0, count: 1), threads: Int = 1
   ) throws {
-    let scorer = COCOPictureScorer(annotations, settings, maskAreas: maskAreas)
+    let scorer = COCOPictureScorer(annotations, settings)
     self = scorer.empty
     reserve(results.count / shard.count)
     let ids = annotations.pictures.map(\.id)
@@ -96,22 +95,17 @@ public struct COCOPictureScorer: Sendable {
   /// The evaluation of no pictures, to which those of pictures are merged.
   public let empty: COCOEvaluation
   private let annotations: COCOAnnotations
-  private let maskAreas: Bool
   private let objectOrder: PictureOrder
   /// Of each category of the annotations the place among those that are scored, -1 for none; where categories are
   /// not told apart, the place in the order of ids.
   private let ranks: [Int32]
 
   /// Prepares the annotations.
-  ///
-  /// - Parameter maskAreas: whether a detection's size is that of its mask, see
-  ///   ``COCOEvaluation/init(_:_:_:maskAreas:shard:threads:)``.
-  public init(_ annotations: COCOAnnotations, _ settings: COCOSettings, maskAreas: Bool = false) {
+  public init(_ annotations: COCOAnnotations, _ settings: COCOSettings) {
     var empty = COCOEvaluation(categories: annotations.categories, settings)
     if annotations.hasZeroID { empty.noteZeroID() }
     self.empty = empty
     self.annotations = annotations
-    self.maskAreas = maskAreas
     objectOrder = PictureOrder(annotations.pictureIndex, pictures: annotations.pictures.count)
     let categories = annotations.categories.map(\.id)
     let scored =
@@ -240,6 +234,7 @@ public struct COCOPictureScorer: Sendable {
   private func measureMasks(
     _ piece: inout PictureWork, _ results: COCOResults, _ objects: Range<Int>
   ) throws {
+    let maskAreas = empty.settings.usesMaskAreas
     var masks: [RunLengthMask] = []
     for place in objects {
       let object = Int(piece.objects[place].index)

@@ -51,6 +51,7 @@ extension COCOEvaluation {
     lines.append(" \"kind\": \(quoted(settings.kind.rawValue)),")
     lines.append(" \"convention\": \(quoted(settings.convention.rawValue)),")
     lines.append(" \"uses_categories\": \(settings.usesCategories),")
+    lines.append(" \"uses_mask_areas\": \(settings.usesMaskAreas),")
     if let ids = settings.categoryIDs { lines.append(" \"category_ids\": \(ids),") }
     lines.append(" \"has_zero_id\": \(hasZeroID),")
     lines.append(" \"categories\": [")
@@ -191,6 +192,7 @@ private struct PartHeader {
   private var kind: COCOSettings.Kind?
   private var convention: COCOSettings.Convention?
   private var usesCategories = true
+  private var usesMaskAreas = true
   private var categoryIDs: [Int]?
 
   mutating func read(_ json: inout JSONStream) throws {
@@ -202,6 +204,8 @@ private struct PartHeader {
       convention = COCOSettings.Convention(rawValue: try json.string())
     } else if json.textIs("uses_categories") {
       usesCategories = try json.bool()
+    } else if json.textIs("uses_mask_areas") {
+      usesMaskAreas = try json.bool()
     } else if json.textIs("category_ids") {
       categoryIDs = try COCOEvaluation.integers(&json)
     } else if json.textIs("has_zero_id") {
@@ -233,6 +237,7 @@ private struct PartHeader {
     }
     var settings = COCOSettings(kind, convention: convention)
     settings.usesCategories = usesCategories
+    settings.usesMaskAreas = usesMaskAreas
     settings.categoryIDs = categoryIDs
     return settings
   }

@@ -30,6 +30,10 @@ public struct COCOSettings: Sendable, Hashable {
   public var convention: Convention
   /// Whether a detection finds objects of its own category alone (pycocotools' `useCats`).
   public var usesCategories = true
+  /// Whether the size of a detection with a mask is that of the mask. Else it is that of its box where it has one:
+  /// so pycocotools decides of a results file that has both, and so programs take the boxes out before they have
+  /// masks scored.
+  public var usesMaskAreas = true
   /// The categories that are scored, by their ids; `nil` for all.
   public var categoryIDs: [Int]?
 

@@ -16,7 +16,6 @@ import Testing
     let annotations: COCOAnnotations
     let results: COCOResults
     let settings: COCOSettings
-    let maskAreas: Bool
     let evaluation: COCOEvaluation
 
     init(_ fixture: FixtureCase, threads: Int = 1) throws {
@@ -30,15 +29,15 @@ import Testing
       }
       settings.usesCategories = parameters["useCats"].int != 0
       if case .array = parameters["catIds"] { settings.categoryIDs = parameters["catIds"].ints }
+      settings.usesMaskAreas = parameters["drop_bbox"].bool == true
       self.settings = settings
       let masks = kind == .segm
       annotations = try .load(
         path: #require(try fixture.file("ground_truth")).path, masks: masks)
       results = try .load(
         paths: [#require(try fixture.file("detections")).path], for: annotations, masks: masks)
-      maskAreas = parameters["drop_bbox"].bool == true
       evaluation = try COCOEvaluation(
-        annotations, results, settings, maskAreas: maskAreas, threads: threads)
+        annotations, results, settings, threads: threads)
     }
   }
 
@@ -154,7 +153,7 @@ import Testing
         }
       }
       let areas = try detections.map { detection in
-        isBox || !scored.maskAreas
+        isBox || !scored.settings.usesMaskAreas
           ? results.boxes[detection].area
           : Double(try #require(try results.mask(detection, annotations)).area)
       }
@@ -196,7 +195,7 @@ import Testing
     for count in [2, 3] {
       let shards = try (0..<count).reversed().map { index in
         try COCOEvaluation(
-          scored.annotations, scored.results, scored.settings, maskAreas: scored.maskAreas,
+          scored.annotations, scored.results, scored.settings,
           shard: .init(index: index, count: count))
       }
       var merged = shards[0]

@@ -71,12 +71,13 @@ import Testing
   func agreesWithTheFile(_ kind: COCOSettings.Kind, _ convention: COCOSettings.Convention) throws {
     let scene = try Scene(seed: 5)
     #expect(scene.results.skipped > 0)
-    let settings = COCOSettings(kind, convention: convention)
-    for maskAreas in [false, true] {
+    var settings = COCOSettings(kind, convention: convention)
+    for usesMaskAreas in [false, true] {
+      settings.usesMaskAreas = usesMaskAreas
       let whole = AveragePrecision(
-        try COCOEvaluation(scene.annotations, scene.results, settings, maskAreas: maskAreas))
+        try COCOEvaluation(scene.annotations, scene.results, settings))
       #expect(whole.numbers[0] > 0.05 && whole.numbers[0] < 0.95)
-      let scorer = COCOPictureScorer(scene.annotations, settings, maskAreas: maskAreas)
+      let scorer = COCOPictureScorer(scene.annotations, settings)
       var total = scorer.empty
       for picture in scene.detections.indices.reversed() {
         try total.merge(scorer.evaluation(of: scene.detections[picture], picture: picture))
