@@ -150,7 +150,10 @@ struct EvalCommand: ParsableCommand {
 
   /// The data set's folder.
   func requireData() throws -> String {
-    guard let data else { throw ValidationError("Missing expected argument '--data <folder>'") }
+    guard let data else {
+      throw RequestError(
+        "No data set is named. Give --data FOLDER, or --annotations and --results.")
+    }
     return data
   }
 

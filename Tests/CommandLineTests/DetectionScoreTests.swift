@@ -144,7 +144,7 @@ extension CommandLineTests {
         (eval + ["--output", "x.png"], 2, "which is not what its name says"),
         (["eval", "--annotations", "no.json", "--results", "dt.json"], 3, "no.json: no such file"),
         (["eval", "--annotations", "dt.json", "--results", "gt.json"], 3, "as results are"),
-        (["eval"], 2, "Missing expected argument '--data <folder>'"),
+        (["eval"], 2, "No data set is named"),
       ]
       for (arguments, status, text) in wrong {
         let outcome = try Tool.run(arguments, in: folder)

@@ -71,7 +71,7 @@ extension CommandLineTests {
     static let predict = "Usage: flatten-seg predict [<options>] [<input> ...]"
     static let classify =
       "Usage: flatten-seg classify [<options>] [<input> ...] --config <file.yaml> --weights <file>"
-    static let eval = "Usage: flatten-seg eval [<options>] --data <folder>"
+    static let eval = "Usage: flatten-seg eval <options> <subcommand>"
 
     static let attention = "Usage: flatten-seg attention [<options>] <picture>"
 
@@ -187,7 +187,9 @@ extension CommandLineTests {
       BadUsage(
         "eval", "--data", "d", "--fail-under", "top1=50",
         says: "--fail-under names top1; this model has aAcc, mIoU, mAcc, mDice, mFscore."),
-      BadUsage("eval", says: "Missing expected argument '--data <folder>'", usage: eval),
+      BadUsage(
+        "eval",
+        says: "No data set is named. Give --data FOLDER, or --annotations and --results."),
       BadUsage(
         "eval", "--data", "d", "--limit", "0", says: "--limit is 0, at least 1 is wanted.",
         usage: eval),
