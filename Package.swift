@@ -66,7 +66,8 @@ let package = Package(
     .target(
       name: "FlattenModels",
       dependencies: [
-        "FlattenBackbones", "FlattenNN", "FlattenCheckpoint", "FlattenTensor", "FlattenConfig",
+        "FlattenBackbones", "FlattenNN", "FlattenCheckpoint", "FlattenTensor", "FlattenRegions",
+        "FlattenConfig",
       ]),
     .target(
       name: "FlattenInspection",

@@ -32,7 +32,10 @@ package struct ModelLikeness {
   /// Whether this is a backbone of a known family without anything behind it.
   package var isBackboneAlone: Bool {
     family != nil && decoder.isEmpty
-      && !shapes.keys.contains { $0.hasPrefix("decode_head.") || $0.hasPrefix("neck.") }
+      && !shapes.keys.contains { name in
+        ["decode_head.", "neck.", "bbox_head.", "rpn_head.", "roi_head."].contains(
+          where: name.hasPrefix)
+      }
   }
 
   /// The guess in words; `nil` where nothing is recognised. For example "FLatten-PVT tiny
@@ -190,7 +193,7 @@ package struct ModelLikeness {
 
   /// Neck, head and classes, for example ["FPN 256", "FPNHead 128", "11 classes"].
   private var decoder: [String] {
-    var words: [String] = []
+    var words = detector.map { [$0.description] } ?? []
     func add(_ name: String, _ key: String) {
       guard let shape = shapes[key] else { return }
       words.append(shape.first.map { "\(name) \($0)" } ?? name)
@@ -209,6 +212,51 @@ package struct ModelLikeness {
     }
     return words
   }
+}
+
+// MARK: Detectors
+
+extension ModelLikeness {
+  /// What the heads of a detector say.
+  package struct DetectorParts: Sendable, Equatable, CustomStringConvertible {
+    /// Whether regions are proposed, then looked at.
+    package var hasProposals: Bool
+    /// Whether the box of a region is moved three times.
+    package var isCascade: Bool
+    /// Whether things have masks.
+    package var hasMasks: Bool
+    /// `nil` where shapes are unknown.
+    package var classes: Int?
+
+    /// `Mask R-CNN, 80 classes`.
+    package var description: String {
+      let name =
+        !hasProposals
+        ? "RetinaNet"
+        : isCascade
+          ? "Cascade \(hasMasks ? "Mask " : "")R-CNN" : hasMasks ? "Mask R-CNN" : "Faster R-CNN"
+      return name + (classes.map { ", \($0) classes" } ?? "")
+    }
+  }
+
+  /// `nil` where this is no detector.
+  package var detector: DetectorParts? {
+    if let scores = shapes["bbox_head.retina_cls.weight"] {
+      return DetectorParts(
+        hasProposals: false, isCascade: false, hasMasks: false, classes: scores.first.map { $0 / 9 }
+      )
+    }
+    guard shapes["rpn_head.rpn_cls.weight"] != nil else { return nil }
+    let isCascade = shapes["roi_head.bbox_head.0.fc_cls.weight"] != nil
+    let scores = shapes["roi_head.bbox_head.\(isCascade ? "0." : "")fc_cls.weight"]
+    return DetectorParts(
+      hasProposals: true, isCascade: isCascade,
+      hasMasks: shapes.keys.contains { $0.hasPrefix("roi_head.mask_head.") },
+      classes: scores?.first.map { $0 - 1 })
+  }
+
+  /// Blocks of each stage of the backbone; empty where it is unknown.
+  package var depths: [Int] { family.map { parts(of: $0).depths } ?? [] }
 }
 
 extension Checkpoint {

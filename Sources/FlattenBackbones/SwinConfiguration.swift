@@ -31,6 +31,8 @@ package struct SwinConfiguration: Sendable {
   /// Whether each map goes through a norm of its own (`norm0` ...), as mmsegmentation has it; `nil`
   /// where the file decides.
   package var hasOutputNorms: Bool?
+  /// The stages whose maps are handed out, finest first; the others have no norm of their own.
+  package var outputs: [Int]
   /// The rule of small maps in dense prediction; classification always cuts.
   package var smallMaps = SmallMaps.cut
 
@@ -39,13 +41,14 @@ package struct SwinConfiguration: Sendable {
     self.depths = depths
     self.heads = heads
     self.attention = attention
+    outputs = Array(depths.indices)
   }
 
   /// The keys a config may set, beside `type` and `variant`.
   static let keys =
     BlockNumbers.keys + [
       "patch_size", "embed_dim", "depths", "num_heads", "window_size", "ape", "patch_norm",
-      "attn_type", "attention", "out_norms", "small_maps",
+      "attn_type", "attention", "out_norms", "out_indices", "small_maps",
     ]
 
   /// Reads a config's keys over the numbers of a variant.
@@ -79,6 +82,15 @@ package struct SwinConfiguration: Sendable {
     }
     patchSize = try map.optional("patch_size")?.int(in: 1...32) ?? patchSize
     hasOutputNorms = try map.optional("out_norms")?.bool()
+    if let node = map.optional("out_indices") {
+      outputs = try node.ints(in: 0...depths.count - 1)
+      guard let last = outputs.last, last == depths.count - 1,
+        zip(outputs, outputs.dropFirst()).allSatisfy(<)
+      else {
+        throw node.error(
+          found: "is \(outputs)", expected: "rising numbers that end with the last stage's")
+      }
+    }
     smallMaps = try map.optional("small_maps")?.choice() ?? (isFlatten ? .cut : .padded)
     // No published model has the first, all have the second.
     try map.refuse("ape", otherThan: false)
@@ -94,6 +106,6 @@ package struct SwinConfiguration: Sendable {
 
   /// The pyramid: each stage halves the map.
   package var featureInfo: [FeatureInfo] {
-    depths.indices.map { FeatureInfo(channels: channels($0), stride: patchSize << $0) }
+    outputs.map { FeatureInfo(channels: channels($0), stride: patchSize << $0) }
   }
 }

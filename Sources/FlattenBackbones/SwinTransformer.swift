@@ -171,6 +171,7 @@ package struct PatchMerging: Sendable {
 package struct SwinTransformer: ClassifyingBackbone {
   private struct Stage: Sendable {
     let blocks: TransformerStage
+    let isHandedOut: Bool
     let outputNorm: LayerNorm?
     let merging: PatchMerging?
   }
@@ -198,14 +199,15 @@ package struct SwinTransformer: ClassifyingBackbone {
       from: tree.scope("patch_embed"))
     let last = c.depths.count - 1
     let hasOutputNorms = tree.hasOutputNorms(
-      c.depths.indices.map { "norm\($0)" }, wanted: c.hasOutputNorms, for: purpose)
+      c.outputs.map { "norm\($0)" }, wanted: c.hasOutputNorms, for: purpose)
     stages = try c.depths.indices.map { stage in
       let scope = tree.scope("layers").scope(stage)
       return Stage(
         blocks: try TransformerStage(c.depths[stage], from: scope.scope("blocks")) {
           try TransformerBlock(swin: c, at: c.site(stage: stage, block: $0), from: $1)
         },
-        outputNorm: hasOutputNorms
+        isHandedOut: c.outputs.contains(stage),
+        outputNorm: hasOutputNorms && c.outputs.contains(stage)
           ? try LayerNorm(
             c.channels(stage), epsilon: c.common.normEpsilon, from: tree.scope("norm\(stage)"))
           : nil,
@@ -229,8 +231,9 @@ package struct SwinTransformer: ClassifyingBackbone {
     for (index, stage) in stages.enumerated() {
       pass.observe(map, as: IntermediateNames.patchEmbedding(index))
       map = stage.blocks(map, pass)
-      outputs.append(
-        pass.observe(stage.outputNorm?(map, pass) ?? map, as: IntermediateNames.stage(index)))
+      let output = pass.observe(
+        stage.outputNorm?(map, pass) ?? map, as: IntermediateNames.stage(index))
+      if stage.isHandedOut { outputs.append(output) }
       map = stage.merging?(map, pass) ?? map  // [B, H / 2, W / 2, 2C]
     }
     return outputs

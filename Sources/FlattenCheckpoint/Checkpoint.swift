@@ -39,6 +39,9 @@ package final class Checkpoint: ParameterSource {
   package let entries: [TensorEntry]
   /// Texts that a safetensors file carries, in file order.
   package let metadata: [(key: String, value: String)]
+  /// The names of the model's classes, where a training tool wrote them down: OpenMMLab's `meta` has `CLASSES`, or
+  /// `dataset_meta` with `classes`; a safetensors file a JSON list under `CLASSES`.
+  package let classNames: [String]?
 
   private let sources: [ByteSource]
   let storages: [StoredBytes]
@@ -60,6 +63,7 @@ package final class Checkpoint: ParameterSource {
     unwrapped = contents.unwrapped
     entries = contents.entries
     metadata = contents.metadata
+    classNames = contents.classNames
     storages = contents.storages
     index = Dictionary(
       contents.entries.enumerated().map { (ExactText($1.name), $0) },

@@ -8,6 +8,8 @@ struct CheckpointContents {
   var entries: [TensorEntry]
   var storages: [StoredBytes]
   var metadata: [(key: String, value: String)] = []
+  /// The names of the model's classes, where a training tool wrote them down.
+  var classNames: [String]?
   /// The dictionaries of weights that the file has.
   var containers: [String] = []
   /// The files that an index names.

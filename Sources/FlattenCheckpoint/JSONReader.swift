@@ -64,6 +64,19 @@ struct JSONReader {
     try expect("}")
   }
 
+  /// A list of texts, of so many at most.
+  mutating func strings(atMost most: Int) throws -> [String] {
+    try expect("[")
+    if skip("]") { return [] }
+    var values: [String] = []
+    repeat {
+      guard values.count < most else { throw damaged("has a list of more than \(most)") }
+      values.append(try string())
+    } while skip(",")
+    try expect("]")
+    return values
+  }
+
   mutating func integers(atMost limit: Int) throws -> [Int] {
     try expect("[")
     if skip("]") { return [] }

@@ -24,6 +24,10 @@ struct SafetensorsHeader {
   ) throws -> CheckpointContents {
     var contents = CheckpointContents(
       kind: .safetensors, unwrapped: nil, entries: [], storages: [], metadata: metadata)
+    contents.classNames = metadata.first { $0.key == "CLASSES" }.flatMap { text in
+      var reader = JSONReader(Array(text.value.utf8), subject: "CLASSES")
+      return try? reader.strings(atMost: 1 << 16)
+    }
     var position = 0
     let inDataOrder = tensors.enumerated().sorted { left, right in
       (left.element.begin, left.element.end, left.offset)

@@ -129,6 +129,7 @@ struct TorchFile {
     let (weights, container) = try containers.weights(wanted: options.container)
     var contents = CheckpointContents(
       kind: kind, unwrapped: container, entries: [], storages: [], containers: containers.names)
+    contents.classNames = Self.classNames(of: top)
     var indices: [ExactText: Int] = [:]
     var names: Set<ExactText> = []
     for index in stride(from: 0, to: weights.items.count - 1, by: 2) {
@@ -158,5 +159,24 @@ struct TorchFile {
         "holds no tensors under '\(shortened(container ?? ""))'", containers: containers.names)
     }
     return contents
+  }
+
+  /// The names of the classes that OpenMMLab's tools write beside the weights, of version 2 or 3; `nil` where there
+  /// are none, or what is there is no list of names.
+  private static func classNames(of top: PickleNode) -> [String]? {
+    guard case .node(let meta)? = top.values(for: "meta").first else { return nil }
+    var found = meta.values(for: "CLASSES").first
+    if case .node(let dataset)? = meta.values(for: "dataset_meta").first {
+      found = dataset.values(for: "classes").first ?? dataset.values(for: "CLASSES").first ?? found
+    }
+    guard case .node(let list)? = found, !list.isDictionary, !list.items.isEmpty else {
+      return nil
+    }
+    var names: [String] = []
+    for item in list.items {
+      guard case .text(let name?) = item else { return nil }
+      names.append(name)
+    }
+    return names
   }
 }

@@ -25,6 +25,9 @@ static const unsigned char folder[] = {
 static const unsigned char street[] = {
 #embed "../../Datasets/street.yaml"
 };
+static const unsigned char street_objects[] = {
+#embed "../../Datasets/street_objects.yaml"
+};
 static const unsigned char voc[] = {
 #embed "../../Datasets/voc.yaml"
 };
@@ -38,6 +41,7 @@ static const fd_resource resources[] = {
     {"Datasets/coco_stuff164k.yaml", coco_stuff164k, sizeof coco_stuff164k},
     {"Datasets/folder.yaml", folder, sizeof folder},
     {"Datasets/street.yaml", street, sizeof street},
+    {"Datasets/street_objects.yaml", street_objects, sizeof street_objects},
     {"Datasets/voc.yaml", voc, sizeof voc},
 };
 

@@ -85,6 +85,16 @@ extension Image {
   /// The picture mirrored.
   public func flipped(_ flip: Flip) -> Image { Image(raster.flipped(flip)) }
 
+  /// A part of the picture.
+  ///
+  /// - Precondition: it lies within.
+  package func cropped(left: Int, top: Int, to size: PixelSize) -> Image {
+    precondition(
+      left >= 0 && top >= 0 && left + size.width <= width && top + size.height <= height,
+      "\(size) at (\(left), \(top)) of \(width)x\(height)")
+    return Image(raster.window(left: left, top: top, width: size.width, height: size.height))
+  }
+
   /// The middle of the picture; a side that is too short is padded with black.
   ///
   /// Where the margin is odd, half of it is rounded to the even neighbour, as torchvision's

@@ -50,8 +50,8 @@ package protocol TaskModelConfiguration: Sendable {
   /// The key of the section that only this task has: `decode_head`.
   static var sectionKey: String { get }
 
-  /// The key of checkpoints that the task is told by: a tensor of its last layer.
-  static var weightsKey: String { get }
+  /// The keys of checkpoints that the task is told by, one of which each has: tensors of its last layers.
+  static var weightsKeys: [String] { get }
 
   /// The backbone.
   var backbone: BackboneConfiguration { get }

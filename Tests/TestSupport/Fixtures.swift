@@ -59,6 +59,12 @@ package enum Fixtures {
     return operators.subtracting(present)
   }
 
+  /// Those of the kinds that a suite tests of which the set of detection has no case though it should: any, unless
+  /// the set is one that `FLATTEN_DETECTION_FIXTURES` names, which need not have all.
+  package static func lackingDetection(kinds: Set<String>) -> Set<String> {
+    namedDetection != nil ? [] : lacking(kinds, in: detection)
+  }
+
   /// The kinds of detection that some suite tests.
   package static let testedDetectionKinds: Set<String> = [
     "det_op", "det_neck", "retina_head", "rpn_head", "standard_roi_head", "cascade_roi_head",

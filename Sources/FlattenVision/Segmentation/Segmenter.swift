@@ -240,21 +240,9 @@ extension Segmenter: VisionModel {
   /// What computes, in a few lines for people: model, input, data set, threads, instruction set.
   public var summary: String {
     let input = configuration.input
-    var rule: [String] = []
-    if let largest = input.largest {
-      rule.append("shrunk to long side <= \(largest.long), short side <= \(largest.short)")
-    }
-    if let scale = input.scale {
-      rule.append("long side <= \(scale.long), short side <= \(scale.short)")
-    }
-    if let size = input.exactSize { rule.append("resized to \(size.height)x\(size.width)") }
-    if input.multiple > 1 { rule.append("sides up to a multiple of \(input.multiple)") }
-    if input.padding > 1 { rule.append("padded to a multiple of \(input.padding)") }
-    if let size = input.paddedSize { rule.append("padded to \(size.height)x\(size.width)") }
     return """
       model: \(configuration.name), \(classes.count) classes (\(configuration.dataset.name))
-      input: RGB, mean \(input.normalisation.mean), std \(input.normalisation.std), \
-      \(rule.isEmpty ? "size as it is" : rule.joined(separator: ", "))
+      input: RGB, mean \(input.normalisation.mean), std \(input.normalisation.std), \(input.summary)
       inference: \(configuration.mode), \(precision.rawValue), \(loaded.threads.threads) threads, instruction set \
       \(Version.instructionSet)
       """

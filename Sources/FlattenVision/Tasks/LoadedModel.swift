@@ -95,14 +95,28 @@ package struct LoadedModel<Network: TaskModel>: Sendable {
   ///
   /// - Throws: ``InferenceError/scoresNotFinite``.
   package func callAsFunction(_ input: Tensor) throws -> Network.Output {
-    let output = network(
-      input, ForwardPass(threads: threads, memory: memory, purpose: purpose))
-    guard Network.scores(of: output).allSatisfy({ $0.isFinite(threads) }) else {
-      throw InferenceError.scoresNotFinite
+    try run { network, pass in
+      let output = network(input, pass)
+      try requireFinite(Network.scores(of: output))
+      return output
     }
-    return output
   }
 
+  /// Runs parts of the network, for which there is room.
+  package func run<Result>(
+    _ body: (Network, ForwardPass) throws -> Result
+  ) rethrows -> Result {
+    try body(network, ForwardPass(threads: threads, memory: memory, purpose: purpose))
+  }
+
+  /// Refuses scores that are NaN or infinite.
+  ///
+  /// - Throws: ``InferenceError/scoresNotFinite``.
+  package func requireFinite(_ scores: [Tensor]) throws {
+    guard scores.allSatisfy({ $0.isFinite(threads) }) else {
+      throw InferenceError.scoresNotFinite
+    }
+  }
 }
 
 /// What all networks of this library have in common.

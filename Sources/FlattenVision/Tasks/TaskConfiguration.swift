@@ -69,8 +69,8 @@ extension TaskConfiguration {
     node.value(at: "model.\(Network.Configuration.sectionKey)")
   }
 
-  /// The tensor of a checkpoint that only this task's have.
-  package static var weightsKey: String { Network.Configuration.weightsKey }
+  /// The tensors of checkpoints, one of which each of this task's has and no other.
+  package static var weightsKeys: [String] { Network.Configuration.weightsKeys }
 
   /// The names of the figures by which models of the task are scored.
   package static var figureNames: [String] { Report.figureNames }
@@ -179,8 +179,8 @@ extension TaskConfiguration {
     do {
       return try plain.explaining(load)
     } catch let error as ParameterError {
-      guard error.lacks(Self.weightsKey) else { throw error }
-      let found = VisionTasks.all.first { error.hasLeft($0.weightsKey) }
+      guard Self.weightsKeys.contains(where: error.lacks) else { throw error }
+      let found = VisionTasks.all.first { $0.weightsKeys.contains(where: error.hasLeft) }
       guard found != nil || ModelLikeness(plain).isBackboneAlone else { throw error }
       throw TaskMismatch.weights(error, wanted: Self.taskName, found: found?.taskName)
     }

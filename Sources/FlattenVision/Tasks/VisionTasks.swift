@@ -8,6 +8,7 @@ package enum VisionTasks {
   package static let all: [any TaskConfiguration.Type] = [
     SegmentationConfiguration.self,
     ClassificationConfiguration.self,
+    DetectionConfiguration.self,
   ]
 
   /// Reads a config of any task: the one whose section its `model` has.
@@ -30,7 +31,7 @@ package enum VisionTasks {
 
   /// The task whose last layer tensors of these names hold; `nil` where they hold none that is known.
   package static func task(of tensors: Set<String>) -> (any TaskConfiguration.Type)? {
-    all.first { tensors.contains($0.weightsKey) }
+    all.first { $0.weightsKeys.contains(where: tensors.contains) }
   }
 
   /// The names of the figures by which models are scored, those of one task after those of another.

@@ -12,7 +12,7 @@ import FlattenConfig
 /// The heads `uper_head` and `segformer_head` take the backbone's maps: no `neck` then.
 package struct SegmentorConfiguration: TaskModelConfiguration {
   package static let sectionKey = "decode_head"
-  package static let weightsKey = "decode_head.conv_seg.weight"
+  package static let weightsKeys = ["decode_head.conv_seg.weight"]
 
   package enum NeckType: String, CaseIterable { case fpn }
 

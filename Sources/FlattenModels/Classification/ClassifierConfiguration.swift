@@ -9,7 +9,7 @@ import FlattenConfig
 ///       classifier: { num_classes: 1000 }
 package struct ClassifierConfiguration: TaskModelConfiguration {
   package static let sectionKey = "classifier"
-  package static let weightsKey = "head.weight"
+  package static let weightsKeys = ["head.weight"]
 
   package let backbone: BackboneConfiguration
   /// The number of classes.

@@ -1,0 +1,253 @@
+import FlattenBackbones
+import FlattenCheckpoint
+import FlattenData
+import FlattenImage
+import FlattenModels
+import FlattenRegions
+import FlattenTensor
+
+/// A loaded detector: pictures in, objects with boxes and, where the model has them, masks out.
+///
+///     let detector = try Detector.builtIn()
+///     let picture = try Image.decode(path: "street.jpg").value
+///     for object in try detector.detect(picture).objects { print(object.name, object.score, object.box) }
+///
+/// Immutable and safe to call from many threads at once; the bits of a result depend neither on the
+/// number of threads nor on who else is calling.
+public struct Detector: Sendable {
+  /// Which objects are reported.
+  public struct Options: Sendable, Equatable {
+    /// An object's score is higher than this; `nil` takes the config's, 0.05 in published ones.
+    public var score: Float?
+    /// The classes that are reported, from 0; `nil` reports all.
+    public var labels: Set<Int>?
+    /// The most objects of a picture; `nil` takes the config's, 100 in published ones.
+    public var most: Int?
+    /// Intersection over union beyond which the worse of two boxes of a class is dropped; `nil` takes the config's.
+    public var overlap: Float?
+    /// Whether boxes of different classes are compared as well: for one thing that is found as two classes.
+    public var isClassAgnostic = false
+    /// Whether masks are made where the model has them.
+    public var makesMasks = true
+    /// How a large picture is cut; `nil` looks at all of it at once.
+    public var tiles: Tiling?
+
+    /// The config's own protocol.
+    public init() {}
+  }
+
+  /// The config that the model was built from.
+  public let configuration: DetectionConfiguration
+  package let loaded: LoadedModel<ObjectDetector>
+
+  /// The names of all classes, by label.
+  public var classes: [String] { configuration.dataset.classes }
+  /// Warnings from loading, such as weights that are not finite.
+  public var warnings: [String] { loaded.warnings }
+  /// How weights and the left sides of products are stored.
+  public var precision: Precision { loaded.precision }
+  /// What the model was loaded for.
+  public var purpose: Purpose { loaded.purpose }
+  /// Elements of all parameters.
+  public var parameterCount: Int { loaded.parameterCount }
+  /// Whether the model draws masks.
+  public var hasMasks: Bool { configuration.model.kind.hasMasks }
+
+  /// Loads a config and its weights.
+  ///
+  /// - Parameters:
+  ///   - config: path of a YAML config, or the name of a built-in one.
+  ///   - weights: path of a `.pth` or `.safetensors` file, or of the index of several.
+  ///   - container: the weights that are wanted where the file holds several, such as `model_ema`; `nil`
+  ///     takes the usual ones.
+  ///   - attentions: those that the config may ask for beside `focused` and `softmax`.
+  ///   - threads: threads that compute; `nil` takes all available processors.
+  ///   - precision: how weights and the left sides of products are stored; `.automatic` takes
+  ///     the faster one on this CPU.
+  ///   - purpose: what the model is loaded for.
+  ///   - skipsUnknownObjects: whether objects of unknown classes beside the weights are left out
+  ///     instead of refused; for files whose origin you trust.
+  /// - Throws: an error that names the file, the key, what was found and what was expected.
+  public static func load(
+    config: String, weights: String, container: String? = nil,
+    attentions: AttentionRegistry = AttentionRegistry(), threads: Int? = nil,
+    precision: Precision = .float32, purpose: Purpose = .inference,
+    skipsUnknownObjects: Bool = false
+  ) throws -> Detector {
+    try DetectionConfiguration.load(path: config, attentions: attentions).load(
+      weights: weights, container: container, threads: threads, precision: precision,
+      purpose: purpose, skipsUnknownObjects: skipsUnknownObjects)
+  }
+
+  /// Makes the model of a config with random weights: for trying it, and for measuring.
+  ///
+  /// - Parameters:
+  ///   - config: path of a YAML config, or the name of a built-in one.
+  ///   - attentions: those that the config may ask for beside `focused` and `softmax`.
+  ///   - seed: the same seed gives the same weights.
+  ///   - threads: threads that compute; `nil` takes all available processors.
+  ///   - precision: how weights and the left sides of products are stored.
+  ///   - purpose: what the model is loaded for.
+  /// - Throws: an error that names the file, the line and the key, or ``InferenceError``.
+  public static func untrained(
+    config: String, attentions: AttentionRegistry = AttentionRegistry(), seed: UInt64 = 0,
+    threads: Int? = nil, precision: Precision = .float32, purpose: Purpose = .inference
+  ) throws -> Detector {
+    try DetectionConfiguration.load(path: config, attentions: attentions)
+      .untrained(seed: seed, threads: threads, precision: precision, purpose: purpose)
+  }
+
+  package init(
+    _ configuration: DetectionConfiguration, _ loaded: LoadedModel<ObjectDetector>
+  ) {
+    self.configuration = configuration
+    self.loaded = loaded
+  }
+
+  /// Finds the objects of a picture.
+  ///
+  /// - Throws: ``InferenceError`` where the scores are not finite or there is no memory.
+  public func detect(_ picture: Image, options: Options = Options()) throws -> Detections {
+    let need = try memoryNeed(for: picture.size, options: options)
+    try loaded.makeRoom(need, for: picture.size, windowsHelp: options.tiles == nil)
+    guard let tiles = options.tiles, tiles.isNeeded(for: picture.size) else {
+      let prepared = configuration.prepared(picture, memory: loaded.memory)
+      let placement = PicturePlacement(inside: prepared.resizedTo, of: picture.size)
+      let found = try objects(prepared.input, [placement], options)[0]
+      return Detections(
+        size: picture.size, objects: described(found, in: picture.size, at: (0, 0), picture.size))
+    }
+    return try detect(picture, in: tiles, options)
+  }
+
+  /// Finds the objects of several pictures, which are computed together: each is padded to the size of the
+  /// largest, as mmdetection does.
+  ///
+  /// - Throws: as ``detect(_:options:)``.
+  public func detect(_ pictures: [Image], options: Options = Options()) throws -> [Detections] {
+    guard pictures.count > 1, options.tiles == nil else {
+      return try pictures.map { try detect($0, options: options) }
+    }
+    let rule = configuration.input
+    let resized = pictures.map { rule.resized($0) }
+    let size = resized.map { rule.padded($0.size) }.reduce(PixelSize(height: 0, width: 0)) {
+      PixelSize(height: max($0.height, $1.height), width: max($0.width, $1.width))
+    }
+    let need = loaded.memoryNeed(of: size) * pictures.count
+    try loaded.makeRoom(
+      PictureNeed(runs: need, results: 0, pictures: 0), for: size, windowsHelp: false)
+    let inputs = resized.map { rule.normalised($0, to: size, pool: loaded.memory) }
+    let input = Tensor(
+      [inputs.count, size.height, size.width, 3], pool: loaded.memory
+    ) { all in
+      for (index, one) in inputs.enumerated() {
+        one.withUnsafeBuffer {
+          _ = UnsafeMutableBufferPointer(
+            rebasing: all[index * one.count..<(index + 1) * one.count]
+          ).update(fromContentsOf: $0)
+        }
+      }
+    }
+    let placements = zip(resized, pictures).map { PicturePlacement(inside: $0.size, of: $1.size) }
+    return zip(try objects(input, placements, options), pictures).map { found, picture in
+      Detections(
+        size: picture.size, objects: described(found, in: picture.size, at: (0, 0), picture.size))
+    }
+  }
+
+  /// What a picture needs beside itself.
+  package func memoryNeed(for picture: PixelSize, options: Options) throws -> PictureNeed {
+    let seen = options.tiles.map { $0.largestTile(of: picture) } ?? picture
+    let (resized, input) = try configuration.sizes(of: seen)
+    let whole = try configuration.sizes(of: picture)
+    let runs =
+      options.tiles == nil
+      ? loaded.memoryNeed(of: input)
+      : max(loaded.memoryNeed(of: input), loaded.memoryNeed(of: whole.input))
+    guard input.area <= MemoryNeed.mostPixels else {
+      throw InferenceError.pictureTooLarge(picture, bytes: .max, windowsHelp: false)
+    }
+    // Run lengths: a few runs a column of every mask, as numbers of four bytes, and their copies.
+    let most = options.most ?? configuration.model.selection.most
+    let masks = hasMasks && options.makesMasks ? most * (48 * picture.width + 4096) : 0
+    return PictureNeed(
+      runs: runs, results: masks, pictures: 3 * (resized.area + whole.resized.area + seen.area))
+  }
+
+  // MARK: Parts
+
+  private func selection(_ options: Options) -> DetectionSelection {
+    var selection = configuration.model.selection
+    selection.score = options.score ?? selection.score
+    selection.most = options.most ?? selection.most
+    selection.overlap = options.overlap ?? selection.overlap
+    selection.isClassAgnostic = options.isClassAgnostic
+    selection.labels = options.labels
+    selection.makesMasks = options.makesMasks
+    return selection
+  }
+
+  /// Runs the network.
+  func objects(
+    _ input: Tensor, _ placements: [PicturePlacement], _ options: Options
+  ) throws -> [[FoundObject]] {
+    try loaded.run { network, pass in
+      let output = network.output(input, pass)
+      try loaded.requireFinite(ObjectDetector.scores(of: output))
+      return network.objects(in: output, placements: placements, selection(options), pass)
+    }
+  }
+
+  /// The network's objects with their names, and their masks as run lengths.
+  ///
+  /// - Parameters:
+  ///   - size: of the whole picture.
+  ///   - origin: where the part that was looked at begins.
+  ///   - part: its size.
+  func described(
+    _ found: [FoundObject], in size: PixelSize, at origin: (x: Int, y: Int), _ part: PixelSize
+  ) -> [DetectedObject] {
+    var objects = [DetectedObject?](repeating: nil, count: found.count)
+    objects.withUnsafeMutableBufferPointer { objects in
+      nonisolated(unsafe) let objects = objects
+      loaded.threads.run(found.count) { index in
+        objects[index] = described(found[index], in: size, at: origin, part)
+      }
+    }
+    return objects.compactMap { $0 }
+  }
+
+  private func described(
+    _ found: FoundObject, in size: PixelSize, at origin: (x: Int, y: Int), _ part: PixelSize
+  ) -> DetectedObject {
+    let dataset = configuration.dataset
+    var box = found.box.clipped(to: part)
+    box.left += Float(origin.x)
+    box.right += Float(origin.x)
+    box.top += Float(origin.y)
+    box.bottom += Float(origin.y)
+    let side = PixelSize(height: 2 * MaskHead.side, width: 2 * MaskHead.side)
+    let mask = found.mask?.withUnsafeBufferPointer { cells in
+      RunLengthMask(
+        pasting: cells, side: side, in: found.box, size: part,
+        threshold: configuration.model.selection.mask)
+    }
+    return DetectedObject(
+      label: found.label, categoryID: dataset.categoryIDs[found.label],
+      name: dataset.classes[found.label], score: found.score, box: box,
+      mask: mask.map { part == size ? $0 : $0.placed(in: size, x: origin.x, y: origin.y) })
+  }
+}
+
+extension Detector: VisionModel {
+  /// What computes, in a few lines for people: model, input, data set, threads, instruction set.
+  public var summary: String {
+    let input = configuration.input
+    return """
+      model: \(configuration.name), \(classes.count) classes (\(configuration.dataset.name))
+      input: RGB, mean \(input.normalisation.mean), std \(input.normalisation.std), \(input.summary)
+      inference: \(precision.rawValue), \(loaded.threads.threads) threads, instruction set \
+      \(Version.instructionSet)
+      """
+  }
+}
