@@ -39,6 +39,9 @@ package struct Benchmark: Sendable {
   package let error: Double
   /// The operators in the order they run.
   package let layers: [Layer]
+  /// The parts that a model is measured by beside its operators, in the order they run, with their median times;
+  /// none of a model that is all operators.
+  package let parts: [(name: String, seconds: Double)]
   /// What products reach here when their data lie in the caches: multiply-accumulates a second.
   package let peak: Double
   /// Most memory that the process has held, in bytes.
@@ -85,18 +88,27 @@ package struct Benchmark: Sendable {
     }
     let input = Self.input(size, memory)
     let peak = Products.measuredPeak(pool, precision)
-    var runs: [(seconds: Double, records: [OperatorRecord])] = []
+    var runs:
+      [(seconds: Double, records: [OperatorRecord], parts: [(name: String, seconds: Double)])] =
+        []
     for index in 0..<repeats + 2 {
       let pass = ForwardPass(threads: pool, memory: memory)
       var records: [OperatorRecord] = []
-      pass.observer = { if case .operation(let record, _) = $0 { records.append(record) } }
+      var parts: [(name: String, seconds: Double)] = []
+      pass.observer = { observation in
+        switch observation {
+        case .operation(let record, _): records.append(record)
+        case .part(let name, let seconds): parts.append((name, seconds))
+        case .intermediate, .attention: break
+        }
+      }
       let start = ContinuousClock.now
       let output = model(input, pass)
       let seconds = (ContinuousClock.now - start).seconds
       guard Model.scores(of: output).allSatisfy(\.isFinite) else {
         throw BenchmarkError.scoresNotFinite
       }
-      if index >= 2 { runs.append((seconds, records)) }
+      if index >= 2 { runs.append((seconds, records, parts)) }
     }
     let layers = runs[0].records.indices.map { index in
       let record = runs[0].records[index]
@@ -108,7 +120,11 @@ package struct Benchmark: Sendable {
     return Benchmark(
       medianSeconds: median(runs.map(\.seconds)),
       minSeconds: runs.map(\.seconds).min() ?? 0, size: size, threads: pool.threads,
-      precision: precision, error: error, layers: layers, peak: peak,
+      precision: precision, error: error, layers: layers,
+      parts: runs[0].parts.indices.map { index in
+        (runs[0].parts[index].name, median(runs.map { $0.parts[index].seconds }))
+      },
+      peak: peak,
       peakResidentBytes: mostResidentMemory())
   }
 

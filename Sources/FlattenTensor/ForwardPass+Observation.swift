@@ -8,6 +8,8 @@ package enum Observation {
   /// The operands of an attention. Not told where they are never whole in memory, which an attention for
   /// inference may have.
   case attention(AttentionRecord)
+  /// A part of the model has run: several operators, or work that is no operator's. Its wall-clock time.
+  case part(name: String, seconds: Double)
 }
 
 extension ForwardPass {
@@ -42,6 +44,15 @@ extension ForwardPass {
   /// Shows the observer the operands of an attention.
   package func observe(attention record: @autoclosure () -> AttentionRecord) {
     if let observer, !isDryRun { observer(.attention(record())) }
+  }
+
+  /// Runs a part of the model and tells the observer how long it took.
+  package func part<Result>(_ name: String, _ body: () -> Result) -> Result {
+    guard let observer, !isDryRun else { return body() }
+    let start = ContinuousClock.now
+    let result = body()
+    observer(.part(name: name, seconds: (ContinuousClock.now - start).seconds))
+    return result
   }
 
   /// A residual connection, `x + branch`.

@@ -128,6 +128,10 @@ struct BenchCommand: ParsableCommand {
       ("peak_gflops", .number(benchmark.peak * 2e-9)),
       ("peak_rss_mb", .number(Double(benchmark.peakResidentBytes) / 1e6)),
       (
+        "parts",
+        .object(benchmark.parts.map { ($0.name, .number($0.seconds * 1e3)) })
+      ),
+      (
         "operators",
         .array(
           benchmark.layers.map { layer in
@@ -166,9 +170,21 @@ struct BenchCommand: ParsableCommand {
     kinds.sort { $0.seconds > $1.seconds }
     let header = ["ms", "% of time", "GFLOP/s", "% of peak", "MB moved"]
     let macs = benchmark.layers.reduce(0) { $0 + $1.macs }
-    return TextTable.text(
-      header: ["kind"] + header,
-      rows: kinds.map { row($0.name, $0.seconds, $0.macs, $0.bytes) }, leftColumns: 1)
+    let parts =
+      benchmark.parts.isEmpty
+      ? ""
+      : TextTable.text(
+        header: ["part", "ms", "% of time"],
+        rows: benchmark.parts.map {
+          [
+            $0.name, String(format: "%.2f", $0.seconds * 1e3),
+            String(format: "%.1f", $0.seconds / benchmark.medianSeconds * 100),
+          ]
+        }, leftColumns: 1) + "\n"
+    return parts
+      + TextTable.text(
+        header: ["kind"] + header,
+        rows: kinds.map { row($0.name, $0.seconds, $0.macs, $0.bytes) }, leftColumns: 1)
       + "\n"
       + TextTable.text(
         header: ["layer"] + header,

@@ -41,16 +41,7 @@ struct DetectionArguments: ParsableArguments {
   var part: String?
 
   func validate() throws {
-    if results.isEmpty {
-      let given = [
-        ("--iou-type", iouType != nil), ("--box-areas", boxAreas), ("--shard", shard != nil),
-        ("--part", part != nil),
-        ("--curves", curves.curves != nil), ("--annotations", annotations != nil),
-      ]
-      if let (name, _) = given.first(where: { $0.1 }) {
-        throw ValidationError("\(name) belongs to --results.")
-      }
-    } else if annotations == nil {
+    if !results.isEmpty && annotations == nil {
       throw ValidationError(
         "--results needs --annotations: the file of the objects that are there.")
     }

@@ -11,7 +11,7 @@ package final class OutputTap {
       switch observation {
       case .operation(let record, let output): if let output { outputs[record.name] = output }
       case .attention(let record): attentions.append(record)
-      case .intermediate: break
+      case .intermediate, .part: break
       }
     }
   }

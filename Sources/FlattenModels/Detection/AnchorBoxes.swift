@@ -114,7 +114,9 @@ extension DetectionSelection {
     let found = labels.map { wanted in found.filter { wanted.contains($0.label) } } ?? found
     return NonMaximumSuppression.batched(
       found.map(\.box), scores: found.map(\.score), classes: found.map(\.label),
-      threshold: overlap, limit: most, classAgnostic: isClassAgnostic
+      threshold: overlap, limit: most,
+      // Upstream takes each class by itself from 10,000 boxes on, which is not what is asked for here.
+      splitThreshold: isClassAgnostic ? .max : 10_000, classAgnostic: isClassAgnostic
     ).map { found[$0] }
   }
 }

@@ -77,11 +77,13 @@ package struct ObjectDetector: TaskModel {
 
   /// All of it, for inputs without padding: what a run costs, and what measuring compares.
   package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> Output {
-    let output = output(x, pass)
+    let output = pass.part("network") { output(x, pass) }
     let size = PixelSize(height: x.shape[1], width: x.shape[2])
     let placements = [PicturePlacement](
       repeating: PicturePlacement(inside: size), count: x.shape[0])
-    _ = objects(in: output, placements: placements, selection, pass)
+    for found in objects(in: output, placements: placements, selection, pass) {
+      _ = pass.part("masks") { masks(of: found, in: size, pass) }
+    }
     return output
   }
 
@@ -111,35 +113,42 @@ package struct ObjectDetector: TaskModel {
   ) -> [[FoundObject]] {
     switch head {
     case .dense:
-      return placements.indices.map { item in
-        anchorBoxes.objects(output.dense, item: item, placement: placements[item], selection, pass)
-          .map { FoundObject($0, mask: nil) }
+      return pass.part("boxes") {
+        placements.indices.map { item in
+          anchorBoxes.objects(
+            output.dense, item: item, placement: placements[item], selection, pass
+          ).map { FoundObject($0, mask: nil) }
+        }
       }
     case .regions(_, let head):
-      let regions = placements.indices.flatMap { item in
-        anchorBoxes.proposals(
-          output.dense, item: item, placement: placements[item], selection, pass
-        )
-        .map { head.region($0.box, item: item) }
+      let regions = pass.part("proposals") {
+        placements.indices.flatMap { item in
+          anchorBoxes.proposals(
+            output.dense, item: item, placement: placements[item], selection, pass
+          ).map { head.region($0.box, item: item) }
+        }
       }
-      let stages = head.stages(output.levels, regions, placements: placements, pass)
-      let boxes = placements.indices.map { item in
-        pass.isDryRun
-          ? AnchorBoxes.placeholders(selection.most, placements[item])
-          : head.boxes(stages, item: item, placement: placements[item], selection)
+      let stages = pass.part("box head") {
+        head.stages(output.levels, regions, placements: placements, pass)
+      }
+      let boxes = pass.part("boxes") {
+        placements.indices.map { item in
+          pass.isDryRun
+            ? AnchorBoxes.placeholders(selection.most, placements[item])
+            : head.boxes(stages, item: item, placement: placements[item], selection)
+        }
       }
       guard head.hasMasks && selection.makesMasks else {
         return boxes.map { $0.map { FoundObject($0, mask: nil) } }
       }
-      return withMasks(boxes, output.levels, head, placements, pass)
+      return pass.part("mask head") { withMasks(boxes, output.levels, head, placements, pass) }
     }
   }
 
-  /// Cuts the objects' masks and brings their boxes to the picture's size.
+  /// Makes the objects' small masks and brings their boxes to the picture's size.
   private func withMasks(
     _ boxes: [[ScoredBox]], _ levels: [Tensor], _ head: RegionHead,
-    _ placements: [PicturePlacement],
-    _ pass: ForwardPass
+    _ placements: [PicturePlacement], _ pass: ForwardPass
   ) -> [[FoundObject]] {
     let regions = boxes.enumerated().flatMap { item, boxes in
       boxes.map { head.region($0.box, item: item) }
@@ -156,6 +165,23 @@ package struct ObjectDetector: TaskModel {
         return FoundObject(found, mask: head.mask(logits, row: row, label: found.label))
       }
     }
+  }
+
+  /// The objects' masks at the size of their picture; `nil` for those without.
+  package func masks(
+    of found: [FoundObject], in size: PixelSize, _ pass: ForwardPass
+  ) -> [RunLengthMask?] {
+    let side = PixelSize(height: 2 * MaskHead.side, width: 2 * MaskHead.side)
+    let masks = Locked([RunLengthMask?](repeating: nil, count: found.count))
+    pass.threads.run(found.count) { index in
+      guard let cells = found[index].mask else { return }
+      let mask = cells.withUnsafeBufferPointer {
+        RunLengthMask(
+          pasting: $0, side: side, in: found[index].box, size: size, threshold: selection.mask)
+      }
+      masks.withLock { $0[index] = mask }
+    }
+    return masks.withLock { $0 }
   }
 }
 

@@ -111,13 +111,16 @@ public struct Detector: Sendable {
     let need = try memoryNeed(for: picture.size, options: options)
     try loaded.makeRoom(need, for: picture.size, windowsHelp: options.tiles == nil)
     guard let tiles = options.tiles, tiles.isNeeded(for: picture.size) else {
-      let prepared = configuration.prepared(picture, memory: loaded.memory)
-      let placement = PicturePlacement(inside: prepared.resizedTo, of: picture.size)
-      let found = try objects(prepared.input, [placement], options)[0]
-      return Detections(
-        size: picture.size, objects: described(found, in: picture.size, at: (0, 0), picture.size))
+      return try detectWhole(picture, options)
     }
     return try detect(picture, in: tiles, options)
+  }
+
+  /// Finds the objects of a picture for which there is room, in one look.
+  func detectWhole(_ picture: Image, _ options: Options) throws -> Detections {
+    let prepared = configuration.prepared(picture, memory: loaded.memory)
+    let placement = PicturePlacement(inside: prepared.resizedTo, of: picture.size)
+    return try detect(prepared.input, [(picture.size, placement)], options)[0]
   }
 
   /// Finds the objects of several pictures, which are computed together: each is padded to the size of the
@@ -148,11 +151,10 @@ public struct Detector: Sendable {
         }
       }
     }
-    let placements = zip(resized, pictures).map { PicturePlacement(inside: $0.size, of: $1.size) }
-    return zip(try objects(input, placements, options), pictures).map { found, picture in
-      Detections(
-        size: picture.size, objects: described(found, in: picture.size, at: (0, 0), picture.size))
-    }
+    return try detect(
+      input,
+      zip(resized, pictures).map { ($1.size, PicturePlacement(inside: $0.size, of: $1.size)) },
+      options)
   }
 
   /// What a picture needs beside itself.
@@ -187,55 +189,38 @@ public struct Detector: Sendable {
     return selection
   }
 
-  /// Runs the network.
-  func objects(
-    _ input: Tensor, _ placements: [PicturePlacement], _ options: Options
-  ) throws -> [[FoundObject]] {
+  /// The objects of every picture of an input, at the pictures' sizes, named.
+  ///
+  /// - Parameters:
+  ///   - input: of the network.
+  ///   - pictures: the size of each picture, and where it lies in the input.
+  func detect(
+    _ input: Tensor, _ pictures: [(size: PixelSize, placement: PicturePlacement)],
+    _ options: Options
+  ) throws -> [Detections] {
     try loaded.run { network, pass in
       let output = network.output(input, pass)
       try loaded.requireFinite(ObjectDetector.scores(of: output))
-      return network.objects(in: output, placements: placements, selection(options), pass)
-    }
-  }
-
-  /// The network's objects with their names, and their masks as run lengths.
-  ///
-  /// - Parameters:
-  ///   - size: of the whole picture.
-  ///   - origin: where the part that was looked at begins.
-  ///   - part: its size.
-  func described(
-    _ found: [FoundObject], in size: PixelSize, at origin: (x: Int, y: Int), _ part: PixelSize
-  ) -> [DetectedObject] {
-    var objects = [DetectedObject?](repeating: nil, count: found.count)
-    objects.withUnsafeMutableBufferPointer { objects in
-      nonisolated(unsafe) let objects = objects
-      loaded.threads.run(found.count) { index in
-        objects[index] = described(found[index], in: size, at: origin, part)
+      let found = network.objects(
+        in: output, placements: pictures.map(\.placement), selection(options), pass)
+      return zip(found, pictures).map { found, picture in
+        let masks = network.masks(of: found, in: picture.size, pass)
+        return Detections(
+          size: picture.size,
+          objects: zip(found, masks).map { named($0, mask: $1, in: picture.size) })
       }
     }
-    return objects.compactMap { $0 }
   }
 
-  private func described(
-    _ found: FoundObject, in size: PixelSize, at origin: (x: Int, y: Int), _ part: PixelSize
+  private func named(
+    _ found: FoundObject, mask: RunLengthMask?, in size: PixelSize
   ) -> DetectedObject {
     let dataset = configuration.dataset
-    var box = found.box.clipped(to: part)
-    box.left += Float(origin.x)
-    box.right += Float(origin.x)
-    box.top += Float(origin.y)
-    box.bottom += Float(origin.y)
-    let side = PixelSize(height: 2 * MaskHead.side, width: 2 * MaskHead.side)
-    let mask = found.mask?.withUnsafeBufferPointer { cells in
-      RunLengthMask(
-        pasting: cells, side: side, in: found.box, size: part,
-        threshold: configuration.model.selection.mask)
-    }
+    // Rounding may have left a box a hair outside.
     return DetectedObject(
       label: found.label, categoryID: dataset.categoryIDs[found.label],
-      name: dataset.classes[found.label], score: found.score, box: box,
-      mask: mask.map { part == size ? $0 : $0.placed(in: size, x: origin.x, y: origin.y) })
+      name: dataset.classes[found.label], score: found.score, box: found.box.clipped(to: size),
+      mask: mask)
   }
 }
 

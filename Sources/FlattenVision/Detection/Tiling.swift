@@ -102,14 +102,12 @@ extension Detector {
     let tile = tiles.largestTile(of: size)
     var findings: [TileFinding] = []
     func look(at part: Image, left: Int, top: Int, tile number: Int?) throws {
-      let prepared = configuration.prepared(part, memory: loaded.memory)
-      let placement = PicturePlacement(inside: prepared.resizedTo, of: part.size)
-      let found = try objects(prepared.input, [placement], options)[0]
-      findings += described(found, in: size, at: (left, top), part.size).map { object in
-        TileFinding(
-          object: object, tile: number,
-          isCut: Tiling.cuts(
-            object.box, left: left, top: top, tile: part.size, picture: size))
+      for object in try detectWhole(part, options).objects {
+        let placed = object.placed(in: size, x: left, y: top)
+        findings.append(
+          TileFinding(
+            object: placed, tile: number,
+            isCut: Tiling.cuts(placed.box, left: left, top: top, tile: part.size, picture: size)))
       }
     }
     try look(at: picture, left: 0, top: 0, tile: nil)
@@ -126,5 +124,24 @@ extension Detector {
       objects: Tiling.merged(
         findings, classAgnostic: options.isClassAgnostic,
         most: options.most ?? configuration.model.selection.most))
+  }
+}
+
+extension DetectedObject {
+  /// The object of a part of a picture as one of the whole picture.
+  ///
+  /// - Parameters:
+  ///   - size: of the picture.
+  ///   - x: column that the part begins at.
+  ///   - y: row that the part begins at.
+  fileprivate func placed(in size: PixelSize, x: Int, y: Int) -> DetectedObject {
+    var box = box
+    box.left += Float(x)
+    box.right += Float(x)
+    box.top += Float(y)
+    box.bottom += Float(y)
+    return DetectedObject(
+      label: label, categoryID: categoryID, name: name, score: score, box: box,
+      mask: mask?.placed(in: size, x: x, y: y))
   }
 }

@@ -12,7 +12,7 @@ import Testing
 @Suite struct VisionTasksTests {
   @Test func noTwoTasksAreToldByTheSame() {
     let all = VisionTasks.all
-    #expect(all.map { $0.taskName } == ["segmentation", "classification"])
+    #expect(all.map { $0.taskName } == ["segmentation", "classification", "detection"])
     let keys = all.flatMap { $0.weightsKeys }
     #expect(Set(keys).count == keys.count)
     #expect(Set(VisionTasks.figureNames).count == VisionTasks.figureNames.count)

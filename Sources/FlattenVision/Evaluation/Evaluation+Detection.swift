@@ -1,0 +1,133 @@
+import FlattenData
+import FlattenFiles
+import FlattenImage
+import FlattenMetrics
+import FlattenRegions
+
+extension Evaluation {
+  /// Finds the objects of every picture of a COCO annotation file and scores them; reading, computing and
+  /// matching overlap.
+  ///
+  /// - Parameters:
+  ///   - detector: what is scored.
+  ///   - annotations: the pictures and their objects.
+  ///   - folder: the pictures.
+  ///   - settings: what is compared, one evaluation each.
+  ///   - maskAreas: whether the size of a detection is that of its mask where masks are compared, as mmdetection has it.
+  ///   - options: which objects are reported.
+  ///   - shard: the part of the pictures, by their ids, that is scored.
+  ///   - limit: how many pictures, in the order of their ids; `nil` for all.
+  ///   - limits: larger pictures are refused.
+  ///   - exif: what is done with EXIF orientations.
+  ///   - shouldStop: asked before each picture; those under way are finished.
+  ///   - onWarning: what the decoders let pass.
+  ///   - onProgress: called after every picture.
+  /// - Throws: the first error; an evaluation of some pictures would not be one.
+  public static func run(
+    _ detector: Detector, on annotations: COCOAnnotations, images folder: String,
+    settings: [COCOSettings], maskAreas: Bool = true, options: Detector.Options = .init(),
+    shard: COCOEvaluation.Shard = .init(index: 0, count: 1), limit: Int? = nil,
+    limits: DecodingLimits = DecodingLimits(), exif: ExifOrientation = .apply,
+    shouldStop: @escaping @Sendable () -> Bool = { false },
+    onWarning: @escaping @Sendable (String) -> Void = { _ in },
+    onProgress: @escaping @Sendable (Progress) -> Void = { _ in }
+  ) throws -> [COCOEvaluation] {
+    let identifiers = try detector.categoryIDs(among: annotations)
+    let scorers = settings.map {
+      COCOPictureScorer(annotations, $0, maskAreas: maskAreas && $0.kind == .segm)
+    }
+    var options = options
+    options.makesMasks = options.makesMasks && settings.contains { $0.kind == .segm }
+    let order = annotations.pictures.indices.sorted {
+      annotations.pictures[$0].id < annotations.pictures[$1].id
+    }
+    let items = order.enumerated().filter { $0.offset % shard.count == shard.index }
+      .map { index in
+        AnnotatedPicture(
+          index: index.element, picture: annotations.pictures[index.element], in: folder)
+      }
+    let gate = MemoryGate(over: detector.loaded.memory)
+    return try tally(
+      items, limit, into: scorers.map(\.empty), shouldStop: shouldStop, onProgress: onProgress,
+      read: { item in
+        let admitted = try naming(item.path) {
+          try gate.decode(
+            EncodedPicture(path: item.path, limits: limits, exif: exif),
+            need: { try detector.memoryNeed(for: $0, options: options) })
+        }
+        admitted.decoded.warnings.forEach(onWarning)
+        return admitted
+      },
+      compute: { item, admitted in
+        let picture = admitted.decoded.value
+        try item.requireSize(picture.size)
+        var found = try naming(item.path) { try detector.detect(picture, options: options) }
+        found.objects = found.objects.map { $0.named(identifiers[$0.label]) }
+        return try scorers.map { try $0.evaluation(of: found, picture: item.index) }
+      },
+      // No picture is there twice.
+      add: { total, _, parts in
+        for (index, part) in parts.enumerated() { try? total[index].merge(part) }
+      }
+    ).total
+  }
+}
+
+/// A picture of an annotation file.
+private struct AnnotatedPicture: Sendable {
+  let index: Int
+  let path: String
+  private let picture: COCOAnnotations.Picture
+
+  init(index: Int, picture: COCOAnnotations.Picture, in folder: String) {
+    self.index = index
+    self.picture = picture
+    path = folder.hasSuffix("/") ? folder + picture.fileName : "\(folder)/\(picture.fileName)"
+  }
+
+  /// Refuses a picture of another size than the annotations say: boxes and masks would lie beside the objects.
+  func requireSize(_ size: PixelSize) throws {
+    guard let wanted = picture.size, wanted != size else { return }
+    let isTurned = wanted == PixelSize(height: size.width, width: size.height)
+    throw COCOProblem(
+      .pictureSize, path: path, place: "",
+      reason:
+        "is \(size.width)x\(size.height), the annotations say \(wanted.width)x\(wanted.height)",
+      remedy: isTurned
+        ? "Its EXIF orientation turns it: annotate it as it is shown, or take it as it is stored"
+        : "Take the pictures that were annotated")
+  }
+}
+
+extension DetectedObject {
+  /// The same with the category id of an annotation file.
+  fileprivate func named(_ categoryID: Int) -> DetectedObject {
+    DetectedObject(
+      label: label, categoryID: categoryID, name: name, score: score, box: box, mask: mask)
+  }
+}
+
+extension Detector {
+  /// What an annotation file calls each class: the id of its category of the class's name or, where it has none of
+  /// that name, the data set's id of the class.
+  ///
+  /// - Throws: ``COCOProblem`` where the file has none of the classes.
+  package func categoryIDs(among annotations: COCOAnnotations) throws -> [Int] {
+    var known: [String: Int] = [:]
+    for category in annotations.categories {
+      known[category.name] = known[category.name] ?? category.id
+    }
+    let dataset = configuration.dataset
+    if !dataset.classes.contains(where: { known[$0] != nil }) {
+      let names = annotations.categories.prefix(5).map(\.name).joined(separator: ", ")
+      throw COCOProblem(
+        .unknownCategory, path: annotations.path, place: "categories",
+        reason:
+          "has none of the model's classes (\(dataset.classes.prefix(5).joined(separator: ", "))"
+          + (dataset.classes.count > 5 ? ", ..." : "") + "), but \(names)",
+        remedy:
+          "Take the annotations of the model's data set, or give categories the classes' names")
+    }
+    return dataset.classes.indices.map { known[dataset.classes[$0]] ?? dataset.categoryIDs[$0] }
+  }
+}

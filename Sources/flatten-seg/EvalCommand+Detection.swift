@@ -1,0 +1,79 @@
+import FlattenData
+import FlattenFiles
+import FlattenMetrics
+import FlattenVision
+
+// Scoring a detector: average precision on pictures with COCO annotations.
+extension DetectionConfiguration: EvaluatedTask {
+  static func requireOwnOptions(_ command: EvalCommand) throws {
+    let (options, inference) = (command.datasetOptions, command.inference)
+    let given = [
+      ("--mode", inference.mode != nil),
+      ("--scales", !inference.scales.isEmpty),
+      ("--flip", !inference.flip.isEmpty),
+      ("--classes", options.classes != nil),
+      ("--ignore-index", options.ignoreIndex != nil),
+      ("--reduce-zero-label", options.reduceZeroLabel != nil),
+      ("--labels", options.labels != nil),
+      ("--confusion", command.confusion != nil),
+      ("--confusion-picture", command.confusionPicture != nil),
+    ]
+    if let (name, _) = given.first(where: { $0.1 }) {
+      throw RequestError("\(name) is for segmentation, and this is a detector. Leave it out.")
+    }
+  }
+
+  static func score(_ detector: Detector, for command: EvalCommand) throws -> DetectionReport {
+    let (file, folder) = try command.annotatedPictures(of: detector.configuration.dataset)
+    let arguments = command.detections
+    let kinds = arguments.iouType?.kinds ?? (detector.hasMasks ? [.bbox, .segm] : [.bbox])
+    if kinds.contains(.segm), !detector.hasMasks {
+      throw RequestError("--iou-type names segm, and the model draws no masks.")
+    }
+    let annotations = try COCOAnnotations.load(path: file, masks: kinds.contains(.segm))
+    annotations.warnings.forEach(command.onWarning)
+    command.begin(detector)
+    let evaluations = try Evaluation.run(
+      detector, on: annotations, images: folder,
+      settings: COCOSettings.Kind.allCases.filter(kinds.contains).map {
+        COCOSettings($0, convention: arguments.convention)
+      },
+      maskAreas: !arguments.boxAreas, shard: arguments.shard?.shard ?? .init(index: 0, count: 1), limit: command.limit,
+      limits: command.decoding.limits, exif: command.decoding.exif,
+      shouldStop: { Interrupt.isRequested }, onWarning: command.onWarning,
+      onProgress: EvalCommand.show)
+    let report = DetectionReport(evaluations)
+    if let part = arguments.part {
+      try AtomicFile.write(COCOEvaluation.part(evaluations), to: part)
+    }
+    try arguments.curves.write(report)
+    return report
+  }
+}
+
+extension EvalCommand {
+  /// The annotation file and the folder of its pictures: those that are named, else where the data set has them.
+  fileprivate func annotatedPictures(
+    of dataset: DatasetDescription
+  ) throws -> (file: String, folder: String) {
+    if let file = detections.annotations {
+      guard let folder = datasetOptions.images ?? data else {
+        throw RequestError("--annotations needs --images: the folder of the pictures.")
+      }
+      return (file, folder)
+    }
+    let description =
+      try self.dataset.map { try DatasetDescription.load(nameOrPath: $0) } ?? dataset
+    let root = try requireData()
+    guard let file = description.annotations else {
+      throw RequestError(
+        "The data set '\(printable(description.name))' has no annotation file. Name one with "
+          + "--annotations.")
+    }
+    let split = try description.split(named: datasetOptions.split)
+    func path(_ pattern: String) -> String {
+      "\(root)/" + pattern.replacing("{split}", with: split?.folder ?? "")
+    }
+    return (path(file), datasetOptions.images ?? path(description.images.folder))
+  }
+}
