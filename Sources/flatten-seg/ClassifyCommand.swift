@@ -1,9 +1,9 @@
 import ArgumentParser
 import FlattenFiles
-import FlattenTensor
 import FlattenVision
+import Foundation
 
-struct ClassifyCommand: ParsableCommand {
+struct ClassifyCommand: PictureCommand {
   static let configuration = CommandConfiguration(
     commandName: "classify",
     abstract: "Say what pictures show: the likeliest classes of each.",
@@ -36,74 +36,34 @@ struct ClassifyCommand: ParsableCommand {
   }
 
   func run() throws {
-    let pictures = try input.pictures(json: json, quiet: reporting.quiet)
-    let ahead = pictures.sources.first.flatMap {
-      PictureAhead($0, limits: decoding.limits, exif: decoding.exif)
-    }
-    let classifier = try model.load()
-    var batch = BatchClassification(classifier)
-    batch.limits = decoding.limits
-    batch.exif = decoding.exif
-    batch.ahead = ahead
-    if reporting.verbose { Output.error(classifier.summary) }
-
-    let tally = Locked(BatchTally())
-    Interrupt.watch()
-    Progress.shared.begin(quiet: reporting.quiet || pictures.sources.count < 2)
-    batch.run(pictures.sources, shouldStop: { Interrupt.isRequested }) { outcome in
-      if !reporting.quiet { outcome.warnings.forEach(Output.warning) }
-      var failure: PictureFailure?
-      switch outcome.result {
-      case .failure(let error):
-        Output.error("error: \(ErrorTexts.text(of: error))")
-        if json { Output.line(FailureDocument.line(error.path, error)) }
-        failure = error
-      case .success(let summary): report(outcome.source, summary)
-      }
-      let done = tally.withLock { tally in
-        tally.add(outcome.source, failure: failure)
-        return tally.done
-      }
-      Progress.shared.show(done: done, of: pictures.sources.count)
-    }
-    Progress.shared.clear()
-    try tally.withLock { $0 }.finish(pictures, quiet: reporting.quiet)
+    try run(
+      input.pictures(json: json, quiet: reporting.quiet), loading: model.load,
+      batch: { PictureBatch($0) })
   }
 
-  private func report(_ source: PictureSource, _ summary: BatchClassification.Summary) {
-    let guesses = summary.classification.top(top)
-    if json { return Output.line(document(source, summary, guesses).line) }
+  func tell(_ source: PictureSource, _ done: PictureOutcome<Classification>.Done) {
+    let guesses = done.report.top(top)
+    if json {
+      let fields =
+        [("input", OrderedJSON.string(source.path))] + done.sizeFields + done.timeFields
+        + [("classes", .array(guesses.map(\.document)))]
+      return Output.line(OrderedJSON.object(fields).line)
+    }
     let path = printable(source.path, limit: .max)
     for guess in guesses {
-      let tenThousandths = Int((guess.probability * 10000).rounded())
-      let digits = String(tenThousandths % 10000)
-      let zeros = String(repeating: "0", count: 4 - digits.count)
-      Output.line(
-        "\(path)\t\(tenThousandths / 10000).\(zeros)\(digits)\t\(guess.identifier)\t\(guess.name)")
+      let probability = String(format: "%.4f", guess.probability)
+      Output.line("\(path)\t\(probability)\t\(guess.identifier)\t\(guess.name)")
     }
   }
+}
 
-  private func document(
-    _ source: PictureSource, _ summary: BatchClassification.Summary,
-    _ guesses: [Classification.Guess]
-  ) -> OrderedJSON {
+extension Classification.Guess {
+  fileprivate var document: OrderedJSON {
     .object([
-      ("input", .string(source.path)),
-      ("width", .integer(summary.size.width)),
-      ("height", .integer(summary.size.height)),
-      ("seconds", .number((summary.seconds * 1e6).rounded() / 1e6)),
-      (
-        "classes",
-        .array(
-          guesses.map { guess in
-            .object([
-              ("index", .integer(guess.index)),
-              ("id", .string(guess.identifier)),
-              ("name", .string(guess.name)),
-              ("probability", .number(guess.probability)),
-            ])
-          })
-      ),
+      ("index", .integer(index)),
+      ("id", .string(identifier)),
+      ("name", .string(name)),
+      ("probability", .number(probability)),
     ])
   }
 }

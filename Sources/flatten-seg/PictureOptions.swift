@@ -18,6 +18,12 @@ struct PictureOptions: ParsableArguments {
   @Flag(name: .shortAndLong, help: "Enter folders inside folders.")
   var recursive = false
 
+  @Option(
+    help: ArgumentHelp(
+      "Take every n-th of the pictures, from the i-th on: one of n machines takes 1/n, the next 2/n.",
+      valueName: "i/n"))
+  var shard: ShardArgument?
+
   func validate() throws {
     if inputs.isEmpty && list.isEmpty {
       throw ValidationError("No picture is named. Give files, folders, --list FILE or -.")
@@ -38,4 +44,21 @@ struct PictureOptions: ParsableArguments {
     try pictures.requirePictures(inputs + list, json: json, quiet: quiet)
     return pictures
   }
+}
+
+/// `--shard`: `2/3`, counted from 1.
+struct ShardArgument: ExpressibleByArgument, CustomStringConvertible {
+  let number: Int
+  let count: Int
+
+  init?(argument: String) {
+    let parts = argument.split(separator: "/", omittingEmptySubsequences: false)
+    let numbers = parts.compactMap { Int($0) }
+    guard parts.count == 2, numbers.count == 2, numbers[1] >= 1,
+      (1...numbers[1]).contains(numbers[0])
+    else { return nil }
+    (number, count) = (numbers[0], numbers[1])
+  }
+
+  var description: String { "\(number)/\(count)" }
 }

@@ -534,5 +534,26 @@ extension CommandLineTests {
         #expect(outcome.errors.contains(word))
       }
     }
+
+    /// Machines that share the work do each picture once; names that collide are found whichever part is taken.
+    @Test func shards() throws {
+      let folder = try Scratch()
+      try folder.makeFolder("in")
+      for index in 0..<5 { try folder.makePicture("in/\(index).png", 40, 36) }
+      let parts = try ["1/2", "2/2"].map { shard in
+        try Tool.run(["predict", "in", "-o", "out", "--shard", shard], in: folder)
+      }
+      parts.forEach { expectSuccess($0) }
+      #expect(parts[0].lines == ["out/0.png", "out/2.png", "out/4.png"])
+      #expect(parts[1].lines == ["out/1.png", "out/3.png"])
+      let beyond = try Tool.run(["predict", "in", "-o", "out", "--shard", "6/6"], in: folder)
+      expectSuccess(beyond)
+      #expect(beyond.lines == [])
+      try folder.makeFolder("x")
+      try folder.makePicture("x/1.png", 40, 36)
+      expectFailure(
+        try Tool.run(["predict", "in/0.png", "in/1.png", "x/1.png", "--shard", "1/3"], in: folder),
+        status: 2, says: "would both become '1.png'")
+    }
   }
 }

@@ -125,6 +125,12 @@ extension CommandLineTests {
         "predict", "-", "--list", "-",
         says: "Standard input holds either a picture or a list, not both.", usage: predict),
       BadUsage(
+        "predict", "a.jpg", "--shard", "3/2",
+        says: "The value '3/2' is invalid for '--shard <i/n>'", usage: predict),
+      BadUsage(
+        "classify", "a.jpg", "--shard", "0/2",
+        says: "The value '0/2' is invalid for '--shard <i/n>'", usage: classify),
+      BadUsage(
         "predict", "a.jpg", "--output", "-", "--json",
         says: "With --output - standard output holds the mask and nothing else.", usage: predict),
       BadUsage(

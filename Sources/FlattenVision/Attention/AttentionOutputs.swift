@@ -5,7 +5,7 @@ import Foundation
 /// Where a picture's attention is written.
 package struct AttentionOutputs: Sendable {
   private let source: PictureSource
-  private let target: PredictionOutputs.Target
+  private let target: ResultTarget
   /// `nil` on standard output.
   private let drawing: String?
   private let array: String?
@@ -19,7 +19,7 @@ package struct AttentionOutputs: Sendable {
   ///   - mayReplace: whether files that exist are replaced.
   package init(picture: PictureSource, output: String, matrix: String?, mayReplace: Bool) {
     source = picture
-    let target = PredictionOutputs.Target(path: output, suffixes: [".png"] + Self.jpegs)
+    let target = ResultTarget(path: output, suffixes: [".png"] + Self.jpegs)
     self.target = target
     drawing =
       switch target {

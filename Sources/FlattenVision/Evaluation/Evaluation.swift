@@ -34,7 +34,7 @@ public enum Evaluation {
   ) throws -> EvaluationReport {
     try requireClasses(dataset.description.classes.count, of: dataset.description, segmenter)
     let gate = MemoryGate(over: segmenter.loaded.memory)
-    let sizes = SizeWarnings()
+    let said = SaidOnce()
     return try report(
       of: tally(
         dataset.items, limit, into: ConfusionMatrix(classes: dataset.description.classes.count),
@@ -56,7 +56,7 @@ public enum Evaluation {
           let result = try naming(item.image) {
             try segmenter.segment(pair.image, options: options)
           }
-          sizes.first(of: result, path: item.image).forEach(onWarning)
+          said.first(result.warnings, on: "sizes", of: item.image).forEach(onWarning)
           return Scored(labels: result.labels, truth: pair.label, pass: pass)
         },
         add: { matrix, item, scored in

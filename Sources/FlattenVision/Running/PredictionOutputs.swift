@@ -1,55 +1,14 @@
 import FlattenFiles
 import FlattenImage
 import FlattenRegions
-import Foundation
+import FlattenTensor
 
-/// What is written for every picture, and where.
+/// What is written of every picture that is segmented, and where.
 public struct PredictionOutputs: Sendable {
   /// Where the masks go.
-  public enum Target: Sendable, Hashable {
-    /// A folder; results keep the pictures' names.
-    case folder(String)
-    /// One file, for one picture.
-    case file(String)
-    /// Standard output, for one picture; ``ReaderLeftError`` where nobody reads it any more.
-    case standardOutput
-
-    /// What a path on the command line means: `-` is standard output, a name with one of some suffixes a
-    /// file unless there is a folder of that name, anything else a folder.
-    package init(path: String, suffixes: [String] = [".png"]) {
-      var isDirectory: ObjCBool = false
-      let isFolder =
-        path.hasSuffix("/")
-        || FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory)
-          && isDirectory.boolValue
-      if path == "-" {
-        self = .standardOutput
-      } else if !isFolder && suffixes.contains(where: path.lowercased().hasSuffix) {
-        self = .file(path)
-      } else {
-        self = .folder(path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path)
-      }
-    }
-
-    /// Refuses a target that cannot be written to, before anything is computed.
-    ///
-    /// - Throws: `FileError` of kind `.unwritable`.
-    func requireWritable() throws {
-      switch self {
-      case .standardOutput: return
-      case .file(let path): try AtomicFile.requireWritable(path)
-      case .folder(let path): try AtomicFile.requireWritableFolder(path)
-      }
-    }
-  }
-
+  public var target: ResultTarget
   /// What to do where a mask exists already.
-  public enum Existing: Sendable { case refuse, skip, replace }
-
-  /// Where the masks go.
-  public var target: Target
-  /// What to do where a mask exists already.
-  public var existing = Existing.refuse
+  public var existing = ExistingResults.refuse
   /// Opacity of the overlay; `nil` writes none.
   public var overlayOpacity: Double?
   /// Where overlays have their colours from.
@@ -72,11 +31,23 @@ public struct PredictionOutputs: Sendable {
   public var hasProbabilities = false
 
   /// Masks only.
-  public init(target: Target) { self.target = target }
+  public init(target: ResultTarget) { self.target = target }
 
-  /// The colours of overlays; `nil` for the classes' own.
-  func overlayPalette(classes: Int) -> Palette? {
-    overlayColours == .distinct ? .distinct(count: classes) : nil
+  /// Refuses what would lose data or could not be written, before anything is computed.
+  ///
+  /// - Throws: `FileError` of kind `.unwritable` where two results share a name, a result would
+  ///   replace one of the pictures, or the target cannot be written to.
+  public func check(_ sources: [PictureSource]) throws { try layout.check(sources) }
+
+  /// The files of a picture, the mask first.
+  var layout: ResultLayout {
+    let names: [(ResultName, Bool)] = [
+      (.mask, true), (.logits, hasLogits), (.probabilities, hasProbabilities),
+      (.confidencePicture, hasConfidence), (.confidenceArray, hasConfidence),
+      (.overlay, overlayOpacity != nil),
+    ]
+    return ResultLayout(
+      target: target, existing: existing, names: names.filter(\.1).map(\.0))
   }
 
   /// Whether scores of all classes are written.
@@ -87,68 +58,113 @@ public struct PredictionOutputs: Sendable {
     // An overlay twice, without and with its legend, and compressed; ids and samples of a map.
     size.area * (overlayOpacity != nil ? 10 : hasConfidence ? 5 : 3)
   }
+}
 
-  /// Refuses what would lose data or could not be written, before anything is computed.
+extension ResultName {
+  static let mask = ResultName.file(".png")
+  static let logits = ResultName.file(".logits.npy")
+  static let probabilities = ResultName.file(".probs.npy")
+  static let confidencePicture = ResultName.file(".confidence.png")
+  static let confidenceArray = ResultName.file(".confidence.npy")
+  static let overlay = ResultName.drawing(".overlay")
+}
+
+/// Scores of one kind, on their way to their file.
+struct ScoreFile: Sendable {
+  let kind: PixelScores.Kind
+  let file: NumpyScoreFile
+
+  /// What receives the scores as they are made.
+  var sink: (PixelScores.Kind, PixelScores.Sink) {
+    (kind, { [file] in file.write(firstRow: $0, rows: $1, $2) })
+  }
+}
+
+extension PredictionOutputs {
+  /// Begins the files that take the scores.
   ///
-  /// - Throws: `FileError` of kind `.unwritable` where two results share a name, a result would
-  ///   replace one of the pictures, or the target cannot be written to.
-  public func check(_ sources: [PictureSource]) throws {
-    try target.requireWritable()
-    let pictures = Set(
-      sources.compactMap { $0.isStandardInput ? nil : FileIdentity(path: $0.path) })
-    var writers: [[UInt8]: [(source: PictureSource, files: ResultFiles)]] = [:]
-    for source in sources {
-      guard let files = ResultFiles(of: source, self) else { continue }
-      // Which overlay it is depends on the picture's size, which is asked for where it matters.
-      for path in files.possible {
-        let others = writers[Array(path.utf8), default: []]
-        writers[Array(path.utf8), default: []].append((source, files))
-        if let other = others.first(where: { $0.files.holds(path, of: $0.source) })?.source,
-          files.holds(path, of: source)
-        {
-          throw FileError(
-            path: path, kind: .unwritable,
-            reason: "would hold the result of both '\(printable(other.path))' and "
-              + "'\(printable(source.path))'. Predict them into different folders")
-        }
-        if let identity = FileIdentity(path: path), pictures.contains(identity),
-          files.holds(path, of: source)
-        {
-          throw FileError(
-            path: path, kind: .unwritable,
-            reason: "is one of the pictures itself. Choose another output")
-        }
-      }
+  /// - Parameters:
+  ///   - scores: of the network, a pixel.
+  ///   - size: of the picture.
+  func scoreFiles(_ files: ResultFiles, scores: Int, size: PixelSize) throws -> [ScoreFile] {
+    let wanted: [(PixelScores.Kind, ResultName, Bool)] = [
+      (.logits, .logits, hasLogits), (.probabilities, .probabilities, hasProbabilities),
+    ]
+    return try wanted.filter(\.2).map { kind, name, _ in
+      ScoreFile(
+        kind: kind,
+        // One score a pixel decides between two labels.
+        file: try NumpyScoreFile(
+          path: files.path(name), classes: kind == .logits ? scores : max(scores, 2),
+          height: size.height, width: size.width))
     }
+  }
+
+  /// Writes what is made of a whole segmentation beside its final names, the mask last.
+  ///
+  /// - Parameter onNote: called with what is worth telling.
+  func stage(
+    _ segmentation: Segmentation, of picture: Image, _ files: ResultFiles,
+    onNote: (OverlayNote) -> Void
+  ) throws -> [any StagedResult] {
+    var staged: [AtomicFile] = []
+    if hasConfidence, let map = segmentation.confidenceMap, let values = segmentation.confidence {
+      let path = files.path(.confidencePicture)
+      staged.append(
+        try AtomicFile(path: path, holding: try map.encoded(as: .grey8, name: path)))
+      staged.append(
+        try NumpyFile.staged(
+          values, shape: [segmentation.labels.height, segmentation.labels.width],
+          path: files.path(.confidenceArray)))
+    }
+    if let opacity = overlayOpacity {
+      let path = files.path(.overlay)
+      staged.append(
+        try AtomicFile(
+          path: path,
+          holding: try overlay(segmentation, of: picture, opacity, name: path, onNote)))
+    }
+    staged.append(
+      try AtomicFile(
+        path: files.main,
+        holding: try segmentation.labels.encoded(as: segmentation.maskFormat, name: files.main)))
+    return staged
+  }
+
+  /// The overlay, as JPEG or, of a picture that is too long, as PNG.
+  private func overlay(
+    _ segmentation: Segmentation, of picture: Image, _ opacity: Double, name: String,
+    _ onNote: (OverlayNote) -> Void
+  ) throws -> [UInt8] {
+    let isPNG = max(picture.height, picture.width) > Image.longestJPEGSide
+    let overlay = segmentation.overlay(
+      on: picture, opacity: opacity, withLegend: hasLegend,
+      palette: overlayColours == .distinct
+        ? .distinct(count: segmentation.classes.count) : nil,
+      longestSide: isPNG ? .max : Image.longestJPEGSide)
+    if isPNG {
+      onNote(.isPNG)
+      return try overlay.encodedAsPNG(name: name)
+    }
+    if hasLegend && overlay.height == picture.height { onNote(.lacksLegend) }
+    return try overlay.encodedAsJPEG(name: name)
   }
 }
 
-extension PredictionOutputs.Target {
-  /// Makes the folder that a file goes to, where the target is a folder.
-  func makeFolder(for path: String) throws {
-    guard case .folder = self, let slash = path.lastIndex(of: "/"), slash != path.startIndex
-    else { return }
-    let folder = String(path[..<slash])
-    do {
-      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    } catch {
-      throw FileError(path: folder, kind: .unwritable, reason: "cannot make this folder")
-    }
-  }
-}
+/// What is worth telling of an overlay.
+enum OverlayNote: String, Sendable {
+  /// It is a PNG.
+  case isPNG
+  /// There was no room for the legend.
+  case lacksLegend
 
-/// Writes bytes to standard output.
-///
-/// - Throws: ``ReaderLeftError``, or `FileError` of kind `.unwritable`.
-func writeStandardOutput(_ bytes: [UInt8]) throws {
-  var rest = bytes[...]
-  while !rest.isEmpty {
-    let wrote = rest.withUnsafeBytes { Foundation.write(STDOUT_FILENO, $0.baseAddress, $0.count) }
-    if wrote > 0 {
-      rest = rest.dropFirst(wrote)
-    } else if errno != EINTR {
-      if errno == EPIPE { throw ReaderLeftError() }
-      throw FileError(path: "standard output", kind: .unwritable, errno: errno)
+  /// One sentence, to follow a picture's name.
+  var text: String {
+    let most = Image.longestJPEGSide
+    return switch self {
+    case .isPNG: "no JPEG has more than \(most) pixels a side: such overlays are PNG files"
+    case .lacksLegend:
+      "no JPEG has more than \(most) rows: the legend that would take it there is left out"
     }
   }
 }

@@ -256,4 +256,25 @@ import Testing
     let list = list(["caf\u{E9}.jpg", "cafe\u{301}.jpg"])
     #expect(list.sources.count == 2 && list.collision == nil)
   }
+
+  /// Every picture is in one shard, and names are those that the whole list has.
+  @Test func shardsAreParts() throws {
+    for name in ["a.jpg", "a.png", "b.jpg", "c.jpg", "d.jpg"] { _ = try folder.file(name, [1]) }
+    func list() -> PictureList { PictureList([folder.url.path], lists: [], isRecursive: false) }
+    let all = list().sources
+    #expect(all.map(\.name) == ["a.jpg", "a.png", "b", "c", "d"])
+    for count in 1...7 {
+      var parts: [[PictureSource]] = []
+      for index in 0..<count {
+        var part = list()
+        part.keepShard(index, of: count)
+        parts.append(part.sources)
+      }
+      #expect(parts.map(\.count).max() == (5 + count - 1) / count)
+      for (index, source) in all.enumerated() {
+        #expect(parts[index % count][index / count] == source)
+      }
+      #expect(parts.joined().count == 5)
+    }
+  }
 }

@@ -20,16 +20,16 @@ import Testing
   @Test func whatAPathMeans() throws {
     try FileManager.default.createDirectory(
       atPath: folder.path("there.png"), withIntermediateDirectories: false)
-    let cases: [(String, PredictionOutputs.Target)] = [
+    let cases: [(String, ResultTarget)] = [
       ("-", .standardOutput), ("a.png", .file("a.png")), ("x/B.PNG", .file("x/B.PNG")),
       ("out", .folder("out")), ("out.jpg", .folder("out.jpg")), ("out.png/", .folder("out.png")),
       ("/", .folder("/")), (folder.path("there.png"), .folder(folder.path("there.png"))),
     ]
     for (path, target) in cases {
-      #expect(PredictionOutputs.Target(path: path) == target, "\(path)")
+      #expect(ResultTarget(path: path) == target, "\(path)")
     }
-    #expect(PredictionOutputs.Target(path: "a.svg", suffixes: [".svg"]) == .file("a.svg"))
-    #expect(PredictionOutputs.Target(path: "a.png", suffixes: [".svg"]) == .folder("a.png"))
+    #expect(ResultTarget(path: "a.svg", suffixes: [".svg"]) == .file("a.svg"))
+    #expect(ResultTarget(path: "a.png", suffixes: [".svg"]) == .folder("a.png"))
   }
 
   // MARK: Refusals before anything is computed
@@ -52,7 +52,7 @@ import Testing
     #expect(error?.path == folder.path("out/x.png"))
     #expect(
       error?.reason
-        == "would hold the result of both 'a/x.jpg' and 'b/x.png'. Predict them into different "
+        == "would hold the result of both 'a/x.jpg' and 'b/x.png'. Write them into different "
         + "folders")
     // One file for two pictures is the same mistake, whatever they are called.
     let one = PredictionOutputs(target: .file(folder.path("mask.png")))

@@ -8,7 +8,7 @@ import Testing
 
 @testable import FlattenVision
 
-@Suite struct PicturePlanTests {
+@Suite struct PictureBatchTests {
   private let folder: TemporaryFolder
 
   init() throws { folder = try TemporaryFolder() }
@@ -17,7 +17,7 @@ import Testing
     PictureSource(path: path, name: name)
   }
 
-  private func everything(into target: PredictionOutputs.Target) -> PredictionOutputs {
+  private func everything(into target: ResultTarget) -> PredictionOutputs {
     var outputs = PredictionOutputs(target: target)
     outputs.overlayOpacity = 0.5
     outputs.hasConfidence = true
@@ -31,21 +31,21 @@ import Testing
   @Test func filesOfAPicture() throws {
     let picture = source("in/berlin/1.jpg", name: "berlin/1")
     let outputs = everything(into: .folder("out"))
-    let files = try #require(ResultFiles(of: picture, outputs))
+    let files = try #require(outputs.layout.files(of: picture))
     #expect(
       files.all == [
         "out/berlin/1.png", "out/berlin/1.logits.npy", "out/berlin/1.probs.npy",
         "out/berlin/1.confidence.png", "out/berlin/1.confidence.npy", "out/berlin/1.overlay.jpg",
       ])
     let plain = PredictionOutputs(target: .folder("out"))
-    #expect(ResultFiles(of: picture, plain)?.all == ["out/berlin/1.png"])
+    #expect(plain.layout.files(of: picture)?.all == ["out/berlin/1.png"])
 
     let named = everything(into: .file("x/mask.PNG"))
-    let beside = try #require(ResultFiles(of: picture, named))
-    #expect(beside.mask == "x/mask.PNG" && beside.overlay == "x/mask.overlay.jpg")
-    let other = try #require(ResultFiles(of: picture, PredictionOutputs(target: .file("mask"))))
-    #expect(other.mask == "mask" && other.logits == "mask.logits.npy")
-    #expect(ResultFiles(of: picture, PredictionOutputs(target: .standardOutput)) == nil)
+    let beside = try #require(named.layout.files(of: picture))
+    #expect(beside.main == "x/mask.PNG" && beside.path(.overlay) == "x/mask.overlay.jpg")
+    let other = try #require(PredictionOutputs(target: .file("mask")).layout.files(of: picture))
+    #expect(other.main == "mask" && other.path(.logits) == "mask.logits.npy")
+    #expect(PredictionOutputs(target: .standardOutput).layout.files(of: picture) == nil)
   }
 
   // MARK: Writing
@@ -65,14 +65,37 @@ import Testing
       networkSize: PixelSize(height: 2, width: 3), warnings: [])
   }
 
-  /// What is planned for a picture none of whose results is there.
-  private func writer(
-    _ outputs: PredictionOutputs, _ source: PictureSource
-  ) throws -> ResultWriter {
-    guard case .make(let writer) = try outputs.plan(for: source) else {
-      throw Unexpected(what: "a mask that is not there is kept")
+  /// Writes one picture's results as a batch does.
+  private struct Writer {
+    let outputs: PredictionOutputs
+    private(set) var files: ResultFiles?
+    private var scores: [ScoreFile] = []
+
+    /// What is planned for a picture none of whose results is there.
+    init(_ outputs: PredictionOutputs, _ source: PictureSource) throws {
+      self.outputs = outputs
+      guard case .make(let files) = try outputs.layout.plan(for: source) else {
+        throw Unexpected(what: "a mask that is not there is kept")
+      }
+      self.files = files
     }
-    return writer
+
+    mutating func open(scores count: Int, size: PixelSize) throws {
+      guard var files else { return }
+      try outputs.layout.prepare(&files, longestSide: max(size.height, size.width))
+      self.files = files
+      scores = try outputs.scoreFiles(files, scores: count, size: size)
+    }
+
+    var sinks: [(PixelScores.Kind, PixelScores.Sink)] { scores.map(\.sink) }
+
+    func finish(
+      _ segmentation: Segmentation, of picture: Image, onNote: (OverlayNote) -> Void = { _ in }
+    ) throws -> [String] {
+      guard let files else { return [] }
+      return try files.commit(
+        scores.map(\.file) + outputs.stage(segmentation, of: picture, files, onNote: onNote))
+    }
   }
 
   private struct Unexpected: Error {
@@ -83,8 +106,8 @@ import Testing
   /// probabilities.
   private func opened(
     _ outputs: PredictionOutputs, _ source: PictureSource
-  ) throws -> ResultWriter {
-    var writer = try writer(outputs, source)
+  ) throws -> Writer {
+    var writer = try Writer(outputs, source)
     try writer.open(scores: 3, size: picture.size)
     #expect(writer.sinks.map(\.0) == [.logits, .probabilities])
     for (kind, sink) in writer.sinks {
@@ -98,7 +121,7 @@ import Testing
   @Test func everythingOfAPictureIsWritten() throws {
     let outputs = everything(into: .folder(folder.url.path))
     let source = source("a.jpg", name: "a")
-    let files = try #require(ResultFiles(of: source, outputs))
+    let files = try #require(outputs.layout.files(of: source))
     let writer = try opened(outputs, source)
     #expect(try folder.names().isEmpty, "nothing appears before all is there")
     #expect(try writer.finish(segmentation, of: picture) == files.all)
@@ -107,16 +130,18 @@ import Testing
         "a.confidence.npy", "a.confidence.png", "a.logits.npy", "a.overlay.jpg", "a.png",
         "a.probs.npy",
       ])
-    #expect(try LabelImage.decode(path: files.mask).value == labels)
+    #expect(try LabelImage.decode(path: files.main).value == labels)
     #expect(
-      try LabelImage.decode(path: files.confidencePicture).value.ids == [255, 128, 64, 0, 32, 191])
+      try LabelImage.decode(path: files.path(.confidencePicture)).value.ids == [
+        255, 128, 64, 0, 32, 191,
+      ])
     #expect(
-      try floats(files.confidenceArray, shape: [2, 3]) == [1, 0.5, 0.25, 0, 0.125, 0.75])
+      try floats(files.path(.confidenceArray), shape: [2, 3]) == [1, 0.5, 0.25, 0, 0.125, 0.75])
     // Stored as [classes, height, width], given as [height, width, classes].
     let planes = (0..<3).flatMap { index in (0..<6).map { Float(100 + 3 * $0 + index) } }
-    #expect(try floats(files.logits, shape: [3, 2, 3]) == planes)
-    #expect(try floats(files.probabilities, shape: [3, 2, 3]) == planes.map { $0 + 100 })
-    #expect(try Image.decode(path: files.overlay).value.width >= 3)
+    #expect(try floats(files.path(.logits), shape: [3, 2, 3]) == planes)
+    #expect(try floats(files.path(.probabilities), shape: [3, 2, 3]) == planes.map { $0 + 100 })
+    #expect(try Image.decode(path: files.path(.overlay)).value.width >= 3)
   }
 
   private func floats(_ path: String, shape: [Int]) throws -> [Float] {
@@ -133,12 +158,12 @@ import Testing
   @Test func aFailedCommitTakesBackWhatWasWritten() throws {
     let outputs = everything(into: .folder(folder.url.path))
     let source = source("a.jpg", name: "a")
-    let files = try #require(ResultFiles(of: source, outputs))
+    let files = try #require(outputs.layout.files(of: source))
     let writer = try opened(outputs, source)
     try FileManager.default.createDirectory(
-      atPath: files.probabilities, withIntermediateDirectories: false)
+      atPath: files.path(.probabilities), withIntermediateDirectories: false)
     let error = #expect(throws: FileError.self) { _ = try writer.finish(segmentation, of: picture) }
-    #expect(error?.path == files.probabilities && error?.kind == .unwritable)
+    #expect(error?.path == files.path(.probabilities) && error?.kind == .unwritable)
     #expect(try folder.names() == ["a.probs.npy"])
   }
 
@@ -147,11 +172,11 @@ import Testing
     var outputs = everything(into: .folder(folder.url.path))
     outputs.existing = .replace
     let source = source("a.jpg", name: "a")
-    let files = try #require(ResultFiles(of: source, outputs))
+    let files = try #require(outputs.layout.files(of: source))
     _ = try folder.file("a.logits.npy", [1, 2, 3])
     let writer = try opened(outputs, source)
     try FileManager.default.createDirectory(
-      atPath: files.probabilities, withIntermediateDirectories: false)
+      atPath: files.path(.probabilities), withIntermediateDirectories: false)
     #expect(throws: FileError.self) { _ = try writer.finish(segmentation, of: picture) }
     #expect(try folder.names() == ["a.logits.npy", "a.probs.npy"])
   }
@@ -160,10 +185,10 @@ import Testing
   @Test func nothingAppearsWithoutTheMask() throws {
     let outputs = everything(into: .folder(folder.url.path))
     let source = source("a.jpg", name: "a")
-    let files = try #require(ResultFiles(of: source, outputs))
+    let files = try #require(outputs.layout.files(of: source))
     let writer = try opened(outputs, source)
     try FileManager.default.createDirectory(
-      atPath: files.mask, withIntermediateDirectories: false)
+      atPath: files.main, withIntermediateDirectories: false)
     #expect(throws: FileError.self) { _ = try writer.finish(segmentation, of: picture) }
     #expect(try folder.names() == ["a.png"])
   }
@@ -177,31 +202,34 @@ import Testing
 
   @Test func foldersBelowTheTargetAreMade() throws {
     let outputs = PredictionOutputs(target: .folder(folder.path("out")))
-    var writer = try writer(outputs, source("x", name: "ulm/1"))
+    var writer = try Writer(outputs, source("x", name: "ulm/1"))
     #expect(!FileManager.default.fileExists(atPath: folder.path("out")), "planning makes nothing")
     try writer.open(scores: 3, size: picture.size)
     #expect(FileManager.default.fileExists(atPath: folder.path("out/ulm")))
     // Not those of a single file, which its user named.
     let file = PredictionOutputs(target: .file(folder.path("none/mask.png")))
-    var one = try self.writer(file, source("x", name: "x"))
+    var one = try Writer(file, source("x", name: "x"))
     try one.open(scores: 3, size: picture.size)
     #expect(!FileManager.default.fileExists(atPath: folder.path("none")))
   }
 
   /// The caller's wishes stay; what the results need comes on top.
   @Test func optionsAreOfBoth() throws {
-    let source = source("a.jpg", name: "a")
+    let segmenter = try Segmenter.builtIn()
     var wishes = Segmenter.Options()
     wishes.scales = [0.5, 1.0]
     wishes.flips = [.horizontal]
     var outputs = PredictionOutputs(target: .folder(folder.url.path))
-    #expect(try !writer(outputs, source).options(wishes).keepsConfidence)
+    func options() -> Segmenter.Options {
+      SegmentationWork(segmenter, options: wishes, outputs: outputs).options
+    }
+    #expect(!options().keepsConfidence)
     outputs.hasConfidence = true
-    let needed = try writer(outputs, source).options(wishes)
+    let needed = options()
     #expect(needed.keepsConfidence && needed.flips == [.horizontal] && needed.scales == [0.5, 1.0])
     outputs.hasConfidence = false
     wishes.keepsConfidence = true
-    #expect(try writer(outputs, source).options(wishes).keepsConfidence)
+    #expect(options().keepsConfidence)
   }
 
   // MARK: Overlays that no JPEG can hold
@@ -215,7 +243,7 @@ import Testing
     outputs.hasLegend = legend
     outputs.existing = .replace
     let name = "\(width)x\(height)"
-    var writer = try writer(outputs, source("\(name).jpg", name: name))
+    var writer = try Writer(outputs, source("\(name).jpg", name: name))
     let long = Image(
       width: width, height: height, filledWith: RGBColor(red: 90, green: 120, blue: 60))
     try writer.open(scores: 1, size: long.size)
@@ -268,7 +296,7 @@ import Testing
       ).writePNG(to: path)
       return source(path, name: name)
     }
-    let batch = BatchPrediction(
+    let batch = PictureBatch(
       try Segmenter.builtIn(), options: Segmenter.Options(), outputs: outputs(.refuse))
     let warnings = Locked<[[String]]>([])
     let files = Locked<[String]>([])
@@ -276,7 +304,7 @@ import Testing
       // Of the overlays; that strips are not what the model was trained with is said as well.
       let notes = outcome.warnings.filter { !$0.contains("trained with") }
       warnings.withLock { $0.append(notes) }
-      if case .written(let paths, _) = outcome.result { files.withLock { $0 += paths } }
+      if case .done(let done) = outcome.result { files.withLock { $0 += done.files } }
     }
     #expect(warnings.withLock { $0.map(\.count) } == [1, 0, 0])
     #expect(
@@ -300,16 +328,16 @@ import Testing
       _ = try folder.file(name, [1, 2, 3])
     }
     for source in [long, short] {
-      guard case .make = try outputs(.refuse).plan(for: source) else {
+      guard case .make = try outputs(.refuse).layout.plan(for: source) else {
         throw Unexpected(what: "a file that is not written is in the way")
       }
     }
     _ = try folder.file("out/long.overlay.png", [4])
     #expect(
       throws: ExistingResultError(path: folder.path("out/long.overlay.png"), canBeKept: true)
-    ) { _ = try outputs(.refuse).plan(for: long) }
+    ) { _ = try outputs(.refuse).layout.plan(for: long) }
     // Of standard input the size is known only once it was read.
-    var blind = try writer(outputs(.refuse), source("-", name: "stdin"))
+    var blind = try Writer(outputs(.refuse), source("-", name: "stdin"))
     _ = try folder.file("out/stdin.overlay.png", [5])
     try blind.open(scores: 3, size: PixelSize(height: 5, width: 65_500))
     #expect(
@@ -329,15 +357,15 @@ import Testing
   private func outcomes(
     _ sources: [PictureSource], _ outputs: PredictionOutputs
   ) throws -> [String] {
-    let batch = BatchPrediction(
+    let batch = PictureBatch(
       try Segmenter.builtIn(), options: Segmenter.Options(), outputs: outputs)
     let said = Locked<[String]>([])
     let prefix = folder.url.path + "/"
     batch.run(sources) { outcome in
       let text =
         switch outcome.result {
-        case .written(let paths, _): "written \(paths.joined(separator: " "))"
-        case .skipped(let path): "skipped \(path)"
+        case .done(let done): "written \(done.files.joined(separator: " "))"
+        case .kept(let path): "skipped \(path)"
         case .failed(let error): "\(error.isUnwritable ? "unwritable" : "failed") \(error)"
         }
       said.withLock { $0.append(text.replacing(prefix, with: "")) }
@@ -345,7 +373,7 @@ import Testing
     return said.withLock { $0 }
   }
 
-  private func outputs(_ existing: PredictionOutputs.Existing) -> PredictionOutputs {
+  private func outputs(_ existing: ExistingResults) -> PredictionOutputs {
     var outputs = PredictionOutputs(target: .folder(folder.path("out")))
     outputs.existing = existing
     outputs.overlayOpacity = 0.5
@@ -377,7 +405,7 @@ import Testing
     #expect(try bytes("out/a.png") == [1, 2, 3] && bytes("out/b.overlay.jpg") == [1, 2, 3])
     for (source, name) in zip(sources, ["a.png", "b.overlay.jpg"]) {
       let error = ExistingResultError(path: folder.path("out/\(name)"), canBeKept: true)
-      #expect(throws: error) { _ = try outputs(.refuse).plan(for: source) }
+      #expect(throws: error) { _ = try outputs(.refuse).layout.plan(for: source) }
     }
   }
 
@@ -408,10 +436,10 @@ import Testing
   /// Nothing is in the way of a mask on standard output, whatever lies about.
   @Test func standardOutputIsNeverThere() throws {
     _ = try folder.file("a.png", [1])
-    for existing in [PredictionOutputs.Existing.refuse, .skip, .replace] {
+    for existing in [ExistingResults.refuse, .skip, .replace] {
       var outputs = everything(into: .standardOutput)
       outputs.existing = existing
-      var writer = try writer(outputs, source(folder.path("a.png"), name: folder.path("a")))
+      var writer = try Writer(outputs, source(folder.path("a.png"), name: folder.path("a")))
       // There is no file for the scores either.
       try writer.open(scores: 3, size: picture.size)
       #expect(writer.sinks.isEmpty)
