@@ -201,7 +201,8 @@ package final class AtomicFile {
   }
 }
 
-private func parentFolder(of path: String) -> String {
+/// The folder that a path lies in.
+func parentFolder(of path: String) -> String {
   guard let slash = path.lastIndex(of: "/") else { return "." }
   return slash == path.startIndex ? "/" : String(path[..<slash])
 }

@@ -1,12 +1,18 @@
 #define _GNU_SOURCE
 
+#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #if defined(__linux__)
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #else
 #include <sys/mount.h>
@@ -44,8 +50,9 @@ static bool is_shared_between_machines(int descriptor) {
 #endif
 }
 
-static bool is_own_file(const struct stat *status) {
-  return S_ISREG(status->st_mode) && status->st_uid == geteuid() && status->st_nlink == 1;
+static bool is_own(const struct stat *status) {
+  const bool is_file = S_ISREG(status->st_mode) && status->st_nlink == 1;
+  return (is_file || S_ISDIR(status->st_mode)) && status->st_uid == geteuid();
 }
 
 static bool is_same_file(const struct stat *a, const struct stat *b) {
@@ -60,18 +67,77 @@ static bool is_abandoned(int descriptor, const struct stat *status) {
   return flock(descriptor, LOCK_EX | LOCK_NB) == 0;
 }
 
+// Removes the files of an open folder; what is no file stays.
+static void remove_files_of(int descriptor) {
+  const int own = openat(descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR *stream = own < 0 ? NULL : fdopendir(own);
+  if (stream == NULL) {
+    if (own >= 0) close(own);
+    return;
+  }
+  for (const struct dirent *entry; (entry = readdir(stream)) != NULL;) {
+    if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
+      unlinkat(own, entry->d_name, 0);
+    }
+  }
+  closedir(stream);
+}
+
 bool fs_remove_left_over(int folder, const char *name) {
   struct stat seen, opened, now;
-  if (fstatat(folder, name, &seen, AT_SYMLINK_NOFOLLOW) != 0 || !is_own_file(&seen)) return false;
-  // For writing, because a lock over NFS wants that.
-  const int flags = O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
-  const int descriptor = openat(folder, name, flags);
+  if (fstatat(folder, name, &seen, AT_SYMLINK_NOFOLLOW) != 0 || !is_own(&seen)) return false;
+  const bool is_folder = S_ISDIR(seen.st_mode);
+  // Files for writing, because a lock over NFS wants that.
+  const int kind = is_folder ? O_RDONLY | O_DIRECTORY : O_WRONLY;
+  const int flags = O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+  const int descriptor = openat(folder, name, kind | flags);
   if (descriptor < 0) return false;
-  const bool is_removed =
-      fstat(descriptor, &opened) == 0 && is_own_file(&opened) && is_same_file(&seen, &opened) &&
+  bool is_removed =
+      fstat(descriptor, &opened) == 0 && is_own(&opened) && is_same_file(&seen, &opened) &&
       is_abandoned(descriptor, &opened) &&
-      fstatat(folder, name, &now, AT_SYMLINK_NOFOLLOW) == 0 && is_same_file(&opened, &now) &&
-      unlinkat(folder, name, 0) == 0;
+      fstatat(folder, name, &now, AT_SYMLINK_NOFOLLOW) == 0 && is_same_file(&opened, &now);
+  if (is_removed) {
+    if (is_folder) remove_files_of(descriptor);
+    is_removed = unlinkat(folder, name, is_folder ? AT_REMOVEDIR : 0) == 0;
+  }
   close(descriptor);
   return is_removed;
+}
+
+int fs_create_temporary_folder(const char *path) {
+  if (mkdir(path, 0777) != 0) return -1;
+  const int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (descriptor < 0) return -1;
+  flock(descriptor, LOCK_EX | LOCK_NB);
+  return descriptor;
+}
+
+bool fs_remove_folder_of_files(const char *path) {
+  const int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (descriptor < 0) return false;
+  remove_files_of(descriptor);
+  close(descriptor);
+  return rmdir(path) == 0;
+}
+
+bool fs_exchange(const char *path, const char *existing) {
+#if defined(__linux__) && defined(SYS_renameat2)
+  enum { EXCHANGE = 2 };  // RENAME_EXCHANGE
+  if (syscall(SYS_renameat2, AT_FDCWD, path, AT_FDCWD, existing, EXCHANGE) == 0) return true;
+  if (errno != ENOSYS && errno != EINVAL && errno != EPERM) return false;
+#endif
+  const size_t size = strlen(path) + 2;
+  char *aside = malloc(size);
+  if (aside == NULL) return false;
+  snprintf(aside, size, "%s0", path);
+  bool is_done = rename(existing, aside) == 0;
+  if (is_done && rename(path, existing) != 0) {
+    const int code = errno;
+    rename(aside, existing);
+    errno = code;
+    is_done = false;
+  }
+  if (is_done) rename(aside, path);
+  free(aside);
+  return is_done;
 }

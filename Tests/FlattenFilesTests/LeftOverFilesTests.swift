@@ -47,7 +47,7 @@ import Testing
     #expect(try folder.names() == [living])
   }
 
-  /// Links, folders, pipes, files with a second name.
+  /// Links, folders in which there are folders, pipes, files with a second name.
   @Test func whatIsNoFileOfOursStays() throws {
     let ended = try endedProcess()
     func name(_ end: String) -> String { ".flatten-seg.\(ended).\(end)" }
@@ -57,7 +57,7 @@ import Testing
     try manager.createSymbolicLink(
       atPath: folder.path(name("link")), withDestinationPath: folder.path("kept"))
     try manager.createDirectory(
-      atPath: folder.path(name("folder")), withIntermediateDirectories: false)
+      atPath: folder.path(name("folder") + "/below"), withIntermediateDirectories: true)
     try manager.linkItem(atPath: folder.path("second"), toPath: folder.path(name("hard")))
     try #require(mkfifo(folder.path(name("pipe")), 0o600) == 0)
     let before = try folder.names()

@@ -37,10 +37,21 @@ void fs_remove_temporaries(void);
 // is ignored stays ignored.
 void fs_remove_temporaries_on(int signal);
 
-// Removes a temporary file that a process left behind: a regular file of this user that nobody has locked.
-// On a file system of another machine it must be a day old too, for not all of them pass on locks.
-// `folder` is a descriptor, `name` stands in that folder.
+// Removes a temporary file that a process left behind: a regular file of this user that nobody has locked, or
+// such a folder with the files in it. On a file system of another machine it must be a day old too, for not all
+// of them pass on locks. `folder` is a descriptor, `name` stands in that folder.
 bool fs_remove_left_over(int folder, const char *name);
+
+// Makes a folder that nothing has the name of, and opens and locks it; returns the descriptor. The folder is
+// temporary for as long as that is open: who clears up leaves it alone. Signals do not remove it.
+int fs_create_temporary_folder(const char *path);
+
+// Removes an empty folder, or one of nothing but files and links, with them.
+bool fs_remove_folder_of_files(const char *path);
+
+// Swaps two names: what was one is the other. Where the file system cannot do it in one step there is a moment
+// in which `existing` has no name.
+bool fs_exchange(const char *path, const char *existing);
 
 // Processors that this thread may run on by its affinity mask (sched_setaffinity, taskset); 0 where the
 // system has no such mask.
