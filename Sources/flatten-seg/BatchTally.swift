@@ -5,11 +5,17 @@ import Foundation
 
 /// What a batch of pictures came to.
 struct BatchTally {
+  private let pictures: PictureList
   private let start = ContinuousClock.now
   private(set) var done = 0
   private var kept = 0
   private var succeeded = 0
   private var failures: [(source: PictureSource, error: PictureFailure)] = []
+
+  init(_ pictures: PictureList) { self.pictures = pictures }
+
+  /// Whether a result could not be written.
+  var hasUnwritten: Bool { failures.contains { $0.error.isUnwritable } }
 
   /// - Parameters:
   ///   - failure: `nil` where the picture is done.
@@ -29,7 +35,7 @@ struct BatchTally {
   /// - Parameters:
   ///   - folder: where the results are; `nil` where they were printed.
   ///   - quiet: whether only failures are told.
-  func finish(_ pictures: PictureList, in folder: String? = nil, quiet: Bool) throws {
+  func finish(in folder: String? = nil, quiet: Bool) throws {
     let failed = failures.count + pictures.failures.count
     if Interrupt.wasSignalled {
       Output.error("interrupted after \(done) of \(counted(pictures.sources.count, "picture"))")

@@ -38,10 +38,12 @@ struct ClassifyCommand: PictureCommand {
   func run() throws {
     try run(
       input.pictures(json: json, quiet: reporting.quiet), loading: model.load,
-      batch: { PictureBatch($0) })
+      batch: { PictureBatch($0) }, tell: tell
+    ).finish(quiet: reporting.quiet)
   }
 
-  func tell(_ source: PictureSource, _ done: PictureOutcome<Classification>.Done) {
+  @Sendable private func tell(_ source: PictureSource, _ done: PictureOutcome<Classification>.Done)
+  {
     let guesses = done.report.top(top)
     if json {
       let fields =

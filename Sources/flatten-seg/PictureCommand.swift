@@ -5,29 +5,24 @@ import FlattenVision
 
 /// A command that makes something of every picture that is named.
 protocol PictureCommand: ParsableCommand, Sendable {
-  /// What is told of a picture.
-  associatedtype Report: Sendable
-
   var input: PictureOptions { get }
   var decoding: DecodingArguments { get }
   var reporting: ReportingOptions { get }
   /// Whether a line of results is a JSON object.
   var json: Bool { get }
-
-  /// Prints what came of a picture that is done.
-  func tell(_ source: PictureSource, _ done: PictureOutcome<Report>.Done)
 }
 
 extension PictureCommand {
-  /// Loads a model, runs a batch over the pictures, tells what comes of each, and chooses the exit status.
+  /// Loads a model, runs a batch over the pictures, and tells what comes of each.
   ///
   /// - Parameters:
   ///   - pictures: all that are named; of them the part that `--shard` asks for is taken.
-  ///   - results: the folder that results go to; `nil` where they are printed.
-  func run<Model: VisionModel>(
-    _ pictures: PictureList, results: String? = nil, loading: () throws -> Model,
-    batch: (Model) throws -> PictureBatch<Report>
-  ) throws {
+  ///   - tell: prints what came of a picture that is done.
+  func run<Model: VisionModel, Report>(
+    _ pictures: PictureList, loading: () throws -> Model,
+    batch: (Model) throws -> PictureBatch<Report>,
+    tell: @escaping @Sendable (PictureSource, PictureOutcome<Report>.Done) -> Void
+  ) throws -> BatchTally {
     var pictures = pictures
     if let shard = input.shard { pictures.keepShard(shard.number - 1, of: shard.count) }
     let ahead = pictures.sources.first.flatMap {
@@ -40,43 +35,46 @@ extension PictureCommand {
     batch.ahead = ahead
     if reporting.verbose { Output.error(model.summary) }
 
-    let tally = Locked(BatchTally())
+    let tally = Locked(BatchTally(pictures))
     let total = pictures.sources.count
     Interrupt.watch()
     Progress.shared.begin(quiet: reporting.quiet || total < 2)
     batch.run(pictures.sources, shouldStop: { Interrupt.isRequested }) { outcome in
-      let failure = tell(outcome)
+      if !reporting.quiet { outcome.warnings.forEach(Output.warning) }
+      if case .done(let done) = outcome.result { tell(outcome.source, done) }
+      report(outcome)
       let done = tally.withLock { tally in
-        tally.add(outcome.source, failure: failure, isKept: outcome.isKept)
+        tally.add(outcome.source, failure: outcome.failure, isKept: outcome.isKept)
         return tally.done
       }
       Progress.shared.show(done: done, of: total)
     }
     Progress.shared.clear()
-    try tally.withLock { $0 }.finish(pictures, in: results, quiet: reporting.quiet)
+    return tally.withLock { $0 }
   }
 
-  /// - Returns: why there is no result, `nil` where there is one.
-  private func tell(_ outcome: PictureOutcome<Report>) -> PictureFailure? {
-    if !reporting.quiet { outcome.warnings.forEach(Output.warning) }
+  /// Says what was kept and what failed.
+  private func report<Report>(_ outcome: PictureOutcome<Report>) {
     switch outcome.result {
-    case .done(let done): tell(outcome.source, done)
+    case .done: break
     case .kept(let path):
-      if !reporting.quiet && !json { Output.error("kept: \(printable(path, limit: 400))") }
-    case .failed(let error):
-      if error.cause is ReaderLeftError {
-        Output.noteReaderLeft()
-      } else {
-        Output.error("error: \(ErrorTexts.text(of: error))")
-        if json { Output.line(FailureDocument.line(error.path, error)) }
+      if let path, !reporting.quiet && !json {
+        Output.error("kept: \(printable(path, limit: 400))")
       }
-      return error
+    case .failed(let error) where error.cause is ReaderLeftError: Output.noteReaderLeft()
+    case .failed(let error):
+      Output.error("error: \(ErrorTexts.text(of: error))")
+      if json { Output.line(FailureDocument.line(error.path, error)) }
     }
-    return nil
   }
 }
 
 extension PictureOutcome {
+  /// Why there is no result, `nil` where there is one.
+  fileprivate var failure: PictureFailure? {
+    if case .failed(let error) = result { error } else { nil }
+  }
+
   /// Whether it had a result already.
   fileprivate var isKept: Bool { if case .kept = result { true } else { false } }
 }

@@ -90,10 +90,11 @@ struct PredictCommand: PictureCommand {
     outputs.hasProbabilities = probabilities
     try outputs.check(pictures.sources)
     try run(
-      pictures, results: output, loading: { try model.load(model.segmentation()) },
+      pictures, loading: { try model.load(model.segmentation()) },
       batch: {
         PictureBatch($0, options: try inference.options(for: $0), outputs: outputs)
-      })
+      }, tell: tell
+    ).finish(in: output, quiet: reporting.quiet)
   }
 
   /// The pictures, which fit where the results go.
@@ -112,7 +113,9 @@ struct PredictCommand: PictureCommand {
     return pictures
   }
 
-  func tell(_ source: PictureSource, _ done: PictureOutcome<SegmentationSummary>.Done) {
+  @Sendable private func tell(
+    _ source: PictureSource, _ done: PictureOutcome<SegmentationSummary>.Done
+  ) {
     if !json { return done.files.forEach { Output.line(printable($0, limit: .max)) } }
     let mask = done.files.first.map { OrderedJSON.string($0) } ?? .null
     let network = done.report.networkSize

@@ -103,8 +103,8 @@ public struct PictureOutcome<Report: Sendable>: Sendable {
   public enum Result: Sendable {
     /// It is done.
     case done(Done)
-    /// It has a result already, at this path.
-    case kept(String)
+    /// It has a result already, at this path where that is its own.
+    case kept(String?)
     /// The reason.
     case failed(PictureFailure)
   }
@@ -185,12 +185,12 @@ struct FinishedPicture<Report: Sendable> {
 
 /// A picture that was read, with the files of its results.
 private enum LoadedPicture: Sendable {
-  case kept(String)
+  case kept(String?)
   case picture(AdmittedPicture, ResultFiles?)
 }
 
 /// A picture of which something was made. Its pass comes last: what it stands for is freed before it.
 private enum MadePicture<Made: Sendable>: Sendable {
-  case kept(String)
+  case kept(String?)
   case picture(Decoded<Image>, Made, seconds: Double, ResultFiles?, MemoryGate.Pass)
 }

@@ -85,8 +85,8 @@ struct ResultLayout: Sendable {
 
 /// What is to be done for a picture.
 enum PicturePlan: Sendable {
-  /// Nothing: it has a result, at this path.
-  case keep(String)
+  /// Nothing: it has a result, at this path where that is its own.
+  case keep(String?)
   /// Its results are made, and written to these files; `nil` where none are.
   case make(ResultFiles?)
 }

@@ -365,7 +365,7 @@ import Testing
       let text =
         switch outcome.result {
         case .done(let done): "written \(done.files.joined(separator: " "))"
-        case .kept(let path): "skipped \(path)"
+        case .kept(let path): "skipped \(path ?? "")"
         case .failed(let error): "\(error.isUnwritable ? "unwritable" : "failed") \(error)"
         }
       said.withLock { $0.append(text.replacing(prefix, with: "")) }
