@@ -74,6 +74,117 @@ static const unsigned char camvid_camvid_flatten_pvt_t[] = {
 static const unsigned char camvid_street_flatten_pvtv2_b0[] = {
 #embed "../../Configs/camvid/street_flatten_pvtv2_b0.yaml"
 };
+static const unsigned char coco_flatten_pvt_m_retinanet[] = {
+#embed "../../Configs/coco/flatten_pvt_m_retinanet.yaml"
+};
+static const unsigned char coco_flatten_pvt_s_retinanet[] = {
+#embed "../../Configs/coco/flatten_pvt_s_retinanet.yaml"
+};
+static const unsigned char coco_flatten_pvt_t_mask_rcnn[] = {
+#embed "../../Configs/coco/flatten_pvt_t_mask_rcnn.yaml"
+};
+static const unsigned char coco_flatten_pvt_t_retinanet[] = {
+#embed "../../Configs/coco/flatten_pvt_t_retinanet.yaml"
+};
+static const unsigned char coco_flatten_swin_s_cascade_mask_rcnn[] = {
+#embed "../../Configs/coco/flatten_swin_s_cascade_mask_rcnn.yaml"
+};
+static const unsigned char coco_flatten_swin_t_cascade_mask_rcnn[] = {
+#embed "../../Configs/coco/flatten_swin_t_cascade_mask_rcnn.yaml"
+};
+static const unsigned char coco_flatten_swin_t_mask_rcnn[] = {
+#embed "../../Configs/coco/flatten_swin_t_mask_rcnn.yaml"
+};
+static const unsigned char coco_pvt_l_mask_rcnn[] = {
+#embed "../../Configs/coco/pvt_l_mask_rcnn.yaml"
+};
+static const unsigned char coco_pvt_l_retinanet[] = {
+#embed "../../Configs/coco/pvt_l_retinanet.yaml"
+};
+static const unsigned char coco_pvt_m_mask_rcnn[] = {
+#embed "../../Configs/coco/pvt_m_mask_rcnn.yaml"
+};
+static const unsigned char coco_pvt_m_retinanet[] = {
+#embed "../../Configs/coco/pvt_m_retinanet.yaml"
+};
+static const unsigned char coco_pvt_s_mask_rcnn[] = {
+#embed "../../Configs/coco/pvt_s_mask_rcnn.yaml"
+};
+static const unsigned char coco_pvt_s_retinanet[] = {
+#embed "../../Configs/coco/pvt_s_retinanet.yaml"
+};
+static const unsigned char coco_pvt_t_mask_rcnn[] = {
+#embed "../../Configs/coco/pvt_t_mask_rcnn.yaml"
+};
+static const unsigned char coco_pvt_t_retinanet[] = {
+#embed "../../Configs/coco/pvt_t_retinanet.yaml"
+};
+static const unsigned char coco_pvt_v2_b0_mask_rcnn[] = {
+#embed "../../Configs/coco/pvt_v2_b0_mask_rcnn.yaml"
+};
+static const unsigned char coco_pvt_v2_b0_retinanet[] = {
+#embed "../../Configs/coco/pvt_v2_b0_retinanet.yaml"
+};
+static const unsigned char coco_pvt_v2_b1_mask_rcnn[] = {
+#embed "../../Configs/coco/pvt_v2_b1_mask_rcnn.yaml"
+};
+static const unsigned char coco_pvt_v2_b1_retinanet[] = {
+#embed "../../Configs/coco/pvt_v2_b1_retinanet.yaml"
+};
+static const unsigned char coco_pvt_v2_b2_cascade_mask_rcnn[] = {
+#embed "../../Configs/coco/pvt_v2_b2_cascade_mask_rcnn.yaml"
+};
+static const unsigned char coco_pvt_v2_b2_li_cascade_mask_rcnn[] = {
+#embed "../../Configs/coco/pvt_v2_b2_li_cascade_mask_rcnn.yaml"
+};
+static const unsigned char coco_pvt_v2_b2_li_mask_rcnn[] = {
+#embed "../../Configs/coco/pvt_v2_b2_li_mask_rcnn.yaml"
+};
+static const unsigned char coco_pvt_v2_b2_li_retinanet[] = {
+#embed "../../Configs/coco/pvt_v2_b2_li_retinanet.yaml"
+};
+static const unsigned char coco_pvt_v2_b2_mask_rcnn[] = {
+#embed "../../Configs/coco/pvt_v2_b2_mask_rcnn.yaml"
+};
+static const unsigned char coco_pvt_v2_b2_retinanet[] = {
+#embed "../../Configs/coco/pvt_v2_b2_retinanet.yaml"
+};
+static const unsigned char coco_pvt_v2_b3_mask_rcnn[] = {
+#embed "../../Configs/coco/pvt_v2_b3_mask_rcnn.yaml"
+};
+static const unsigned char coco_pvt_v2_b3_retinanet[] = {
+#embed "../../Configs/coco/pvt_v2_b3_retinanet.yaml"
+};
+static const unsigned char coco_pvt_v2_b4_mask_rcnn[] = {
+#embed "../../Configs/coco/pvt_v2_b4_mask_rcnn.yaml"
+};
+static const unsigned char coco_pvt_v2_b4_retinanet[] = {
+#embed "../../Configs/coco/pvt_v2_b4_retinanet.yaml"
+};
+static const unsigned char coco_pvt_v2_b5_mask_rcnn[] = {
+#embed "../../Configs/coco/pvt_v2_b5_mask_rcnn.yaml"
+};
+static const unsigned char coco_pvt_v2_b5_retinanet[] = {
+#embed "../../Configs/coco/pvt_v2_b5_retinanet.yaml"
+};
+static const unsigned char coco_swin_b_cascade_mask_rcnn[] = {
+#embed "../../Configs/coco/swin_b_cascade_mask_rcnn.yaml"
+};
+static const unsigned char coco_swin_s_cascade_mask_rcnn[] = {
+#embed "../../Configs/coco/swin_s_cascade_mask_rcnn.yaml"
+};
+static const unsigned char coco_swin_s_mask_rcnn[] = {
+#embed "../../Configs/coco/swin_s_mask_rcnn.yaml"
+};
+static const unsigned char coco_swin_t_cascade_mask_rcnn[] = {
+#embed "../../Configs/coco/swin_t_cascade_mask_rcnn.yaml"
+};
+static const unsigned char coco_swin_t_mask_rcnn[] = {
+#embed "../../Configs/coco/swin_t_mask_rcnn.yaml"
+};
+static const unsigned char coco_swin_t_retinanet[] = {
+#embed "../../Configs/coco/swin_t_retinanet.yaml"
+};
 static const unsigned char imagenet_cswin_b[] = {
 #embed "../../Configs/imagenet/cswin_b.yaml"
 };
@@ -235,6 +346,43 @@ static const fd_resource resources[] = {
     CONFIG(ade20k, swin_t_upernet),
     CONFIG(camvid, camvid_flatten_pvt_t),
     CONFIG(camvid, street_flatten_pvtv2_b0),
+    CONFIG(coco, flatten_pvt_m_retinanet),
+    CONFIG(coco, flatten_pvt_s_retinanet),
+    CONFIG(coco, flatten_pvt_t_mask_rcnn),
+    CONFIG(coco, flatten_pvt_t_retinanet),
+    CONFIG(coco, flatten_swin_s_cascade_mask_rcnn),
+    CONFIG(coco, flatten_swin_t_cascade_mask_rcnn),
+    CONFIG(coco, flatten_swin_t_mask_rcnn),
+    CONFIG(coco, pvt_l_mask_rcnn),
+    CONFIG(coco, pvt_l_retinanet),
+    CONFIG(coco, pvt_m_mask_rcnn),
+    CONFIG(coco, pvt_m_retinanet),
+    CONFIG(coco, pvt_s_mask_rcnn),
+    CONFIG(coco, pvt_s_retinanet),
+    CONFIG(coco, pvt_t_mask_rcnn),
+    CONFIG(coco, pvt_t_retinanet),
+    CONFIG(coco, pvt_v2_b0_mask_rcnn),
+    CONFIG(coco, pvt_v2_b0_retinanet),
+    CONFIG(coco, pvt_v2_b1_mask_rcnn),
+    CONFIG(coco, pvt_v2_b1_retinanet),
+    CONFIG(coco, pvt_v2_b2_cascade_mask_rcnn),
+    CONFIG(coco, pvt_v2_b2_li_cascade_mask_rcnn),
+    CONFIG(coco, pvt_v2_b2_li_mask_rcnn),
+    CONFIG(coco, pvt_v2_b2_li_retinanet),
+    CONFIG(coco, pvt_v2_b2_mask_rcnn),
+    CONFIG(coco, pvt_v2_b2_retinanet),
+    CONFIG(coco, pvt_v2_b3_mask_rcnn),
+    CONFIG(coco, pvt_v2_b3_retinanet),
+    CONFIG(coco, pvt_v2_b4_mask_rcnn),
+    CONFIG(coco, pvt_v2_b4_retinanet),
+    CONFIG(coco, pvt_v2_b5_mask_rcnn),
+    CONFIG(coco, pvt_v2_b5_retinanet),
+    CONFIG(coco, swin_b_cascade_mask_rcnn),
+    CONFIG(coco, swin_s_cascade_mask_rcnn),
+    CONFIG(coco, swin_s_mask_rcnn),
+    CONFIG(coco, swin_t_cascade_mask_rcnn),
+    CONFIG(coco, swin_t_mask_rcnn),
+    CONFIG(coco, swin_t_retinanet),
     CONFIG(imagenet, cswin_b),
     CONFIG(imagenet, cswin_b_384),
     CONFIG(imagenet, cswin_l),
