@@ -67,17 +67,9 @@ struct KindList: ExpressibleByArgument {
   }
 }
 
-/// `--shard 2/8`, counted from 1.
-struct ShardArgument: ExpressibleByArgument {
-  let shard: COCOEvaluation.Shard
-
-  init?(argument: String) {
-    let numbers = argument.split(separator: "/", omittingEmptySubsequences: false).map { Int($0) }
-    guard numbers.count == 2, let index = numbers[0], let count = numbers[1],
-      (1...100_000).contains(count), (1...count).contains(index)
-    else { return nil }
-    shard = .init(index: index - 1, count: count)
-  }
+extension ShardArgument {
+  /// The pictures of the part, by the order of their ids.
+  var shard: COCOEvaluation.Shard { .init(index: number - 1, count: count) }
 }
 
 /// Curves of precision over recall.

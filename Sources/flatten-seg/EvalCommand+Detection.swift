@@ -35,10 +35,12 @@ extension DetectionConfiguration: EvaluatedTask {
     command.begin(detector)
     let evaluations = try Evaluation.run(
       detector, on: annotations, images: folder,
-      settings: COCOSettings.Kind.allCases.filter(kinds.contains).map {
-        COCOSettings($0, convention: arguments.convention)
+      settings: COCOSettings.Kind.allCases.filter(kinds.contains).map { kind in
+        var settings = COCOSettings(kind, convention: arguments.convention)
+        settings.usesMaskAreas = !arguments.boxAreas
+        return settings
       },
-      maskAreas: !arguments.boxAreas, shard: arguments.shard?.shard ?? .init(index: 0, count: 1), limit: command.limit,
+      shard: arguments.shard?.shard ?? .init(index: 0, count: 1), limit: command.limit,
       limits: command.decoding.limits, exif: command.decoding.exif,
       shouldStop: { Interrupt.isRequested }, onWarning: command.onWarning,
       onProgress: EvalCommand.show)

@@ -77,7 +77,7 @@ package struct ObjectDetector: TaskModel {
 
   /// All of it, for inputs without padding: what a run costs, and what measuring compares.
   package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> Output {
-    let output = pass.part("network") { output(x, pass) }
+    let output = pass.part("network") { self.output(x, pass) }
     let size = PixelSize(height: x.shape[1], width: x.shape[2])
     let placements = [PicturePlacement](
       repeating: PicturePlacement(inside: size), count: x.shape[0])

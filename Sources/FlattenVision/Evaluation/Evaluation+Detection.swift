@@ -13,7 +13,6 @@ extension Evaluation {
   ///   - annotations: the pictures and their objects.
   ///   - folder: the pictures.
   ///   - settings: what is compared, one evaluation each.
-  ///   - maskAreas: whether the size of a detection is that of its mask where masks are compared, as mmdetection has it.
   ///   - options: which objects are reported.
   ///   - shard: the part of the pictures, by their ids, that is scored.
   ///   - limit: how many pictures, in the order of their ids; `nil` for all.
@@ -25,7 +24,7 @@ extension Evaluation {
   /// - Throws: the first error; an evaluation of some pictures would not be one.
   public static func run(
     _ detector: Detector, on annotations: COCOAnnotations, images folder: String,
-    settings: [COCOSettings], maskAreas: Bool = true, options: Detector.Options = .init(),
+    settings: [COCOSettings], options: Detector.Options = .init(),
     shard: COCOEvaluation.Shard = .init(index: 0, count: 1), limit: Int? = nil,
     limits: DecodingLimits = DecodingLimits(), exif: ExifOrientation = .apply,
     shouldStop: @escaping @Sendable () -> Bool = { false },
@@ -33,11 +32,8 @@ extension Evaluation {
     onProgress: @escaping @Sendable (Progress) -> Void = { _ in }
   ) throws -> [COCOEvaluation] {
     let identifiers = try detector.categoryIDs(among: annotations)
-    let scorers = settings.map {
-      COCOPictureScorer(annotations, $0, maskAreas: maskAreas && $0.kind == .segm)
-    }
-    var options = options
-    options.makesMasks = options.makesMasks && settings.contains { $0.kind == .segm }
+    let scorers = settings.map { COCOPictureScorer(annotations, $0) }
+    let options = options.makingMasks(settings.contains { $0.kind == .segm })
     let order = annotations.pictures.indices.sorted {
       annotations.pictures[$0].id < annotations.pictures[$1].id
     }
@@ -96,6 +92,15 @@ private struct AnnotatedPicture: Sendable {
       remedy: isTurned
         ? "Its EXIF orientation turns it: annotate it as it is shown, or take it as it is stored"
         : "Take the pictures that were annotated")
+  }
+}
+
+extension Detector.Options {
+  /// The same, with masks where they are also wanted here.
+  fileprivate func makingMasks(_ areWanted: Bool) -> Detector.Options {
+    var options = self
+    options.makesMasks = makesMasks && areWanted
+    return options
   }
 }
 
