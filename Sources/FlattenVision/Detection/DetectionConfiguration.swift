@@ -70,6 +70,10 @@ extension DetectionConfiguration: TaskConfiguration {
   package static var taskName: String { "detection" }
   package static var modelNoun: String { "detector" }
 
+  package static let publishedFigures = [
+    (name: "box AP", key: "box_AP"), (name: "mask AP", key: "mask_AP"),
+  ]
+
   package var nominalSize: PixelSize {
     input.scale.map { PixelSize(height: $0.short, width: $0.long) }
       .map { input.padded($0) } ?? PixelSize(height: 800, width: 1280)

@@ -107,8 +107,8 @@ package struct BuiltInConfigSummary: Sendable {
     self.task = task.taskName
     classes = try task.section(of: node)?.value(at: "num_classes")?.int() ?? 0
     let published = try node.value(at: "published")?.map().values ?? []
-    figures = try task.figureNames.compactMap { figure in
-      try published.first { $0.key == figure }.map { (figure, try $0.value.double()) }
+    figures = try task.publishedFigures.compactMap { figure in
+      try published.first { $0.key == figure.key }.map { (figure.name, try $0.value.double()) }
     }
   }
 }

@@ -23,6 +23,10 @@ package protocol TaskConfiguration: Sendable {
   /// What a model of the task is called: `segmentor`.
   static var modelNoun: String { get }
 
+  /// The figures by which published models of the task are compared, and their keys in configs. By default those by
+  /// which models are scored.
+  static var publishedFigures: [(name: String, key: String)] { get }
+
   /// Reads a config.
   ///
   /// - Parameter attentions: those that the config may ask for beside `focused` and `softmax`.
@@ -71,6 +75,10 @@ extension TaskConfiguration {
 
   /// The tensors of checkpoints, one of which each of this task's has and no other.
   package static var weightsKeys: [String] { Network.Configuration.weightsKeys }
+
+  package static var publishedFigures: [(name: String, key: String)] {
+    figureNames.map { ($0, $0) }
+  }
 
   /// The names of the figures by which models of the task are scored.
   package static var figureNames: [String] { Report.figureNames }

@@ -18,6 +18,7 @@ import Testing
   @Test func allArePresent() {
     #expect(Self.files.count { $0.hasPrefix("imagenet/") } == 44)
     #expect(Self.files.count { $0.hasPrefix("ade20k/") } == 22)
+    #expect(Self.files.count { $0.hasPrefix("coco/") } == 37)
     for model in ["pvt_t", "pvt_l", "pvt_v2_b4", "swin_b_384", "cswin_b_384", "deit_t"] {
       #expect(Self.files.contains("imagenet/flatten_\(model).yaml"))
       #expect(Self.files.contains("imagenet/\(model).yaml"))
@@ -69,6 +70,7 @@ import Testing
   /// Counts in billions where the figure in print is another one; each file says why.
   static let otherOperations = [
     "ade20k/flatten_pvt_t_semantic_fpn.yaml": 128.3,
+    "coco/flatten_pvt_t_mask_rcnn.yaml": 211.6,
     "imagenet/cswin_l.yaml": 33.1,
     "imagenet/cswin_l_384.yaml": 101.9,
   ]
@@ -92,6 +94,9 @@ import Testing
     #expect(abs(counted - giga) <= 0.02 * giga + unit / 2, "\(counted) G, published \(text)")
   }
 
+  /// Averages of precision that are published.
+  static let averages = ["AP", "AP50", "AP75", "APs", "APm", "APl"]
+
   /// Figures are percentages and name where they are from; those of another source, `mIoU_paper`, name
   /// it as well.
   @Test(arguments: files) func figuresHaveASource(file: String) throws {
@@ -104,7 +109,15 @@ import Testing
       case "mIoU", "mAcc", "aAcc", "top1", "top5":
         _ = try value.double(in: 0...100)
         if words.count == 2 { _ = try map.required("source_\(words[1])").string() }
-      case "parameters", "flops", "source": break
+      case "box", "mask":
+        // box_AP75_3x: of boxes or masks, the figure, and the schedule or the source that it is of.
+        let parts = key.split(separator: "_")
+        #expect(parts.count >= 2 && Self.averages.contains(String(parts[1])), "\(key)")
+        _ = try value.double(in: 0...100)
+        for part in parts.dropFirst(2) where !["1x", "3x"].contains(part) {
+          _ = try map.required("source_\(part)").string()
+        }
+      case "parameters", "flops", "source", "schedule": break
       default: Issue.record("\(file): 'published.\(key)'")
       }
     }
