@@ -120,7 +120,9 @@ extension ForwardPass {
     // Where reading the weights is what takes the time, each task reads some outputs' only.
     let parts = tiles <= Self.fewTiles && outputs % (2 * Products.panel) == 0 ? 2 : 1
     let part = outputs / parts
-    let fitting = Self.cachedFloats / (positions * (inputs + part))
+    // Products of all outputs beside the patches may be more than the cache holds: some outputs after the others.
+    let chunk = min(part, Self.outputsAtOnce)
+    let fitting = Self.cachedFloats / (positions * (inputs + chunk))
     let most = max(Products.rows, fitting / Products.rows * Products.rows)
     // Blocks are equal in size and, with all outputs, even in number: two threads end together.
     let group = 2 / parts
@@ -132,7 +134,7 @@ extension ForwardPass {
       let count = min(block, tiles - first)
       let columnOffset = task % parts * part
       let patchCount = RowBlock.count(rows: count, columns: inputs, weight.precision)
-      withScratch(positions * (patchCount + count * part)) { memory in
+      withScratch(positions * (patchCount + count * chunk)) { memory in
         let products = memory + positions * patchCount
         func patches(_ position: Int) -> RowBlock {
           RowBlock(
@@ -155,27 +157,30 @@ extension ForwardPass {
               2 * patchCount)
           }
         }
-        for position in 0..<positions {
-          Products.multiply(
-            patches(position), packed: weight.packed.pointer + position * weight.matrixCount,
-            columns: columnOffset..<columnOffset + part, of: outputs,
-            into: products + position * count * part, stride: part)
-        }
-        for index in 0..<count {
-          let tile = first + index
-          let item = tile / (rows * columns)
-          let (top, left) = (tile / columns % rows * 4, tile % columns * 4)
-          let area = MapArea(
-            item: item, rows: top..<min(top + 4, height), columns: left..<min(left + 4, width))
-          let border = area.isInside(height: height, width: width) ? nil : border
-          let target = y + ((item * height + top) * width + left) * outputs + columnOffset
-          kernels.winograd_output(
-            window, products + index * part, count * part, part,
-            bias.map { $0.pointer + columnOffset },
-            border == nil ? activation.code : FK_NONE, target, width * outputs, outputs,
-            area.rows.count, area.columns.count)
-          border?.finish(
-            area, channels: columnOffset..<columnOffset + part, activation, kernels, target)
+        for column in stride(from: columnOffset, to: columnOffset + part, by: chunk) {
+          let wide = min(chunk, columnOffset + part - column)
+          for position in 0..<positions {
+            Products.multiply(
+              patches(position), packed: weight.packed.pointer + position * weight.matrixCount,
+              columns: column..<column + wide, of: outputs,
+              into: products + position * count * wide, stride: wide)
+          }
+          for index in 0..<count {
+            let tile = first + index
+            let item = tile / (rows * columns)
+            let (top, left) = (tile / columns % rows * 4, tile % columns * 4)
+            let area = MapArea(
+              item: item, rows: top..<min(top + 4, height), columns: left..<min(left + 4, width))
+            let border = area.isInside(height: height, width: width) ? nil : border
+            let target = y + ((item * height + top) * width + left) * outputs + column
+            kernels.winograd_output(
+              window, products + index * wide, count * wide, wide,
+              bias.map { $0.pointer + column },
+              border == nil ? activation.code : FK_NONE, target, width * outputs, outputs,
+              area.rows.count, area.columns.count)
+            border?.finish(
+              area, channels: column..<column + wide, activation, kernels, target)
+          }
         }
       }
     }
@@ -183,6 +188,9 @@ extension ForwardPass {
 
   /// Patches and products of a block that stay in a second-level cache of 1 MB.
   private static let cachedFloats = 1 << 18
+  /// Outputs of a tile that are made at once where there are more: whole panels of every instruction set. Measured
+  /// on a Zen 5 with RetinaNet's 720 outputs.
+  private static let outputsAtOnce = 256
   /// Up to so many tiles the weights are divided between tasks, not only the tiles.
   private static let fewTiles = 128
 }
