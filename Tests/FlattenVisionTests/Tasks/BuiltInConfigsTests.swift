@@ -78,6 +78,7 @@ import Testing
       let classes =
         (whole as? SegmentationConfiguration)?.dataset.classes.count
         ?? (whole as? ClassificationConfiguration)?.list.classes.count
+        ?? (whole as? DetectionConfiguration)?.dataset.classes.count
       #expect(summary.classes == classes, "\(name)")
     }
     // Table 1 of arXiv 2308.00442, and DeiT's own list.
