@@ -28,7 +28,7 @@ extension CommandLineTests {
 
     @Test(arguments: cases)
     func printsWhatPycocotoolsPrints(_ fixture: FixtureCase) throws {
-      guard let arguments = try arguments(fixture) else { return }
+      guard let arguments = try self.arguments(fixture) else { return }
       let folder = try Scratch()
       let outcome = try Tool.run(arguments, in: folder)
       expectSuccess(outcome)
@@ -60,9 +60,9 @@ extension CommandLineTests {
     /// Parts merge into the report of one run; a picture in two parts is refused.
     @Test func partsMerge() throws {
       let fixture = try #require(
-        Self.cases.first { (try? arguments($0)) != nil && $0.id.contains("bbox") }
-          ?? Self.cases.first { (try? arguments($0)) != nil })
-      let arguments = try #require(try arguments(fixture))
+        Self.cases.first { (try? self.arguments($0)) != nil && $0.id.contains("bbox") }
+          ?? Self.cases.first { (try? self.arguments($0)) != nil })
+      let arguments = try #require(try self.arguments(fixture))
       let folder = try Scratch()
       let formats = ["table", "json", "csv", "markdown"]
       for part in 1...3 {
