@@ -30,7 +30,7 @@ extension CommandLineTests {
     func printsWhatPycocotoolsPrints(_ fixture: FixtureCase) throws {
       guard let arguments = try self.arguments(fixture) else { return }
       let folder = try Scratch()
-      let outcome = try Tool.run(arguments, in: folder)
+      let outcome = try Tool.run(arguments + ["-q"], in: folder)
       expectSuccess(outcome)
       let file = try #require(try fixture.file("expected_json"))
       let expected = try JSONDecoder().decode(JSONValue.self, from: Data(contentsOf: file))
@@ -104,8 +104,8 @@ extension CommandLineTests {
     @Test func reportsGatesAndCurves() throws {
       let folder = try small()
       let outcome = try Tool.run(
-        eval + ["--curves", "curves.png", "--fail-under", "AP=99,bbox.AP50=100"], in: folder)
-      expectSuccess(outcome)
+        eval + ["--curves", "curves.png", "--fail-under", "AP=99,bbox.AP50=99.9"], in: folder)
+      #expect(outcome.status == 0, "\(outcome.errors)")
       #expect(outcome.errors.contains("1 of 2 detections are left out"))
       #expect(outcome.text.contains("maxDets=100 ] = 1.000\n"))
       #expect(outcome.text.contains("convention: pycocotools (COCO)"))
@@ -122,7 +122,8 @@ extension CommandLineTests {
         unknown.status == 2 && unknown.errors.contains("the classes are bus, car")
           || unknown.errors.contains("the classes are car, bus"))
       let csv = try Tool.run(eval + ["--format", "csv", "-q"], in: folder)
-      #expect(csv.lines.contains("bbox,3,car,1,1.0,1.0,1.0"))
+      // 1 / (1 + 2^-52): pycocotools keeps 0/0 away so.
+      #expect(csv.lines.contains { $0.hasPrefix("bbox,3,car,1,0.99999999999999") })
       #expect(csv.lines.contains("bbox,4,bus,0,,,"))
       let markdown = try Tool.run(eval + ["--format", "markdown", "-q"], in: folder)
       #expect(markdown.lines.contains("| car | 1 | 1.000 | 1.000 | 1.000 |"))
@@ -178,7 +179,7 @@ extension CommandLineTests {
 
       let mended = try Tool.run(
         ["datasets", "convert", "bad.json", "--output", "mended.json"], in: folder)
-      expectSuccess(mended)
+      #expect(mended.status == 0, "\(mended.errors)")
       #expect(mended.text.contains("1 annotation written"))
       #expect(mended.text.contains("1 box clipped, annotations numbered anew"))
       let again = try Tool.run(["datasets", "check", "mended.json"], in: folder)
@@ -220,7 +221,7 @@ extension CommandLineTests {
       func convert(_ arguments: [String]) throws -> JSONValue {
         let outcome = try Tool.run(
           ["datasets", "convert"] + arguments + ["--output", "out.json", "--overwrite"], in: folder)
-        expectSuccess(outcome)
+        #expect(outcome.status == 0, "\(outcome.errors)")
         expectSuccess(try Tool.run(["datasets", "check", "out.json"], in: folder))
         return try JSONDecoder().decode(JSONValue.self, from: folder.read("out.json"))
       }

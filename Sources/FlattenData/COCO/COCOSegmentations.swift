@@ -24,8 +24,10 @@ package struct COCOSegmentations: Sendable {
     /// Of polygons, the first of ``lengths``; else the first of ``characters`` or ``runs``.
     var start = 0
     var count = 0
-    /// The first of ``coordinates``.
+    /// The first of ``coordinates`` or ``hundredths``.
     var firstCoordinate = 0
+    /// Whether the coordinates are whole hundredths, as COCO's own are.
+    var areHundredths = false
   }
 
   private var entries: [Entry] = []
@@ -33,6 +35,8 @@ package struct COCOSegmentations: Sendable {
   private var runs: [UInt32] = []
   private var lengths: [Int32] = []
   private var coordinates: [Double] = []
+  /// Coordinates times 100, in half the memory.
+  private var hundredths: [Int32] = []
 
   package init() {}
 
@@ -71,12 +75,27 @@ package struct COCOSegmentations: Sendable {
   ///   - points: the coordinates of all polygons.
   ///   - counts: how many numbers each has.
   package mutating func append(polygons points: [Double], counts: [Int32]) {
+    let short = points.compactMap(Self.hundredths)
+    let areHundredths = short.count == points.count
     entries.append(
       Entry(
         form: .polygons, start: lengths.count, count: counts.count,
-        firstCoordinate: coordinates.count))
+        firstCoordinate: areHundredths ? hundredths.count : coordinates.count,
+        areHundredths: areHundredths))
     lengths.append(contentsOf: counts)
-    coordinates.append(contentsOf: points)
+    if areHundredths {
+      hundredths.append(contentsOf: short)
+    } else {
+      coordinates.append(contentsOf: points)
+    }
+  }
+
+  /// A number times 100 where it is the Double nearest to so many hundredths.
+  private static func hundredths(_ value: Double) -> Int32? {
+    guard let number = Int32(exactly: (value * 100).rounded()), Double(number) / 100 == value else {
+      return nil
+    }
+    return number
   }
 
   /// Takes the last back.
@@ -91,25 +110,6 @@ package struct COCOSegmentations: Sendable {
   /// Leaves out all but some.
   package mutating func keep(_ indices: [Int]) { entries = indices.map { entries[$0] } }
 
-  /// Appends those of another list.
-  package mutating func append(contentsOf other: COCOSegmentations) {
-    entries.reserveCapacity(entries.count + other.entries.count)
-    for var entry in other.entries {
-      switch entry.form {
-      case .none: break
-      case .polygons: entry.start += lengths.count
-      case .text: entry.start += characters.count
-      case .runs: entry.start += runs.count
-      }
-      entry.firstCoordinate += coordinates.count
-      entries.append(entry)
-    }
-    characters.append(contentsOf: other.characters)
-    runs.append(contentsOf: other.runs)
-    lengths.append(contentsOf: other.lengths)
-    coordinates.append(contentsOf: other.coordinates)
-  }
-
   /// The polygons of a mask; empty where it has none.
   package func polygons(_ index: Int) -> [[Double]] {
     let entry = entries[index]
@@ -117,7 +117,9 @@ package struct COCOSegmentations: Sendable {
     var start = entry.firstCoordinate
     return lengths[entry.start..<entry.start + entry.count].map { length in
       defer { start += Int(length) }
-      return Array(coordinates[start..<start + Int(length)])
+      let range = start..<start + Int(length)
+      return entry.areHundredths
+        ? hundredths[range].map { Double($0) / 100 } : Array(coordinates[range])
     }
   }
 
