@@ -45,12 +45,13 @@ int fc_png_write(int format, uint32_t width, uint32_t height, const void *pixels
                  const uint8_t *palette, size_t colours, int level, fc_buffer *buffer,
                  fc_error *error) {
   static const struct {
-    int color_type, bit_depth, pixel_bytes;
+    int color_type, bit_depth, pixel_bits;
   } formats[] = {
-      [FC_PNG_RGB8] = {PNG_COLOR_TYPE_RGB, 8, 3},
-      [FC_PNG_GRAY8] = {PNG_COLOR_TYPE_GRAY, 8, 1},
-      [FC_PNG_GRAY16] = {PNG_COLOR_TYPE_GRAY, 16, 2},
-      [FC_PNG_PALETTE8] = {PNG_COLOR_TYPE_PALETTE, 8, 1},
+      [FC_PNG_RGB8] = {PNG_COLOR_TYPE_RGB, 8, 24},
+      [FC_PNG_GRAY8] = {PNG_COLOR_TYPE_GRAY, 8, 8},
+      [FC_PNG_GRAY16] = {PNG_COLOR_TYPE_GRAY, 16, 16},
+      [FC_PNG_PALETTE8] = {PNG_COLOR_TYPE_PALETTE, 8, 8},
+      [FC_PNG_GRAY1] = {PNG_COLOR_TYPE_GRAY, 1, 1},
   };
   if (format < 0 || (size_t)format >= sizeof formats / sizeof *formats) {
     return fc_fail(error, FC_MISUSE, "unknown format %d", format);
@@ -58,7 +59,7 @@ int fc_png_write(int format, uint32_t width, uint32_t height, const void *pixels
   if (width == 0 || height == 0 || width > PNG_UINT_31_MAX || height > PNG_UINT_31_MAX) {
     return fc_fail(error, FC_MISUSE, "a PNG cannot be %u x %u pixels", width, height);
   }
-  const size_t stride = (size_t)width * (size_t)formats[format].pixel_bytes;
+  const size_t stride = ((size_t)width * (size_t)formats[format].pixel_bits + 7) / 8;
   if (size != stride * height) {
     return fc_fail(error, FC_MISUSE, "%zu bytes of pixels do not fit %u x %u", size, width, height);
   }

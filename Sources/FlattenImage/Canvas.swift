@@ -1,3 +1,5 @@
+import FlattenRegions
+
 /// A picture to draw on. Drawing outside it has no effect.
 struct Canvas {
   private(set) var image: Image
@@ -5,6 +7,9 @@ struct Canvas {
   init(width: Int, height: Int, background: RGBColor) {
     image = Image(width: width, height: height, filledWith: background)
   }
+
+  /// Draws on a picture.
+  init(_ picture: Image) { image = picture }
 
   /// Fills a rectangle.
   mutating func fill(x: Int, y: Int, width: Int, height: Int, _ colour: RGBColor) {
@@ -31,6 +36,73 @@ struct Canvas {
     fill(x: x, y: y, width: width, height: height, border)
     fill(
       x: x + line, y: y + line, width: width - 2 * line, height: height - 2 * line, colour)
+  }
+
+  /// Mixes a colour into the pixels of a mask of the picture's size.
+  ///
+  /// - Parameter share: of the colour, of 256.
+  mutating func tint(_ mask: RunLengthMask, _ colour: RGBColor, share: Int) {
+    let (stride, rest) = (image.width * 3, 256 - share)
+    let (red, green, blue) = (
+      Int(colour.red) * share + 128, Int(colour.green) * share + 128,
+      Int(colour.blue) * share + 128
+    )
+    image.pixels.withUnsafeMutableBufferPointer { pixels in
+      mask.forEachSegment { column, rows in
+        var at = rows.lowerBound * stride + column * 3
+        for _ in rows {
+          pixels[at] = UInt8(truncatingIfNeeded: (Int(pixels[at]) &* rest &+ red) >> 8)
+          pixels[at + 1] = UInt8(truncatingIfNeeded: (Int(pixels[at + 1]) &* rest &+ green) >> 8)
+          pixels[at + 2] = UInt8(truncatingIfNeeded: (Int(pixels[at + 2]) &* rest &+ blue) >> 8)
+          at += stride
+        }
+      }
+    }
+  }
+
+  /// Draws the outlines of a mask with a line of `line` pixels along their inner side.
+  mutating func outline(_ polygons: [Polygon], line: Int, _ colour: RGBColor) {
+    for ring in polygons.lazy.flatMap({ [$0.outline] + $0.holes }) {
+      var from = ring.last
+      for to in ring {
+        if let from {
+          // The mask lies to the right of who walks along the ring.
+          let (left, top) = (min(from.x, to.x), min(from.y, to.y))
+          if from.y == to.y {
+            fill(
+              x: left, y: to.x > from.x ? top : top - line, width: abs(to.x - from.x),
+              height: line, colour)
+          } else {
+            fill(
+              x: to.y < from.y ? left : left - line, y: top, width: line,
+              height: abs(to.y - from.y), colour)
+          }
+        }
+        from = to
+      }
+    }
+  }
+
+  /// Draws the four sides of a rectangle, `line` pixels wide, inside it.
+  mutating func frame(_ frame: PixelRectangle, line: Int, _ colour: RGBColor) {
+    let line = min(line, (min(frame.width, frame.height) + 1) / 2)
+    let (right, bottom) = (frame.x + frame.width, frame.y + frame.height)
+    fill(x: frame.x, y: frame.y, width: frame.width, height: line, colour)
+    fill(x: frame.x, y: bottom - line, width: frame.width, height: line, colour)
+    fill(x: frame.x, y: frame.y, width: line, height: frame.height, colour)
+    fill(x: right - line, y: frame.y, width: line, height: frame.height, colour)
+  }
+
+  /// Draws a straight line, `line` pixels wide.
+  mutating func line(
+    from: (x: Int, y: Int), to: (x: Int, y: Int), line: Int, _ colour: RGBColor
+  ) {
+    let steps = max(abs(to.x - from.x), abs(to.y - from.y), 1)
+    for step in 0...steps {
+      fill(
+        x: from.x + (to.x - from.x) * step / steps - line / 2,
+        y: from.y + (to.y - from.y) * step / steps - line / 2, width: line, height: line, colour)
+    }
   }
 
   /// Draws another picture with its first pixel at (x, y).

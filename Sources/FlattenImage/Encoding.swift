@@ -106,6 +106,42 @@ extension LabelMap {
   }
 }
 
+extension RunLengthMask {
+  /// The mask as a PNG file in memory: 1-bit grey, white where it is 1.
+  ///
+  /// Memory is taken for an eighth of a byte a pixel.
+  ///
+  /// - Parameter name: the file's name in errors.
+  /// - Throws: `FileError` where the mask has no pixels or memory is short.
+  public func encodedAsPNG(name: String = "mask") throws -> [UInt8] {
+    guard size.area > 0 else {
+      throw FileError(path: name, kind: .unwritable, reason: "a mask without pixels")
+    }
+    let stride = (size.width + 7) / 8
+    try requireMemory(stride * size.height, name: name)
+    var bits = [UInt8](repeating: 0, count: stride * size.height)
+    bits.withUnsafeMutableBufferPointer { bits in
+      forEachSegment { column, rows in
+        let bit = UInt8(0x80) >> UInt8(column % 8)
+        var at = rows.lowerBound * stride + column / 8
+        for _ in rows {
+          bits[at] |= bit
+          at += stride
+        }
+      }
+    }
+    return try encodePNG(
+      FC_PNG_GRAY1, width: size.width, height: size.height, pixels: bits, level: 6, name: name)
+  }
+
+  /// Writes the mask as a PNG file of 1-bit grey, whole or not at all.
+  ///
+  /// - Throws: `FileError` of kind `.unwritable`.
+  public func writePNG(to path: String) throws {
+    try AtomicFile.write(try encodedAsPNG(name: path), to: path)
+  }
+}
+
 private func encodePNG<Sample>(
   _ format: fc_png_format, width: Int, height: Int, pixels: [Sample], palette: [UInt8] = [],
   level: Int, name: String

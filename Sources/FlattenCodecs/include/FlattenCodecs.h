@@ -128,6 +128,7 @@ enum fc_png_format {
   FC_PNG_GRAY8 = 1,     // 1 byte a pixel
   FC_PNG_GRAY16 = 2,    // 1 uint16_t a pixel, in the machine's byte order
   FC_PNG_PALETTE8 = 3,  // 1 byte a pixel, an index into the palette
+  FC_PNG_GRAY1 = 4,     // 1 bit a pixel, the first in a byte's highest; a row ends with its byte
 };
 
 // Writes a PNG. `size` is the number of bytes at `pixels` and must fit the format; width and height
