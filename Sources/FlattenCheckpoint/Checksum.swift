@@ -1,9 +1,11 @@
 /// The CRC-32 of zip archives (polynomial 0x04C11DB7, reflected), eight bytes a step.
-struct Checksum {
+package struct Checksum: Sendable {
   private var state: UInt32 = 0xFFFF_FFFF
 
   /// The checksum of all bytes so far.
-  var value: UInt32 { ~state }
+  package var value: UInt32 { ~state }
+
+  package init() {}
 
   /// Table `k` advances a byte that is followed by `k` more ("slicing by 8").
   private static let tables: [UInt32] = {
@@ -20,8 +22,19 @@ struct Checksum {
     return tables
   }()
 
+  /// The checksum of a text's bytes, in eight hexadecimal digits.
+  package static func digest(_ text: String) -> String { digest(Array(text.utf8)[...]) }
+
+  /// The checksum of bytes, in eight hexadecimal digits.
+  package static func digest(_ bytes: ArraySlice<UInt8>) -> String {
+    var sum = Checksum()
+    bytes.withUnsafeBytes { sum.update($0) }
+    let digits = String(sum.value, radix: 16)
+    return String(repeating: "0", count: 8 - digits.count) + digits
+  }
+
   /// Takes in more bytes.
-  mutating func update(_ bytes: UnsafeRawBufferPointer) {
+  package mutating func update(_ bytes: UnsafeRawBufferPointer) {
     guard let base = bytes.baseAddress else { return }
     Self.tables.withUnsafeBufferPointer { buffer in
       guard let tables = buffer.baseAddress else { return }

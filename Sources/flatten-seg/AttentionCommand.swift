@@ -76,6 +76,7 @@ struct AttentionCommand: ParsableCommand {
   @OptionGroup var reporting: ReportingOptions
 
   func validate() throws {
+    try model.requireConfig()
     if output == "-" && json {
       throw ValidationError("With --output - standard output holds the drawing and nothing else.")
     }

@@ -27,6 +27,7 @@ enum ErrorTexts {
     case let error as ExistingResultError:
       "\(error); give --overwrite to replace it"
         + (error.canBeKept ? " or --skip-existing to keep it" : "")
+    case let error as ResultsJournalError: text(of: error)
     case let error as UnknownConfigError:
       "\(error) 'flatten-seg configs' lists them."
     case let error as DatasetError: text(of: error)
@@ -65,6 +66,15 @@ enum ErrorTexts {
       "\(error.fact). Use \(windowsHelp ? "--mode slide --crop 1024x1024, or " : "")a smaller picture."
     case .strideTooLarge: "\(error.fact). Give a --stride that is not larger than --crop."
     case .scoresNotFinite, .proportions: error.description
+    }
+  }
+
+  private static func text(of error: ResultsJournalError) -> String {
+    switch error {
+    case .unfinished: "\(error); give --skip-existing to go on with it or --overwrite to begin anew"
+    case .differs:
+      "\(error). Go on with the same files and options, or begin anew with --overwrite."
+    case .busy: "\(error). Wait for it, or choose another name."
     }
   }
 
@@ -118,6 +128,11 @@ enum ErrorTexts {
       "These weights are a backbone's and have no segmentation head: take weights trained for "
         + "segmentation.",
       "These are a segmentor's weights: take its config, with 'flatten-seg predict'."
+    ),
+    DetectionConfiguration.taskName: (
+      "detect",
+      "These weights are a backbone's and have no detection head: take weights trained for detection.",
+      "These are a detector's weights: take its config, with 'flatten-seg detect'."
     ),
     ClassificationConfiguration.taskName: (
       "classify",

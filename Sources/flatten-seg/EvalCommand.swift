@@ -80,6 +80,7 @@ struct EvalCommand: ParsableCommand {
   var verbose = false
 
   func validate() throws {
+    try model.requireConfig()
     if let limit, limit < 1 { throw ValidationError("--limit is \(limit), at least 1 is wanted.") }
     if predictions == nil && predictionOffset != 0 {
       throw ValidationError("--prediction-offset belongs to --predictions.")

@@ -12,10 +12,11 @@ import Logging
 struct FlattenSegCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "flatten-seg",
-    abstract: "Segment and classify pictures with FLatten transformers, on the CPU.",
+    abstract: "Segment pictures, find objects and classify with FLatten transformers, on the CPU.",
     discussion: """
       Examples:
         flatten-seg predict street.jpg --overlay
+        flatten-seg detect street.jpg --overlay
         flatten-seg predict photos/ --config model.yaml --weights model.pth
         flatten-seg eval --config model.yaml --weights model.pth --data ADE20K
 
@@ -32,7 +33,8 @@ struct FlattenSegCommand: ParsableCommand {
       """,
     version: Version.text,
     subcommands: [
-      PredictCommand.self, ClassifyCommand.self, EvalCommand.self, InfoCommand.self,
+      PredictCommand.self, DetectCommand.self, ClassifyCommand.self, EvalCommand.self,
+      InfoCommand.self,
       AttentionCommand.self, BenchCommand.self, InspectCommand.self, ConvertCommand.self,
       InitCommand.self, ConfigsCommand.self, DatasetsCommand.self,
     ])

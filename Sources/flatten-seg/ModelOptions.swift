@@ -1,5 +1,7 @@
 import FlattenRegions
 import ArgumentParser
+import FlattenCheckpoint
+import FlattenFiles
 import FlattenVision
 import Foundation
 
@@ -21,16 +23,24 @@ struct ModelOptions: ParsableArguments {
   @OptionGroup var reading: CheckpointArguments
 
   func validate() throws {
-    if (config == nil) != (weights == nil) {
-      throw ValidationError(
-        config == nil
-          ? "--weights needs --config: the file that says what model the weights belong to."
-          : "--config needs --weights: a .pth or .safetensors file.")
+    if config != nil && weights == nil {
+      throw ValidationError("--config needs --weights: a .pth or .safetensors file.")
     }
     if reading.container != nil && weights == nil {
       throw ValidationError("--container belongs to --weights.")
     }
   }
+
+  /// Refuses weights alone, where a model is not told by them.
+  func requireConfig() throws {
+    if weights != nil && config == nil {
+      throw ValidationError(
+        "--weights needs --config: the file that says what model the weights belong to.")
+    }
+  }
+
+  /// Whether the model is the one that comes with the program.
+  var isBuiltIn: Bool { config == nil && weights == nil }
 
   /// The config of a model of any task.
   func configuration() throws -> any TaskConfiguration {
@@ -43,11 +53,26 @@ struct ModelOptions: ParsableArguments {
     try config.map(SegmentationConfiguration.load) ?? .builtIn()
   }
 
+  /// Loads a detector: the built-in one, or one whose config is given or told by its weights.
+  func loadDetector() throws -> Detector {
+    guard let weights else {
+      return try load(DetectionConfiguration.builtIn(), Detector.openBuiltInWeights())
+    }
+    let configuration = try config.map(DetectionConfiguration.load)
+    let checkpoint = try reading.open(weights)
+    return try load(configuration ?? .matching(checkpoint), checkpoint)
+  }
+
   /// Loads the model of a config; its warnings go to standard error.
   func load<Configuration: TaskConfiguration>(
     _ configuration: Configuration
   ) throws -> Configuration.Loaded {
-    let checkpoint = try weights.map(reading.open) ?? Segmenter.openBuiltInWeights()
+    try load(configuration, weights.map(reading.open) ?? Segmenter.openBuiltInWeights())
+  }
+
+  private func load<Configuration: TaskConfiguration>(
+    _ configuration: Configuration, _ checkpoint: Checkpoint
+  ) throws -> Configuration.Loaded {
     let model = try configuration.load(
       checkpoint, threads: compute.threads, precision: compute.storage)
     model.warnings.forEach(Output.warning)
@@ -184,3 +209,19 @@ struct ScaleArgument: ExpressibleByArgument, CustomStringConvertible {
 }
 
 extension Flip: ExpressibleByArgument {}
+
+extension ModelOptions {
+  /// The config in words: its name and what is in it, or the weights that tell it.
+  var configFact: String {
+    guard let config else { return isBuiltIn ? "built-in" : "told by the weights" }
+    guard let bytes = try? FileReader(path: config).readAll(limit: 1 << 24) else { return config }
+    return "\(config) (\(Checksum.digest(bytes[...])))"
+  }
+
+  /// The weights in words: name and size.
+  var weightsFact: String {
+    guard let weights else { return "built-in" }
+    let size = (try? FileReader(path: weights).size) ?? 0
+    return "\(weights) (\(size) bytes)" + (reading.container.map { ", \($0)" } ?? "")
+  }
+}

@@ -66,6 +66,7 @@ struct PredictCommand: PictureCommand {
   @OptionGroup var reporting: ReportingOptions
 
   func validate() throws {
+    try model.requireConfig()
     if !(0...1).contains(opacity) {
       throw ValidationError("--opacity is \(opacity), a number from 0 to 1 is wanted.")
     }

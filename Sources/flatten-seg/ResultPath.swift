@@ -64,10 +64,16 @@ enum ResultPath {
   }
 
   /// Refuses a folder that is called like a file and is not there: a file was meant.
-  static func requireFolderName(_ path: String, besideFiles kinds: [ResultKind]) throws {
-    guard !path.hasSuffix("/"), FileIdentity(path: path) == nil,
-      let refusal = refusal(of: path, kinds)
-    else { return }
+  ///
+  /// - Parameter kinds: files that may be named in the folder's place.
+  static func requireFolderName(_ path: String, besideFiles kinds: [ResultKind] = []) throws {
+    guard !path.hasSuffix("/"), FileIdentity(path: path) == nil else { return }
+    if kinds.isEmpty, ResultKind.suffix(of: path) != nil {
+      throw RequestError(
+        "'\(printable(path, limit: 120))' is called like a file, and a folder is wanted here. Name it "
+          + "'\(printable(path, limit: 120))/' where a folder is meant.")
+    }
+    guard let refusal = refusal(of: path, kinds) else { return }
     throw RequestError(
       refusal + ", or '\(printable(path, limit: 120))/' where a folder is meant.")
   }

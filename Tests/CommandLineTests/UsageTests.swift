@@ -10,7 +10,8 @@ extension CommandLineTests {
 
     /// Set FLATTEN_UPDATE_TEXTS=1 to write the files anew; then read what changed.
     @Test(arguments: [
-      "", "predict", "classify", "eval", "eval merge", "info", "attention", "bench", "inspect",
+      "", "predict", "detect", "classify", "eval", "eval merge", "info", "attention", "bench",
+      "inspect",
       "convert", "init", "configs", "datasets", "datasets show", "datasets check",
       "datasets convert",
     ])

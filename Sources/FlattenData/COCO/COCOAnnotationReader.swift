@@ -7,6 +7,7 @@ struct COCOAnnotationReader {
 
   private var annotations: COCOAnnotations
   private let masks: Bool
+  private let objects: Bool
   private let report: Report
   private var fields = COCOFieldReader()
   // Ids as they were read: pictures and categories may stand behind the annotations.
@@ -20,28 +21,33 @@ struct COCOAnnotationReader {
   ///
   /// - Parameters:
   ///   - masks: whether segmentations are kept.
+  ///   - objects: whether annotations are read; a list of pictures to be detected on has none.
   ///   - report: is told of each mistake; where it does not throw, the entry is mended or left out.
   static func read(
-    path: String, masks: Bool, report: @escaping Report
+    path: String, masks: Bool, objects: Bool = true, report: @escaping Report
   ) throws -> COCOAnnotations {
     let file = try FileReader(path: path)
     try COCOFile.requireJSON(file, wanted: "COCO annotations")
     var json = JSONStream(file)
-    return try read(&json, path: path, masks: masks, report: report)
+    return try read(&json, path: path, masks: masks, objects: objects, report: report)
   }
 
   static func read(
-    _ json: inout JSONStream, path: String, masks: Bool, report: @escaping Report
+    _ json: inout JSONStream, path: String, masks: Bool, objects: Bool = true,
+    report: @escaping Report
   ) throws -> COCOAnnotations {
     var reader = COCOAnnotationReader(
-      annotations: COCOAnnotations(path: path), masks: masks, report: report)
+      annotations: COCOAnnotations(path: path), masks: masks, objects: objects, report: report)
     try reader.readAll(&json)
     return reader.annotations
   }
 
-  private init(annotations: COCOAnnotations, masks: Bool, report: @escaping Report) {
+  private init(
+    annotations: COCOAnnotations, masks: Bool, objects: Bool, report: @escaping Report
+  ) {
     self.annotations = annotations
     self.masks = masks
+    self.objects = objects
     self.report = report
   }
 
@@ -65,11 +71,12 @@ struct COCOAnnotationReader {
           : "is no object with images, annotations and categories",
         remedy: "Give the file of annotations")
     }
+    let wanted = ["images", "categories"] + (objects ? ["annotations"] : [])
     var seen: Set<String> = []
     try json.beginObject()
     while try json.nextKey() {
       let key = String(decoding: json.text, as: UTF8.self)
-      guard ["images", "annotations", "categories"].contains(key) else {
+      guard wanted.contains(key) else {
         try json.skipValue()
         continue
       }
@@ -90,13 +97,13 @@ struct COCOAnnotationReader {
       }
     }
     try json.finish()
-    for key in ["images", "annotations", "categories"] where !seen.contains(key) {
+    for key in wanted where !seen.contains(key) {
       throw COCOProblem(
         .structure, path: annotations.path, place: "", reason: "has no list '\(key)'",
         remedy: "COCO annotations have images, annotations and categories")
     }
     for (name, isEmpty) in [
-      ("images", annotations.pictures.isEmpty), ("annotations", read == 0),
+      ("images", annotations.pictures.isEmpty), ("annotations", objects && read == 0),
       ("categories", annotations.categories.isEmpty),
     ] where isEmpty {
       try problem(.empty, name, "holds nothing", "Without it there is nothing to score")

@@ -97,6 +97,15 @@ public struct COCOAnnotations: Sendable {
     }
   }
 
+  /// Reads the pictures and categories of a file; one of pictures to be detected on may have nothing else.
+  ///
+  /// - Throws: as ``load(path:masks:)``.
+  package static func loadLists(path: String) throws -> COCOAnnotations {
+    try COCOAnnotationReader.read(path: path, masks: false, objects: false) { problem in
+      if !problem.kind.isHarmless { throw problem }
+    }
+  }
+
   /// A place in the list of annotations, for messages.
   package func place(_ index: Int) -> String { "annotations[\(places[index])] (id \(ids[index]))" }
 

@@ -59,7 +59,12 @@ public struct DetectionDocument: Sendable {
     case .runLengths: break
     case .polygons: head.append(("polygons", .string(Self.rings)))
     }
-    let objects = detections.objects.enumerated().map { index, object in
+    return Self.document(head, list: "objects", objects(contents))
+  }
+
+  /// The objects of ``json(_:)``.
+  package func objects(_ contents: Contents = .all) -> [OrderedJSON] {
+    detections.objects.enumerated().map { index, object in
       var fields: [(String, OrderedJSON)] = [
         ("number", .integer(index + 1)),
         ("label", .integer(object.label)),
@@ -80,7 +85,6 @@ public struct DetectionDocument: Sendable {
       }
       return OrderedJSON.object(fields)
     }
-    return Self.document(head, list: "objects", objects)
   }
 
   /// Entries of a COCO results file, a JSON object for each object of the picture, each on one line: `image_id`,

@@ -109,7 +109,7 @@ public struct Detector: Sendable {
   /// - Throws: ``InferenceError`` where the scores are not finite or there is no memory.
   public func detect(_ picture: Image, options: Options = Options()) throws -> Detections {
     let need = try memoryNeed(for: picture.size, options: options)
-    try loaded.makeRoom(need, for: picture.size, windowsHelp: options.tiles == nil)
+    try loaded.makeRoom(need, for: picture.size, windowsHelp: false)
     guard let tiles = options.tiles, tiles.isNeeded(for: picture.size) else {
       return try detectWhole(picture, options)
     }
@@ -178,7 +178,8 @@ public struct Detector: Sendable {
 
   // MARK: Parts
 
-  private func selection(_ options: Options) -> DetectionSelection {
+  /// The config's rule with what is asked for.
+  package func selection(_ options: Options) -> DetectionSelection {
     var selection = configuration.model.selection
     selection.score = options.score ?? selection.score
     selection.most = options.most ?? selection.most

@@ -24,12 +24,14 @@ package enum FailureKind: Sendable {
     case let error as FileError: self = error.kind == .unwritable ? .output : .input
     case is WeightsError, is UnknownObjectError, is ContainerError, is ParameterError:
       self = .weights
-    case TaskMismatch.weights: self = .weights
+    case TaskMismatch.weights, is UnknownArchitectureError: self = .weights
     case is UnknownConfigError: self = .input
     case is ConfigError, is DatasetProblem, is COCOProblem, TaskMismatch.config: self = .input
     case is DetectionError: self = .input
     case is DatasetError, is AttentionQueryError: self = .request
     case is ExistingResultError, is ReaderLeftError: self = .output
+    case ResultsJournalError.differs: self = .request
+    case is ResultsJournalError: self = .output
     case InferenceError.pictureTooLarge: self = .input
     case InferenceError.strideTooLarge: self = .request
     case let failure as PictureFailure: self = FailureKind(of: failure.cause) ?? .input

@@ -5,7 +5,7 @@ import FlattenTensor
 /// Makes something of many pictures: reading, computing and writing overlap, and one bad picture stops none of the
 /// others.
 ///
-/// `Report` is what is told of each: ``SegmentationSummary``, or ``Classification``.
+/// `Report` is what is told of each: ``SegmentationSummary``, ``Classification``, or `Detections`.
 public struct PictureBatch<Report: Sendable>: Sendable {
   private let work: any PictureWork<Report>
   /// Larger pictures are refused.

@@ -190,6 +190,13 @@ package struct PictureList: Sendable {
     return indices.contains { FileIdentity(path: sources[$0].path) == mask }
   }
 
+  /// Takes pictures out.
+  ///
+  /// - Parameter isKept: a truth value for each of ``sources``.
+  package mutating func keep(_ isKept: [Bool]) {
+    sources = zip(sources, isKept).filter(\.1).map(\.0)
+  }
+
   /// Leaves every n-th picture, for a machine that does a part of the work.
   ///
   /// - Parameters:

@@ -157,6 +157,8 @@ enum OverlayNote: String, Sendable {
   case isPNG
   /// There was no room for the legend.
   case lacksLegend
+  /// There was no room for the names of some objects.
+  case lacksNames
 
   /// One sentence, to follow a picture's name.
   var text: String {
@@ -165,6 +167,7 @@ enum OverlayNote: String, Sendable {
     case .isPNG: "no JPEG has more than \(most) pixels a side: such overlays are PNG files"
     case .lacksLegend:
       "no JPEG has more than \(most) rows: the legend that would take it there is left out"
+    case .lacksNames: "there are more objects than there is room for names: some are left out"
     }
   }
 }

@@ -16,9 +16,10 @@ struct ResultLayout: Sendable {
 
   /// Refuses what would lose data or could not be written, before anything is computed.
   ///
+  /// - Parameter others: files that are written besides.
   /// - Throws: `FileError` of kind `.unwritable` where two results share a name, a result would
   ///   replace one of the pictures, or the target cannot be written to.
-  func check(_ sources: [PictureSource]) throws {
+  func check(_ sources: [PictureSource], besides others: [String] = []) throws {
     guard !names.isEmpty else { return }
     try target.requireWritable()
     let pictures = Set(
@@ -28,6 +29,12 @@ struct ResultLayout: Sendable {
       guard let files = files(of: source) else { continue }
       // Whether a drawing is a JPEG depends on the picture's size, which is asked for where it matters.
       for path in files.possible {
+        if others.contains(path) {
+          throw FileError(
+            path: path, kind: .unwritable,
+            reason: "would hold the results of all pictures and those of "
+              + "'\(printable(source.path))'. Choose another name")
+        }
         let others = writers[Array(path.utf8), default: []]
         writers[Array(path.utf8), default: []].append((source, files))
         if let other = others.first(where: { $0.files.holds(path, of: $0.source) })?.source,
