@@ -220,8 +220,10 @@ extension DetectionDocument {
   /// x, y, width and height; x + width is the right edge in single precision, y + height the lower.
   static func sides(of box: Box) -> [Double] {
     func length(from: Float, to: Float) -> Double {
-      let length = shortest(to - from)
-      return Float(shortest(from) + length) == to ? length : Double(to) - Double(from)
+      // The difference of the two as they are written has their digits: 30.3 - 10.1 is 20.2.
+      let written = ((shortest(to) - shortest(from)) * 1e9).rounded() / 1e9
+      return [written, shortest(to - from)].first { Float(shortest(from) + $0) == to }
+        ?? Double(to) - Double(from)
     }
     return [
       shortest(box.left), shortest(box.top), length(from: box.left, to: box.right),
