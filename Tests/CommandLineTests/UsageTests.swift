@@ -229,7 +229,8 @@ extension CommandLineTests {
       BadUsage(
         "eval", "--data", "d", "--dataset", "nowhere",
         says: "'nowhere' is no data set I know. Give one of ade20k, camvid, cityscapes, "
-          + "coco, coco_json, coco_stuff164k, folder, street, voc, or the path of a .yaml file."),
+          + "coco, coco_json, coco_stuff164k, folder, street, street_objects, voc, or the path of a "
+          + ".yaml file."),
       BadUsage("info", "--size", "16", says: "--size is 16x16, at least 32x32 is wanted."),
       BadUsage(
         "info", "--size", "0x5", says: "The value '0x5' is invalid for '--size <HxW>'",
@@ -283,7 +284,8 @@ extension CommandLineTests {
       BadUsage(
         "datasets", "nowhere",
         says: "'nowhere' is no data set I know. Give one of ade20k, camvid, cityscapes, "
-          + "coco, coco_json, coco_stuff164k, folder, street, voc, or the path of a .yaml file."),
+          + "coco, coco_json, coco_stuff164k, folder, street, street_objects, voc, or the path of a "
+          + ".yaml file."),
     ]
 
     @Test(arguments: badUsages) func badUsage(_ bad: BadUsage) throws {
