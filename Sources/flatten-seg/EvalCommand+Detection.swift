@@ -54,6 +54,13 @@ extension DetectionConfiguration: EvaluatedTask {
 }
 
 extension EvalCommand {
+  /// Scores a detector that no config names: the built-in one, or one that is told by its weights.
+  func score(_ detector: Detector) throws -> DetectionReport {
+    try DetectionConfiguration.requireOwnOptions(self)
+    try reporting.requireGates(among: DetectionReport.figureNames)
+    return try DetectionConfiguration.score(detector, for: self)
+  }
+
   /// The annotation file and the folder of its pictures: those that are named, else where the data set has them.
   fileprivate func annotatedPictures(
     of dataset: DatasetDescription

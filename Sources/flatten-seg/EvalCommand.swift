@@ -80,7 +80,7 @@ struct EvalCommand: ParsableCommand {
   var verbose = false
 
   func validate() throws {
-    try model.requireConfig()
+    if detections.annotations == nil { try model.requireConfig() }
     if let limit, limit < 1 { throw ValidationError("--limit is \(limit), at least 1 is wanted.") }
     if predictions == nil && predictionOffset != 0 {
       throw ValidationError("--prediction-offset belongs to --predictions.")
@@ -108,6 +108,8 @@ struct EvalCommand: ParsableCommand {
       report = try score(predictions: predictions)
     } else if !detections.results.isEmpty {
       report = try scoreResults()
+    } else if detections.annotations != nil && model.config == nil {
+      report = try score(model.loadDetector())
     } else {
       let configuration = try model.configuration()
       guard let task = configuration as? any EvaluatedTask else {
