@@ -98,6 +98,19 @@ extension CommandLineTests {
       #expect(try folder.read("mask.png") == folder.read("masks/\(name).png"))
     }
 
+    /// The objects are those that `flatten-seg detect` shows.
+    @Test func aPictureWithObjects() throws {
+      let program = try build("DetectPicture")
+      let outcome = try run(program, [picture.path, "objects.png"])
+      let detected = try Tool.run(["detect", picture.path], in: folder)
+      expectSuccess(detected)
+      let names = detected.lines.compactMap { $0.split(separator: "\t").first }
+      #expect(!names.isEmpty)
+      #expect(outcome.lines.compactMap { $0.split(separator: " ").first } == names)
+      let drawing = try Image.decode(path: folder.path("objects.png")).value
+      #expect(drawing.width == 480 && drawing.height == 360)
+    }
+
     /// An attention and a model of one's own, with what is public and nothing else: registered by name, with
     /// an option, in a segmentor whose weights are written and read, which predicts and is scored.
     @Test func aModelOfOnesOwn() throws {
