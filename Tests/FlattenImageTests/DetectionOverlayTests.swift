@@ -1,4 +1,5 @@
 import FlattenRegions
+import TestSupport
 import Testing
 
 @testable import FlattenImage
