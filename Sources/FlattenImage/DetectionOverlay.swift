@@ -1,4 +1,5 @@
 import FlattenRegions
+import Foundation
 
 /// A picture with the objects that were found in it: masks tinted and outlined, boxes, names and scores.
 ///
@@ -258,9 +259,12 @@ struct NamePlates {
 extension RGBColor {
   /// Black or white: which of the two is easier to read on this colour.
   var ink: RGBColor {
-    // Luminance with a gamma of 2 in the place of sRGB's curve. Black and white have equal contrast at 0.18.
-    func light(_ sample: UInt8) -> Int { Int(sample) * Int(sample) }
-    let luminance = 2126 * light(red) + 7152 * light(green) + 722 * light(blue)
-    return luminance > 10_000 * 255 * 255 * 19 / 100 ? .black : .white
+    // sRGB's curve. Black and white have equal contrast (WCAG 2) where (L + 0.05)^2 = 1.05 * 0.05.
+    func light(_ sample: UInt8) -> Double {
+      let s = Double(sample) / 255
+      return s <= 0.04045 ? s / 12.92 : pow((s + 0.055) / 1.055, 2.4)
+    }
+    let luminance = 0.2126 * light(red) + 0.7152 * light(green) + 0.0722 * light(blue)
+    return luminance > 0.1791 ? .black : .white
   }
 }

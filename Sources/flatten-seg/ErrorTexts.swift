@@ -140,10 +140,5 @@ enum ErrorTexts {
       "These are a classifier's weights and have no segmentation head: take weights trained for "
         + "segmentation, or a classifier's config with 'flatten-seg classify'."
     ),
-    DetectionConfiguration.taskName: (
-      "detect",
-      "These weights are a backbone's and have no heads: take weights trained to detect.",
-      "These are a detector's weights: take its config, with 'flatten-seg detect'."
-    ),
   ]
 }

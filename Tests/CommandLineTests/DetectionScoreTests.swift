@@ -133,7 +133,7 @@ extension CommandLineTests {
       let folder = try small()
       let wrong: [([String], Int32, String)] = [
         (["eval", "--results", "dt.json"], 2, "--results needs --annotations"),
-        (["eval", "--annotations", "gt.json"], 2, "--annotations belongs to --results"),
+        (["eval", "--annotations", "gt.json"], 2, "--annotations needs --images"),
         (eval + ["--data", "x"], 2, "leave --data out"),
         (eval + ["--shard", "1/2"], 2, "--shard and --part belong together"),
         (eval + ["--shard", "3/2", "--part", "p.json"], 2, "'3/2' is invalid"),
