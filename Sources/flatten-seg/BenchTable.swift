@@ -35,11 +35,13 @@ struct BenchTable {
     let height: Int
     let width: Int
     let peakMegabytes: Double
+    /// Milliseconds of a detector's parts.
+    let parts: [String: Double]
 
     enum CodingKeys: String, CodingKey {
       case medianMilliseconds = "median_ms"
       case leastMilliseconds = "min_ms"
-      case error, threads, height, width
+      case error, threads, height, width, parts
       case peakMegabytes = "peak_rss_mb"
     }
   }
@@ -65,12 +67,16 @@ struct BenchTable {
         failures.append((config, ExitStatus(of: error) ?? .failed))
       }
     }
+    let parts = Self.parts(of: rows)
     switch format {
     case _ where rows.isEmpty: break
     case nil: Output.line(document(rows, failures.map(\.config)).text())
-    case .table: Output.text(TextTable.text(header: Self.header, rows: cells(rows), leftColumns: 2))
+    case .table:
+      Output.text(
+        TextTable.text(header: Self.header(parts), rows: cells(rows, parts), leftColumns: 2))
     case .markdown:
-      Output.text(TextTable.markdown(header: Self.header, rows: cells(rows), leftColumns: 2))
+      Output.text(
+        TextTable.markdown(header: Self.header(parts), rows: cells(rows, parts), leftColumns: 2))
     }
     if Interrupt.wasSignalled { throw ExitStatus.interrupted }
     guard let first = failures.first else { return }
@@ -129,18 +135,34 @@ struct BenchTable {
 
   // MARK: What is printed
 
-  private static let header = ["model", "config", "M parameters", "size", "GMAC", "ms", "MB"]
+  /// Of models that are more than a network there is the time of each part, too.
+  private static func header(_ parts: [String]) -> [String] {
+    ["model", "config", "M parameters", "size", "GMAC", "ms"] + parts.map { "ms \($0)" } + ["MB"]
+  }
 
-  private func cells(_ rows: [Row]) -> [[String]] {
-    rows.map { row in
-      let time = row.measured.medianMilliseconds
-      return [
+  /// The parts of all models, each once, in the order of the first that has it.
+  private static func parts(of rows: [Row]) -> [String] {
+    var names: [String] = []
+    for row in rows {
+      for part in row.measured.parts.keys.sorted() where !names.contains(part) {
+        names.append(part)
+      }
+    }
+    return names
+  }
+
+  private func cells(_ rows: [Row], _ parts: [String]) -> [[String]] {
+    func milliseconds(_ time: Double) -> String {
+      String(format: time < 100 ? "%.1f" : "%.0f", time)
+    }
+    return rows.map { row in
+      [
         row.name, row.config, String(format: "%.1f", Double(row.parameters) / 1e6),
         "\(row.measured.height)x\(row.measured.width)",
         String(format: "%.1f", Double(row.macs) / 1e9),
-        String(format: time < 100 ? "%.1f" : "%.0f", time),
-        String(format: "%.0f", row.measured.peakMegabytes),
-      ]
+        milliseconds(row.measured.medianMilliseconds),
+      ] + parts.map { row.measured.parts[$0].map(milliseconds) ?? "" }
+        + [String(format: "%.0f", row.measured.peakMegabytes)]
     }
   }
 
@@ -165,6 +187,11 @@ struct BenchTable {
               ("min_ms", .number(row.measured.leastMilliseconds)),
               ("peak_rss_mb", .number(row.measured.peakMegabytes)),
               ("error", .number(row.measured.error)),
+              (
+                "parts",
+                .object(
+                  row.measured.parts.sorted { $0.key < $1.key }.map { ($0.key, .number($0.value)) })
+              ),
             ])
           })
       ),
