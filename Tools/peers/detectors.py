@@ -346,7 +346,7 @@ def compare_objects(config, weights, model):
     if os.path.exists(results):
         os.remove(results)
     ours("detect", path, "--config", config, "--weights", weights, "--coco-results", results, "--score", "0.05",
-         "--output", os.path.join(folder.name, "out"), "--quiet")
+         "--output", os.path.join(folder.name, "out"), "--quiet", "--overwrite")
     with open(results) as file:
         got = json.load(file)
     boxes = torch.tensor([r["bbox"] for r in got]).reshape(-1, 4)
@@ -371,7 +371,7 @@ everything = {}
 for config in arguments.configs.split(","):
     print(config)
     weights_path = os.path.join(folder.name, "weights.safetensors")
-    ours("init", "--config", config, weights_path)
+    ours("init", "--overwrite", "--config", config, weights_path)
     model = detector(config)
     weights = load_file(weights_path)
     load(model, weights, size)

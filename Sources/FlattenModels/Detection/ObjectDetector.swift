@@ -138,8 +138,11 @@ package struct ObjectDetector: TaskModel {
             : head.boxes(stages, item: item, placement: placements[item], selection)
         }
       }
-      guard head.hasMasks && selection.makesMasks else {
-        return boxes.map { $0.map { FoundObject($0, mask: nil) } }
+      guard head.hasMasks else { return boxes.map { $0.map { FoundObject($0, mask: nil) } } }
+      guard selection.makesMasks else {
+        return zip(boxes, placements).map { boxes, placement in
+          boxes.map { FoundObject($0.atPictureSize(placement), mask: nil) }
+        }
       }
       return pass.part("mask head") { withMasks(boxes, output.levels, head, placements, pass) }
     }
@@ -160,9 +163,9 @@ package struct ObjectDetector: TaskModel {
     return boxes.enumerated().map { item, boxes in
       boxes.map { found in
         defer { row += 1 }
-        var found = found
-        found.box = found.box.divided(x: placements[item].scale.x, y: placements[item].scale.y)
-        return FoundObject(found, mask: head.mask(logits, row: row, label: found.label))
+        return FoundObject(
+          found.atPictureSize(placements[item]),
+          mask: head.mask(logits, row: row, label: found.label))
       }
     }
   }
@@ -182,6 +185,15 @@ package struct ObjectDetector: TaskModel {
       masks.withLock { $0[index] = mask }
     }
     return masks.withLock { $0 }
+  }
+}
+
+extension ScoredBox {
+  /// The same in the picture, as boxes that have masks are brought there: divided.
+  fileprivate func atPictureSize(_ placement: PicturePlacement) -> ScoredBox {
+    var found = self
+    found.box = box.divided(x: placement.scale.x, y: placement.scale.y)
+    return found
   }
 }
 

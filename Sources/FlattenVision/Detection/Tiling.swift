@@ -59,11 +59,12 @@ extension Tiling {
       || top + tile.height < picture.height && box.bottom > Float(top + tile.height) - margin
   }
 
-  /// Of findings of different tiles that are the same thing, one: of a class, where the smaller lies mostly within
-  /// the other. What a seam cuts gives way to what is whole, then the lower score to the higher.
+  /// Of findings of different tiles that are the same thing, one. Of things that a seam cuts, the smaller box lies
+  /// mostly within the other; two that are whole overlap as boxes of one thing do, so that a thing before a larger one
+  /// of its class remains. What a seam cuts gives way to what is whole, then the lower score to the higher.
   ///
   /// - Parameters:
-  ///   - share: of the smaller box that must lie within the other.
+  ///   - share: more than this of the smaller box, or of the union of two whole ones, must be in both.
   ///   - classAgnostic: whether things of different classes can be the same.
   ///   - most: the most objects that are kept, best score first.
   static func merged(
@@ -83,8 +84,7 @@ extension Tiling {
       let isKnown = kept.contains { other in
         other.tile != finding.tile
           && (classAgnostic || other.object.label == finding.object.label)
-          && other.object.box.intersection(with: finding.object.box)
-            > share * min(other.object.box.area, finding.object.box.area)
+          && isSame(other, finding, share: share)
       }
       if !isKnown { kept.append(finding) }
     }
@@ -93,6 +93,13 @@ extension Tiling {
     }
     return sorted.prefix(most).map(\.element.object)
   }
+}
+
+/// Whether two findings of different tiles are one thing.
+private func isSame(_ a: TileFinding, _ b: TileFinding, share: Float) -> Bool {
+  let (first, second) = (a.object.box, b.object.box)
+  guard a.isCut || b.isCut else { return first.intersectionOverUnion(with: second) > share }
+  return first.intersection(with: second) > share * min(first.area, second.area)
 }
 
 extension Detector {
