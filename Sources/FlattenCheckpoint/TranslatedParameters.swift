@@ -14,9 +14,6 @@ package struct TranslatedParameter: Sendable, Equatable {
     /// for each channel the cells (0, 0), (0, 1), (1, 0), (1, 1); ours is for each cell, in the
     /// order (0, 0), (1, 0), (0, 1), (1, 1), all channels.
     case unfoldedCells
-    /// A matrix over a map of so many cells, `[out, channels * cells]`: the file has the cells of each channel
-    /// side by side, ours the channels of each cell.
-    case channelsLast(cells: Int)
   }
 
   package let name: String
@@ -40,8 +37,6 @@ package struct TranslatedParameter: Sendable, Equatable {
       }
     case .unfoldedCells:
       stored.last.flatMap { $0.isMultiple(of: 4) ? stored : nil }
-    case .channelsLast(let cells):
-      stored.count == 2 && stored[1].isMultiple(of: cells) ? stored : nil
     }
   }
 }
@@ -111,17 +106,6 @@ package final class TranslatedParameters: ParameterSource {
         let (cell, channel) = (place / channels, place % channels)
         let unfolded = cell % 2 * 2 + cell / 2
         buffer[index] = all.pointer[(row * channels + channel) * 4 + unfolded]
-      }
-    case .channelsLast(let cells):
-      let all = try stored(entry)
-      let channels = (entry.storedShape.last ?? 0) / cells
-      for row in 0..<(entry.storedShape.first ?? 0) {
-        let start = row * channels * cells
-        for cell in 0..<cells {
-          for channel in 0..<channels {
-            buffer[start + cell * channels + channel] = all.pointer[start + channel * cells + cell]
-          }
-        }
       }
     }
   }

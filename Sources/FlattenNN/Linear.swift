@@ -11,11 +11,17 @@ public struct Linear: Sendable {
   private let path: String
 
   /// Reads `weight` `[outputs, inputs]` and, where there is one, `bias` `[outputs]`.
-  public init(in inputs: Int, out outputs: Int, bias: Bool, from tree: ParameterScope) throws {
+  ///
+  /// - Parameter cells: of the map that the layer reads as one row, 1 where it reads no map. Upstream the inputs are the
+  ///   cells of each channel, here the channels of each cell, as maps lie.
+  public init(
+    in inputs: Int, out outputs: Int, bias: Bool, overCells cells: Int = 1,
+    from tree: ParameterScope
+  ) throws {
     let weight = try tree.tensor("weight", [outputs, inputs], initially: .fanIn)
     self.weight = tree.kept(weight)
     self.bias = bias ? try tree.tensor("bias", [outputs], initially: .zeros) : nil
-    product = PackedMatrix(weight, tree.context)
+    product = PackedMatrix(cells == 1 ? weight : weight.channelsLast(cells: cells), tree.context)
     path = tree.path
   }
 
@@ -25,6 +31,23 @@ public struct Linear: Sendable {
   ) -> Tensor {
     pass.linear(
       x, product, bias: bias, activation: activation, residual: residual, layer: path)
+  }
+}
+
+extension Tensor {
+  /// A matrix `[rows, channels * cells]` with the channels of each cell side by side.
+  fileprivate func channelsLast(cells: Int) -> Tensor {
+    let (rows, channels) = (shape[0], shape[1] / cells)
+    return Tensor(shape) { out in
+      for row in 0..<rows {
+        let start = row * channels * cells
+        for cell in 0..<cells {
+          for channel in 0..<channels {
+            out[start + cell * channels + channel] = pointer[start + channel * cells + cell]
+          }
+        }
+      }
+    }
   }
 }
 

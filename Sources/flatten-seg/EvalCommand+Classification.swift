@@ -6,25 +6,10 @@ import FlattenVision
 // Scoring a classifier: top-1 and top-5 on one folder of pictures a class.
 extension ClassificationConfiguration: EvaluatedTask {
   static func requireOwnOptions(_ command: EvalCommand) throws {
-    let (options, inference) = (command.datasetOptions, command.inference)
-    let given = [
-      ("--dataset", command.dataset != nil),
-      ("--mode", inference.mode != nil),
-      ("--scales", !inference.scales.isEmpty),
-      ("--flip", !inference.flip.isEmpty),
-      ("--classes", options.classes != nil),
-      ("--ignore-index", options.ignoreIndex != nil),
-      ("--reduce-zero-label", options.reduceZeroLabel != nil),
-      ("--images", options.images != nil),
-      ("--labels", options.labels != nil),
-      ("--confusion", command.confusion != nil),
-      ("--confusion-picture", command.confusionPicture != nil),
-    ]
-    if let (name, _) = given.first(where: { $0.1 }) {
-      throw RequestError(
-        "\(name) is for segmentation, and '\(printable(command.model.config ?? "", limit: 200))' is a "
-          + "classifier's config. Leave it out.")
-    }
+    try command.refuse(
+      [("--dataset", command.dataset != nil), ("--images", command.datasetOptions.images != nil)]
+        + command.optionsOfSegmentation + command.optionsOfDetection,
+      for: "a classifier")
   }
 
   static func score(

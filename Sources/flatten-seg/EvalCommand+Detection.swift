@@ -6,21 +6,7 @@ import FlattenVision
 // Scoring a detector: average precision on pictures with COCO annotations.
 extension DetectionConfiguration: EvaluatedTask {
   static func requireOwnOptions(_ command: EvalCommand) throws {
-    let (options, inference) = (command.datasetOptions, command.inference)
-    let given = [
-      ("--mode", inference.mode != nil),
-      ("--scales", !inference.scales.isEmpty),
-      ("--flip", !inference.flip.isEmpty),
-      ("--classes", options.classes != nil),
-      ("--ignore-index", options.ignoreIndex != nil),
-      ("--reduce-zero-label", options.reduceZeroLabel != nil),
-      ("--labels", options.labels != nil),
-      ("--confusion", command.confusion != nil),
-      ("--confusion-picture", command.confusionPicture != nil),
-    ]
-    if let (name, _) = given.first(where: { $0.1 }) {
-      throw RequestError("\(name) is for segmentation, and this is a detector. Leave it out.")
-    }
+    try command.refuse(command.optionsOfSegmentation, for: "a detector")
   }
 
   static func score(_ detector: Detector, for command: EvalCommand) throws -> DetectionReport {

@@ -37,20 +37,12 @@ extension EvalCommand {
 
   /// Refuses options that would be ignored.
   private func requireOptionsOfResults() throws {
-    let given = [
-      ("--weights", model.weights != nil), ("--config", model.config != nil),
-      ("--data", data != nil), ("--dataset", dataset != nil),
-      ("--predictions", predictions != nil), ("--limit", limit != nil),
-      ("--mode", inference.mode != nil), ("--scales", !inference.scales.isEmpty),
-      ("--flip", !inference.flip.isEmpty), ("--classes", datasetOptions.classes != nil),
-      ("--split", datasetOptions.split != nil), ("--images", datasetOptions.images != nil),
-      ("--labels", datasetOptions.labels != nil),
-      ("--ignore-index", datasetOptions.ignoreIndex != nil),
-      ("--reduce-zero-label", datasetOptions.reduceZeroLabel != nil),
-      ("--confusion", confusion != nil), ("--confusion-picture", confusionPicture != nil),
-    ]
-    if let (name, _) = given.first(where: { $0.1 }) {
-      throw RequestError("--results scores detections that are there; leave \(name) out.")
-    }
+    try refuse(
+      [
+        ("--weights", model.weights != nil), ("--config", model.config != nil),
+        ("--data", data != nil), ("--dataset", dataset != nil),
+        ("--predictions", predictions != nil), ("--limit", limit != nil),
+        ("--split", datasetOptions.split != nil), ("--images", datasetOptions.images != nil),
+      ] + optionsOfSegmentation, for: "a results file")
   }
 }

@@ -5,7 +5,9 @@ import FlattenVision
 
 // Scoring a segmentor, or masks made elsewhere: IoU and accuracies on pictures and their label pictures.
 extension SegmentationConfiguration: EvaluatedTask {
-  static func requireOwnOptions(_ command: EvalCommand) throws {}
+  static func requireOwnOptions(_ command: EvalCommand) throws {
+    try command.refuse(command.optionsOfDetection, for: "a segmentor")
+  }
 
   static func score(_ segmenter: Segmenter, for command: EvalCommand) throws -> EvaluationReport {
     let description =
@@ -28,6 +30,7 @@ extension SegmentationConfiguration: EvaluatedTask {
 extension EvalCommand {
   /// Scores the masks of a folder.
   func score(predictions: String) throws -> EvaluationReport {
+    try refuse(optionsOfDetection, for: "a folder of masks")
     try reporting.requireGates(among: EvaluationReport.figureNames)
     let labelled = try open(try DatasetDescription.load(nameOrPath: dataset ?? "folder"))
     Progress.shared.begin(quiet: quiet)

@@ -160,6 +160,40 @@ struct EvalCommand: ParsableCommand {
     return data
   }
 
+  /// An option by its name, and whether it was given.
+  typealias GivenOption = (name: String, isGiven: Bool)
+
+  /// Those that only scoring label maps has.
+  var optionsOfSegmentation: [GivenOption] {
+    [
+      ("--mode", inference.mode != nil), ("--scales", !inference.scales.isEmpty),
+      ("--flip", !inference.flip.isEmpty), ("--classes", datasetOptions.classes != nil),
+      ("--labels", datasetOptions.labels != nil),
+      ("--ignore-index", datasetOptions.ignoreIndex != nil),
+      ("--reduce-zero-label", datasetOptions.reduceZeroLabel != nil),
+      ("--confusion", confusion != nil), ("--confusion-picture", confusionPicture != nil),
+    ]
+  }
+
+  /// Those that only scoring objects has.
+  var optionsOfDetection: [GivenOption] {
+    [
+      ("--annotations", detections.annotations != nil), ("--iou-type", detections.iouType != nil),
+      ("--convention", detections.convention != .coco), ("--box-areas", detections.boxAreas),
+      ("--curves", detections.curves.curves != nil), ("--shard", detections.shard != nil),
+      ("--part", detections.part != nil),
+    ]
+  }
+
+  /// Refuses options that would be ignored.
+  ///
+  /// - Parameter subject: what is scored: `a classifier`.
+  func refuse(_ options: [GivenOption], for subject: String) throws {
+    if let (name, _) = options.first(where: \.isGiven) {
+      throw RequestError("\(name) has no meaning where \(subject) is scored. Leave it out.")
+    }
+  }
+
   private func writeConfusion(_ report: EvaluationReport) throws {
     if let confusion { try AtomicFile.write(report.confusionCSV(), to: confusion) }
     if let confusionPicture {

@@ -188,7 +188,9 @@ extension CommandLineTests {
     }
 
     @Test(arguments: [
-      (["--flip"], "--flip is for segmentation"), (["--confusion", "c.csv"], "--confusion is for"),
+      (["--flip"], "--flip has no meaning where a classifier"),
+      (["--confusion", "c.csv"], "--confusion has no meaning"),
+      (["--curves", "c.png"], "--curves has no meaning"),
       (["--classes", "3"], "--classes is for"), (["--dataset", "street"], "--dataset is for"),
       (["--fail-under", "mIoU=3"], "--fail-under names mIoU; this model has top1, top5."),
     ])

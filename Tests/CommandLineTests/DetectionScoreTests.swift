@@ -134,7 +134,15 @@ extension CommandLineTests {
       let wrong: [([String], Int32, String)] = [
         (["eval", "--results", "dt.json"], 2, "--results needs --annotations"),
         (["eval", "--annotations", "gt.json"], 2, "--annotations needs --images"),
-        (eval + ["--data", "x"], 2, "leave --data out"),
+        (eval + ["--data", "x"], 2, "--data has no meaning"),
+        (
+          [
+            "eval", "--dataset", "street", "--data", ".", "--predictions", ".", "--iou-type",
+            "bbox",
+          ],
+          2, "--iou-type has no meaning where a folder of masks"
+        ),
+        (["eval", "--data", ".", "--convention", "mmdetection"], 2, "--convention has no meaning"),
         (eval + ["--shard", "1/2"], 2, "--shard and --part belong together"),
         (eval + ["--shard", "3/2", "--part", "p.json"], 2, "'3/2' is invalid"),
         (eval + ["--iou-type", "keypoints"], 2, "'keypoints' is invalid"),

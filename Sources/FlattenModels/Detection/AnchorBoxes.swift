@@ -109,14 +109,17 @@ extension Box {
 }
 
 extension DetectionSelection {
+  /// From so many boxes on each class is taken by itself. Upstream does so where classes are compared with each other
+  /// as well, which is not what is asked for then.
+  var splitThreshold: Int { isClassAgnostic ? .max : 10_000 }
+
   /// Drops each box that overlaps a better one of its class too much; the rest, best first.
   func sifted(_ found: [ScoredBox]) -> [ScoredBox] {
     let found = labels.map { wanted in found.filter { wanted.contains($0.label) } } ?? found
     return NonMaximumSuppression.batched(
       found.map(\.box), scores: found.map(\.score), classes: found.map(\.label),
-      threshold: overlap, limit: most,
-      // Upstream takes each class by itself from 10,000 boxes on, which is not what is asked for here.
-      splitThreshold: isClassAgnostic ? .max : 10_000, classAgnostic: isClassAgnostic
+      threshold: overlap, limit: most, splitThreshold: splitThreshold,
+      classAgnostic: isClassAgnostic
     ).map { found[$0] }
   }
 }

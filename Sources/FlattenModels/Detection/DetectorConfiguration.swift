@@ -123,15 +123,7 @@ package struct DetectorConfiguration: TaskModelConfiguration {
   }
 
   package func translating(_ source: any ParameterSource) -> any ParameterSource {
-    let cells = BoxHead.side * BoxHead.side
-    let heads = TranslatedParameters(source, below: "roi_head.bbox_head.") { key in
-      // The first layer after the pooled map reads it channel by channel in the file, cell by cell here.
-      let isFirst =
-        key == "shared_fcs.0.weight"
-        || key.dropFirst(2) == "shared_fcs.0.weight" && key.first?.isNumber == true
-      return [TranslatedParameter(key, elements: isFirst ? .channelsLast(cells: cells) : .same)]
-    }
-    return backbone.translating(kind.hasProposals ? heads : source, below: "backbone.")
+    backbone.translating(source, below: "backbone.")
   }
 }
 

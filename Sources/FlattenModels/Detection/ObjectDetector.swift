@@ -81,7 +81,7 @@ package struct ObjectDetector: TaskModel {
     let size = PixelSize(height: x.shape[1], width: x.shape[2])
     let placements = [PicturePlacement](
       repeating: PicturePlacement(inside: size), count: x.shape[0])
-    for found in objects(in: output, placements: placements, selection, pass) {
+    for found in objects(in: output, placements: placements, selection, pass) ?? [] {
       _ = pass.part("masks") { masks(of: found, in: size, pass) }
     }
     return output
@@ -107,10 +107,11 @@ package struct ObjectDetector: TaskModel {
   ///   - output: of the batch.
   ///   - placements: where each picture lies in the input.
   ///   - selection: how boxes are sifted.
+  /// - Returns: `nil` where what looks at regions gave NaN or infinity.
   package func objects(
     in output: Output, placements: [PicturePlacement], _ selection: DetectionSelection,
     _ pass: ForwardPass
-  ) -> [[FoundObject]] {
+  ) -> [[FoundObject]]? {
     switch head {
     case .dense:
       return pass.part("boxes") {
@@ -131,6 +132,7 @@ package struct ObjectDetector: TaskModel {
       let stages = pass.part("box head") {
         head.stages(output.levels, regions, placements: placements, pass)
       }
+      guard pass.areFinite(stages.flatMap { [$0.scores, $0.deltas] }) else { return nil }
       let boxes = pass.part("boxes") {
         placements.indices.map { item in
           pass.isDryRun
@@ -152,13 +154,14 @@ package struct ObjectDetector: TaskModel {
   private func withMasks(
     _ boxes: [[ScoredBox]], _ levels: [Tensor], _ head: RegionHead,
     _ placements: [PicturePlacement], _ pass: ForwardPass
-  ) -> [[FoundObject]] {
+  ) -> [[FoundObject]]? {
     let regions = boxes.enumerated().flatMap { item, boxes in
       boxes.map { head.region($0.box, item: item) }
     }
     if regions.isEmpty { return boxes.map { _ in [] } }
     let logits = head.masks(levels, regions, pass)
     if pass.isDryRun { return boxes.map { _ in [] } }
+    guard pass.areFinite(logits) else { return nil }
     var row = 0
     return boxes.enumerated().map { item, boxes in
       boxes.map { found in
@@ -185,6 +188,13 @@ package struct ObjectDetector: TaskModel {
       masks.withLock { $0[index] = mask }
     }
     return masks.withLock { $0 }
+  }
+}
+
+extension ForwardPass {
+  /// Whether no element is NaN or infinite; true in a dry run, which has none.
+  fileprivate func areFinite(_ tensors: [Tensor]) -> Bool {
+    isDryRun || tensors.allSatisfy { $0.isFinite(threads) }
   }
 }
 

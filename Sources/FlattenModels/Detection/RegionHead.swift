@@ -141,26 +141,32 @@ package struct RegionHead: Sendable {
   ) -> [ScoredBox] {
     guard let last = stages.last else { return [] }
     let columns = classes + 1
+    let rows = last.regions.indices.filter { last.regions[$0].item == item }
+    var scores = [Float](repeating: 0, count: rows.count * columns)
+    scores.withUnsafeMutableBufferPointer { scores in
+      for (place, row) in rows.enumerated() {
+        Self.probabilities(
+          stages, row: row,
+          into: UnsafeMutableBufferPointer(
+            rebasing: scores[place * columns..<(place + 1) * columns]))
+      }
+    }
     let step = isClassAgnostic ? 4 : 4 * classes
-    var found: [ScoredBox] = []
-    var mean = [Float](repeating: 0, count: columns)
     let coder = coders[stages.count - 1]
-    last.deltas.withUnsafeBuffer { deltas in
-      for (row, region) in last.regions.enumerated() where region.item == item {
-        mean.withUnsafeMutableBufferPointer { mean in
-          Self.probabilities(stages, row: row, into: mean)
-          for label in 0..<classes where mean[label] > selection.score {
-            let first = row * step + (isClassAgnostic ? 0 : 4 * label)
-            let box = coder.decode(SIMD4(deltas, at: first), of: region.box, clip: placement.inside)
-            found.append(
-              ScoredBox(
-                index: row * classes + label, label: label, score: mean[label],
-                box: hasMasks ? box : placement.enlarged(box)))
-          }
+    return last.deltas.withUnsafeBuffer { deltas in
+      scores.withUnsafeBufferPointer { scores in
+        NonMaximumSuppression.multiclass(
+          scores: scores, classes: classes, scoreThreshold: selection.score,
+          threshold: selection.overlap, limit: selection.most, labels: selection.labels,
+          splitThreshold: selection.splitThreshold, classAgnostic: selection.isClassAgnostic
+        ) { place, label in
+          let first = rows[place] * step + (isClassAgnostic ? 0 : 4 * label)
+          let box = coder.decode(
+            SIMD4(deltas, at: first), of: last.regions[rows[place]].box, clip: placement.inside)
+          return hasMasks ? box : placement.enlarged(box)
         }
       }
     }
-    return selection.sifted(found)
   }
 
   /// Softmax of the mean of all stages' logits of a region.

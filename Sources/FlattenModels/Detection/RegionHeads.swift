@@ -38,6 +38,7 @@ package struct BoxHead: Sendable {
     layers = try (0..<box.layers).map { index in
       try Linear(
         in: index == 0 ? width * Self.side * Self.side : box.width, out: box.width, bias: true,
+        overCells: index == 0 ? Self.side * Self.side : 1,
         from: tree.scope("shared_fcs").scope(index))
     }
     scores = try Linear(

@@ -22,19 +22,20 @@ extension NonMaximumSuppression {
   ///   - scoreThreshold: only pairs of row and class with a higher score take part.
   ///   - threshold: of ``batched(_:scores:classes:threshold:limit:splitThreshold:classAgnostic:)``.
   ///   - limit: no more than so many boxes in all; `nil` is any number.
+  ///   - labels: the classes that take part; `nil` is all.
   ///   - box: the box of a row for a class; asked for the pairs that take part.
   /// - Returns: best score first.
   package static func multiclass(
     scores: UnsafeBufferPointer<Float>, classes: Int, scoreThreshold: Float, threshold: Float?,
-    limit: Int?, splitThreshold: Int = 10_000, classAgnostic: Bool = false,
-    box: (_ row: Int, _ label: Int) -> Box
+    limit: Int?, labels: Set<Int>? = nil, splitThreshold: Int = 10_000,
+    classAgnostic: Bool = false, box: (_ row: Int, _ label: Int) -> Box
   ) -> [ScoredBox] {
     precondition(
       classes >= 0 && scores.count % (classes + 1) == 0,
       "\(scores.count) scores of \(classes) classes and the background")
     var found: [ScoredBox] = []
     for row in 0..<scores.count / (classes + 1) {
-      for label in 0..<classes {
+      for label in 0..<classes where labels?.contains(label) ?? true {
         let score = scores[row * (classes + 1) + label]
         guard score > scoreThreshold else { continue }
         found.append(

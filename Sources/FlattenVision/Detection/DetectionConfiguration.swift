@@ -62,7 +62,7 @@ extension DetectionConfiguration {
   }
 }
 
-extension DetectionConfiguration: TaskConfiguration {
+extension DetectionConfiguration: TaskConfiguration, InputRuled {
   package typealias Network = ObjectDetector
   package typealias Loaded = Detector
   package typealias Report = DetectionReport
@@ -77,19 +77,5 @@ extension DetectionConfiguration: TaskConfiguration {
   package var nominalSize: PixelSize {
     input.scale.map { PixelSize(height: $0.short, width: $0.long) }
       .map { input.padded($0) } ?? PixelSize(height: 800, width: 1280)
-  }
-
-  package func sizes(of picture: PixelSize) throws -> (resized: PixelSize, input: PixelSize) {
-    let resized = input.sizes(of: picture).last ?? picture
-    return (resized, input.padded(resized))
-  }
-
-  package func sizeWarning(seen: PixelSize) -> String? { input.warning(seen: seen) }
-
-  package func prepared(_ picture: Image, memory: BufferPool) -> PreparedPicture {
-    let resized = input.resized(picture)
-    return PreparedPicture(
-      input: input.normalised(resized, to: input.padded(resized.size), pool: memory),
-      resizedTo: resized.size)
   }
 }

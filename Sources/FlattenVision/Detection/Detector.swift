@@ -50,6 +50,9 @@ public struct Detector: Sendable {
   public var purpose: Purpose { loaded.purpose }
   /// Elements of all parameters.
   public var parameterCount: Int { loaded.parameterCount }
+  /// The parameters as the checkpoint has them, under the official names; none where the model is not loaded
+  /// for ``Purpose/training``.
+  public var parameters: ModelParameters { loaded.parameters }
   /// Whether the model draws masks.
   public var hasMasks: Bool { configuration.model.kind.hasMasks }
 
@@ -97,6 +100,14 @@ public struct Detector: Sendable {
       .untrained(seed: seed, threads: threads, precision: precision, purpose: purpose)
   }
 
+  /// The same model with other parameters, such as those of a step of training.
+  ///
+  /// - Parameter parameters: all of them: ``parameters`` with new values.
+  /// - Throws: `ParameterError` where one is missing, too many, or of another shape.
+  public func rebuilt(from parameters: ModelParameters) throws -> Detector {
+    try configuration.rebuilt(loaded, from: parameters)
+  }
+
   package init(
     _ configuration: DetectionConfiguration, _ loaded: LoadedModel<ObjectDetector>
   ) {
@@ -118,7 +129,7 @@ public struct Detector: Sendable {
 
   /// Finds the objects of a picture for which there is room, in one look.
   func detectWhole(_ picture: Image, _ options: Options) throws -> Detections {
-    let prepared = configuration.prepared(picture, memory: loaded.memory)
+    let prepared = try configuration.prepared(picture, memory: loaded.memory)
     let placement = PicturePlacement(inside: prepared.resizedTo, of: picture.size)
     return try detect(prepared.input, [(picture.size, placement)], options)[0]
   }
@@ -202,8 +213,10 @@ public struct Detector: Sendable {
     try loaded.run { network, pass in
       let output = network.output(input, pass)
       try loaded.requireFinite(ObjectDetector.scores(of: output))
-      let found = network.objects(
-        in: output, placements: pictures.map(\.placement), selection(options), pass)
+      guard
+        let found = network.objects(
+          in: output, placements: pictures.map(\.placement), selection(options), pass)
+      else { throw InferenceError.scoresNotFinite }
       return zip(found, pictures).map { found, picture in
         let masks = network.masks(of: found, in: picture.size, pass)
         return Detections(

@@ -109,3 +109,26 @@ extension InputRule {
 
   private static let largestRatio = 3.0
 }
+
+/// Configs of tasks whose pictures are prepared by an ``InputRule``.
+protocol InputRuled: TaskConfiguration {
+  /// The rule.
+  var input: InputRule { get }
+}
+
+extension InputRuled {
+  package func sizes(of picture: PixelSize) throws -> (resized: PixelSize, input: PixelSize) {
+    let resized = input.sizes(of: picture).last ?? picture
+    return (resized, input.padded(resized))
+  }
+
+  package func sizeWarning(seen: PixelSize) -> String? { input.warning(seen: seen) }
+
+  /// The whole picture, also where a config says that the network is applied to sliding windows.
+  package func prepared(_ picture: Image, memory: BufferPool) throws -> PreparedPicture {
+    let resized = input.resized(picture)
+    return PreparedPicture(
+      input: input.normalised(resized, to: input.padded(resized.size), pool: memory),
+      resizedTo: resized.size)
+  }
+}

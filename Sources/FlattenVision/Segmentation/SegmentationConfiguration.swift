@@ -112,7 +112,7 @@ public struct SegmentationConfiguration: Sendable {
   }
 }
 
-extension SegmentationConfiguration: TaskConfiguration {
+extension SegmentationConfiguration: TaskConfiguration, InputRuled {
   package typealias Network = SemanticSegmentor
   package typealias Loaded = Segmenter
   package typealias Report = EvaluationReport
@@ -121,19 +121,4 @@ extension SegmentationConfiguration: TaskConfiguration {
   package static var modelNoun: String { "segmentor" }
 
   package var nominalSize: PixelSize { PixelSize(height: 512, width: 512) }
-
-  package func sizes(of picture: PixelSize) throws -> (resized: PixelSize, input: PixelSize) {
-    let resized = input.sizes(of: picture).last ?? picture
-    return (resized, input.padded(resized))
-  }
-
-  package func sizeWarning(seen: PixelSize) -> String? { input.warning(seen: seen) }
-
-  /// The whole picture, also where the config says that the network is applied to sliding windows.
-  package func prepared(_ picture: Image, memory: BufferPool) -> PreparedPicture {
-    let resized = input.resized(picture)
-    return PreparedPicture(
-      input: input.normalised(resized, to: input.padded(resized.size), pool: memory),
-      resizedTo: resized.size)
-  }
 }

@@ -1,6 +1,7 @@
 import FlattenCheckpoint
 import FlattenImage
 import FlattenRegions
+import FlattenTensor
 import Foundation
 import TestSupport
 import Testing
@@ -125,6 +126,21 @@ import Testing
         #expect(same.count == 1, "\(object.name) \(box): \(same.count)")
       }
     }
+  }
+
+  /// Numbers that are not finite behind the first scores are no "nothing found".
+  @Test(arguments: ["roi_head.bbox_head.fc_cls.bias", "roi_head.mask_head.conv_logits.bias"])
+  func damagedHeadsAreRefused(parameter: String) throws {
+    let picture = try Image.decode(
+      path: Fixtures.repository.appending(path: "Datasets/street/images/street_0003.jpg").path
+    ).value
+    let detector = try DetectionConfiguration.builtIn().load(
+      Detector.openBuiltInWeights(), threads: 2, precision: .float32, purpose: .training)
+    var parameters = detector.parameters
+    let bias = try #require(parameters[parameter])
+    parameters[parameter] = Tensor(bias.shape, bias.elements.map { _ in Float.nan })
+    let damaged = try detector.rebuilt(from: parameters)
+    #expect(throws: InferenceError.scoresNotFinite) { try damaged.detect(picture) }
   }
 
   /// A model of a known architecture is told by its parameters, whatever its classes are called.

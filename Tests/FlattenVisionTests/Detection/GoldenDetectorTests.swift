@@ -77,8 +77,8 @@ import Testing
     #expect(
       golden.mismatch(
         "scale_factor", Tensor([2], [placement.scale.x, placement.scale.y])) == nil)
-    let found = network.objects(in: output, placements: [placement], loaded.model.selection, pass)[
-      0]
+    let found = try #require(
+      network.objects(in: output, placements: [placement], loaded.model.selection, pass))[0]
     for (name, layer) in [
       ("cls_score", "roi_head.bbox_head.fc_cls"), ("bbox_pred", "roi_head.bbox_head.fc_reg"),
       ("stage1_cls_score", "roi_head.bbox_head.0.fc_cls"),
@@ -94,9 +94,9 @@ import Testing
     try expectMasks(found, loaded)
     if golden.expected["network_bboxes"] != nil {
       let own = PicturePlacement(inside: resized.size)
-      expect(
-        network.objects(in: output, placements: [own], loaded.model.selection, pass)[0], golden,
-        "network_")
+      let unscaled = try #require(
+        network.objects(in: output, placements: [own], loaded.model.selection, pass))[0]
+      expect(unscaled, golden, "network_")
     }
   }
 
