@@ -33,8 +33,14 @@ package final class AtomicFolder {
     try Self.requireReplaceable(path, isOwn)
     let folder = parentFolder(of: path)
     LeftOverFiles.remove(from: folder)
-    temporaryPath = "\(folder)/\(LeftOverFiles.newName())"
-    descriptor = fs_create_temporary_folder(temporaryPath)
+    var (name, folderDescriptor): (String, Int32) = ("", -1)
+    for _ in 0..<100 {
+      name = "\(folder)/\(LeftOverFiles.newName())"
+      folderDescriptor = fs_create_temporary_folder(name)
+      if folderDescriptor >= 0 || errno != EEXIST { break }
+    }
+    temporaryPath = folderDescriptor >= 0 ? name : ""
+    descriptor = folderDescriptor
     guard descriptor >= 0 else {
       throw FileError(path: path, kind: .unwritable, errno: errno)
     }

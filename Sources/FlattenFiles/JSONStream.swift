@@ -7,7 +7,7 @@
 ///
 ///     try json.beginObject()
 ///     while try json.nextKey() {
-///       if json.keyIs("id") { id = try json.integer() } else { try json.skipValue() }
+///       if json.textIs("id") { id = try json.integer() } else { try json.skipValue() }
 ///     }
 ///     try json.finish()
 ///

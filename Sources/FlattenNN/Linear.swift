@@ -11,17 +11,22 @@ public struct Linear: Sendable {
   private let path: String
 
   /// Reads `weight` `[outputs, inputs]` and, where there is one, `bias` `[outputs]`.
+  public init(in inputs: Int, out outputs: Int, bias: Bool, from tree: ParameterScope) throws {
+    try self.init(in: inputs, out: outputs, bias: bias, overCells: 1, from: tree)
+  }
+
+  /// The same for a layer that reads a map as one row.
   ///
-  /// - Parameter cells: of the map that the layer reads as one row, 1 where it reads no map. Upstream the inputs are the
-  ///   cells of each channel, here the channels of each cell, as maps lie.
-  public init(
-    in inputs: Int, out outputs: Int, bias: Bool, overCells cells: Int = 1,
-    from tree: ParameterScope
+  /// - Parameter cells: of the map. In the file the inputs are the cells of each channel, here the channels of each
+  ///   cell, as maps lie.
+  package init(
+    in inputs: Int, out outputs: Int, bias: Bool, overCells cells: Int, from tree: ParameterScope
   ) throws {
     let weight = try tree.tensor("weight", [outputs, inputs], initially: .fanIn)
     self.weight = tree.kept(weight)
     self.bias = bias ? try tree.tensor("bias", [outputs], initially: .zeros) : nil
-    product = PackedMatrix(cells == 1 ? weight : weight.channelsLast(cells: cells), tree.context)
+    product = PackedMatrix(
+      cells == 1 ? weight : weight.channelsLast(cells: cells, tree.context), tree.context)
     path = tree.path
   }
 
@@ -36,9 +41,9 @@ public struct Linear: Sendable {
 
 extension Tensor {
   /// A matrix `[rows, channels * cells]` with the channels of each cell side by side.
-  fileprivate func channelsLast(cells: Int) -> Tensor {
+  fileprivate func channelsLast(cells: Int, _ context: LoadingContext) -> Tensor {
     let (rows, channels) = (shape[0], shape[1] / cells)
-    return Tensor(shape) { out in
+    return Tensor(shape, pool: context.staging) { out in
       for row in 0..<rows {
         let start = row * channels * cells
         for cell in 0..<cells {

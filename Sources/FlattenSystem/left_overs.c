@@ -107,8 +107,21 @@ bool fs_remove_left_over(int folder, const char *name) {
 int fs_create_temporary_folder(const char *path) {
   if (mkdir(path, 0777) != 0) return -1;
   const int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (descriptor < 0) return -1;
-  flock(descriptor, LOCK_EX | LOCK_NB);
+  if (descriptor < 0) {
+    const int code = errno;
+    rmdir(path);
+    errno = code == ENOENT ? EEXIST : code;
+    return -1;
+  }
+  // Whoever clears up may have found the folder before it was locked.
+  struct stat status;
+  const bool is_taken = flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  if (is_taken || fstat(descriptor, &status) != 0 || status.st_nlink == 0) {
+    rmdir(path);
+    close(descriptor);
+    errno = EEXIST;
+    return -1;
+  }
   return descriptor;
 }
 
@@ -126,10 +139,12 @@ bool fs_exchange(const char *path, const char *existing) {
   if (syscall(SYS_renameat2, AT_FDCWD, path, AT_FDCWD, existing, EXCHANGE) == 0) return true;
   if (errno != ENOSYS && errno != EINVAL && errno != EPERM) return false;
 #endif
-  const size_t size = strlen(path) + 2;
+  // No name of a left-over: a process that is killed between the steps leaves what was there.
+  static const char suffix[] = ".earlier";
+  const size_t size = strlen(path) + sizeof suffix;
   char *aside = malloc(size);
   if (aside == NULL) return false;
-  snprintf(aside, size, "%s0", path);
+  snprintf(aside, size, "%s%s", path, suffix);
   bool is_done = rename(existing, aside) == 0;
   if (is_done && rename(path, existing) != 0) {
     const int code = errno;

@@ -52,7 +52,7 @@ struct BenchCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Size of the network's input, height first; default: 512x512, or a classifier's own.",
+      "Size of the network's input, height first; default: 512x512, or the config's own.",
       valueName: "HxW"))
   var size: SizeArgument?
 

@@ -140,7 +140,7 @@ struct BenchTable {
     ["model", "config", "M parameters", "size", "GMAC", "ms"] + parts.map { "ms \($0)" } + ["MB"]
   }
 
-  /// The parts of all models, each once, in the order of the first that has it.
+  /// The parts of all models, each once; those of a model by their names.
   private static func parts(of rows: [Row]) -> [String] {
     var names: [String] = []
     for row in rows {

@@ -14,7 +14,9 @@ struct COCORequest {
   private let ids: [Int]
 
   /// The files that are written.
-  var files: [String] { [path] + (imagesPath.map { [$0] } ?? []) }
+  var files: [String] {
+    [path, ResultsJournal.journal(of: path)] + (imagesPath.map { [$0] } ?? [])
+  }
 
   /// - Parameters:
   ///   - annotations: a file of annotations.
@@ -24,7 +26,9 @@ struct COCORequest {
     _ path: String, annotations: String?, _ list: inout PictureList,
     _ existing: ExistingResults, _ reporting: ReportingOptions
   ) throws {
-    try ResultPath.check(path, holds: .json, overwrite: true)
+    try ResultPath.check(
+      path, holds: .json, overwrite: true, inputs: annotations.map { [$0] } ?? [])
+    try Self.requireEachOnce(list.sources)
     guard try ResultsJournal.check(path, existing) else { return nil }
     self.path = path
     if let annotations {
@@ -47,6 +51,19 @@ struct COCORequest {
       try ResultPath.check(imagesPath, holds: .json, overwrite: existing != .refuse)
     }
     pictures = list.sources
+  }
+
+  /// Refuses a picture that is named twice: two would have one id.
+  private static func requireEachOnce(_ sources: [PictureSource]) throws {
+    var seen: Set<FileIdentity> = []
+    for source in sources {
+      guard let identity = FileIdentity(path: source.path), !seen.insert(identity).inserted else {
+        continue
+      }
+      throw RequestError(
+        "'\(printable(source.path, limit: 400))' is named twice, and --coco-results has an id a picture."
+      )
+    }
   }
 
   private static func leaveOut(
@@ -77,9 +94,9 @@ struct COCORequest {
     _ existing: ExistingResults, _ reporting: ReportingOptions
   ) throws -> COCOResultsFile {
     let categories = try categories(of: detector, reporting)
-    let isOurs = !reporting.quiet
+    let tells = !reporting.quiet
     let least = detector.selection(Detector.Options()).score
-    if isOurs, let score = options.score, score > least {
+    if tells, let score = options.score, score > least {
       Output.warning(
         "'\(printable(path, limit: 150))' will hold objects with a score above \(score) only, scores "
           + "count those above \(least) too: leave --score out to have them right")
@@ -92,7 +109,7 @@ struct COCORequest {
           "numbering of classes",
           categories.map { $0.map { "\($0)" } ?? "-" }.joined(separator: ",")),
       ], existing: existing)
-    if isOurs && file.count > 0 {
+    if tells && file.count > 0 {
       Output.error(
         "note: going on with '\(printable(file.journalPath, limit: 300))', which has "
           + counted(file.count, "picture"))
@@ -109,29 +126,9 @@ struct COCORequest {
   /// annotations lack.
   private func categories(of detector: Detector, _ reporting: ReportingOptions) throws -> [Int?] {
     guard let annotations else { return detector.configuration.dataset.categoryIDs }
-    var known: [[UInt8]: Int] = [:]
-    for category in annotations.categories {
-      if known.updateValue(category.id, forKey: Array(category.name.utf8)) != nil {
-        throw FileError(
-          path: annotations.path, kind: .refused,
-          reason: "has two categories '\(printable(category.name))'. Give each a name of its own")
-      }
-    }
-    let ids = detector.classes.map { known[Array($0.utf8)] }
-    let unknown = zip(detector.classes, ids).filter { $1 == nil }.map(\.0)
-    let names = printable(unknown.prefix(5).joined(separator: ", "), limit: 150)
-    if unknown.count == ids.count {
-      let theirs = annotations.categories.prefix(5).map(\.name).joined(separator: ", ")
-      throw FileError(
-        path: annotations.path, kind: .refused,
-        reason: "knows none of the model's classes (\(names)); its own are "
-          + "\(printable(theirs, limit: 100)). Names are compared letter by letter")
-    }
-    if !unknown.isEmpty && !reporting.quiet {
-      Output.warning(
-        "'\(printable(annotations.path, limit: 150))' lacks "
-          + "\(counted(unknown.count, "class", plural: "classes")) of the model, and their objects are "
-          + "left out: \(names)")
+    let ids = try detector.categoryIDs(among: annotations)
+    if let warning = detector.warning(ofLacking: ids, annotations), !reporting.quiet {
+      Output.warning(warning)
     }
     return ids
   }

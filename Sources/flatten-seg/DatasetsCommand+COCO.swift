@@ -109,7 +109,7 @@ struct DatasetsConvertCommand: ParsableCommand {
   }
 
   func run() throws {
-    try ResultPath.check(output, holds: .json, overwrite: overwrite, input: input)
+    try ResultPath.check(output, holds: .json, overwrite: overwrite, inputs: [input])
     let names = classNames?.split(separator: ",").map(String.init)
     let converted =
       switch from {

@@ -51,6 +51,26 @@ struct DetectionArguments: ParsableArguments {
   }
 }
 
+extension DetectionArguments {
+  /// The rules of each kind that is compared.
+  func settings(for kinds: Set<COCOSettings.Kind>) -> [COCOSettings] {
+    COCOSettings.Kind.allCases.filter(kinds.contains).map { kind in
+      var settings = COCOSettings(kind, convention: convention)
+      settings.usesMaskAreas = !boxAreas
+      return settings
+    }
+  }
+
+  /// The part of the pictures that is scored.
+  var scoredShard: COCOEvaluation.Shard { shard?.shard ?? .init(index: 0, count: 1) }
+
+  /// Writes what was asked for beside the report.
+  func write(_ report: DetectionReport) throws {
+    if let part { try AtomicFile.write(COCOEvaluation.part(report.evaluations), to: part) }
+    try curves.write(report)
+  }
+}
+
 extension COCOSettings.Convention: ExpressibleByArgument {}
 
 /// `--iou-type bbox,segm`.

@@ -16,26 +16,16 @@ extension DetectionConfiguration: EvaluatedTask {
     if kinds.contains(.segm), !detector.hasMasks {
       throw RequestError("--iou-type names segm, and the model draws no masks.")
     }
+    try command.reporting.requireGates(among: DetectionReport.figureNames(of: kinds))
     let annotations = try COCOAnnotations.load(path: file, masks: kinds.contains(.segm))
     annotations.warnings.forEach(command.onWarning)
     command.begin(detector)
-    let evaluations = try Evaluation.run(
-      detector, on: annotations, images: folder,
-      settings: COCOSettings.Kind.allCases.filter(kinds.contains).map { kind in
-        var settings = COCOSettings(kind, convention: arguments.convention)
-        settings.usesMaskAreas = !arguments.boxAreas
-        return settings
-      },
-      shard: arguments.shard?.shard ?? .init(index: 0, count: 1), limit: command.limit,
-      limits: command.decoding.limits, exif: command.decoding.exif,
-      shouldStop: { Interrupt.isRequested }, onWarning: command.onWarning,
-      onProgress: EvalCommand.show)
-    let report = DetectionReport(evaluations)
-    if let part = arguments.part {
-      try AtomicFile.write(COCOEvaluation.part(evaluations), to: part)
-    }
-    try arguments.curves.write(report)
-    return report
+    return DetectionReport(
+      try Evaluation.run(
+        detector, on: annotations, images: folder, settings: arguments.settings(for: kinds),
+        shard: arguments.scoredShard, limit: command.limit, limits: command.decoding.limits,
+        exif: command.decoding.exif, shouldStop: { Interrupt.isRequested },
+        onWarning: command.onWarning, onProgress: EvalCommand.show))
   }
 }
 
@@ -52,23 +42,25 @@ extension EvalCommand {
     of dataset: DatasetDescription
   ) throws -> (file: String, folder: String) {
     if let file = detections.annotations {
-      guard let folder = datasetOptions.images ?? data else {
+      try refuse(
+        [("--dataset", self.dataset != nil), ("--split", datasetOptions.split != nil)],
+        for: "an annotation file")
+      let named = [data, datasetOptions.images].compactMap { $0 }
+      guard !named.isEmpty else {
         throw RequestError("--annotations needs --images: the folder of the pictures.")
       }
-      return (file, folder)
+      return (file, named.joined(separator: "/"))
     }
     let description =
       try self.dataset.map { try DatasetDescription.load(nameOrPath: $0) } ?? dataset
     let root = try requireData()
-    guard let file = description.annotations else {
+    guard let files = try description.annotationFile(split: datasetOptions.split) else {
       throw RequestError(
         "The data set '\(printable(description.name))' has no annotation file. Name one with "
           + "--annotations.")
     }
-    let split = try description.split(named: datasetOptions.split)
-    func path(_ pattern: String) -> String {
-      "\(root)/" + pattern.replacing("{split}", with: split?.folder ?? "")
-    }
-    return (path(file), datasetOptions.images ?? path(description.images.folder))
+    return (
+      "\(root)/\(files.annotations)", "\(root)/\(datasetOptions.images ?? files.images)"
+    )
   }
 }

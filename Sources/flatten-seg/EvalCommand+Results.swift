@@ -9,7 +9,6 @@ extension EvalCommand {
   /// Scores the results files.
   func scoreResults() throws -> DetectionReport {
     try requireOptionsOfResults()
-    try reporting.requireGates(among: DetectionReport.figureNames)
     guard let path = detections.annotations else { throw RequestError("--annotations is wanted.") }
     let asked = detections.iouType?.kinds
     let masks = asked.map { $0.contains(.segm) } ?? true
@@ -19,20 +18,13 @@ extension EvalCommand {
     let comparable = results.comparable(with: annotations)
     let kinds =
       asked ?? Set((comparable.boxes ? [.bbox] : []) + (comparable.masks ? [.segm] : []))
-    let evaluations = try COCOSettings.Kind.allCases.filter(kinds.contains).map { kind in
-      var settings = COCOSettings(kind, convention: detections.convention)
-      settings.usesMaskAreas = !detections.boxAreas
-      return try COCOEvaluation(
-        annotations, results, settings,
-        shard: detections.shard?.shard ?? .init(index: 0, count: 1),
-        threads: model.compute.threads ?? Processors.available)
-    }
-    let report = DetectionReport(evaluations)
-    if let part = detections.part {
-      try AtomicFile.write(COCOEvaluation.part(evaluations), to: part)
-    }
-    try detections.curves.write(report)
-    return report
+    try reporting.requireGates(among: DetectionReport.figureNames(of: kinds))
+    return DetectionReport(
+      try detections.settings(for: kinds).map { settings in
+        try COCOEvaluation(
+          annotations, results, settings, shard: detections.scoredShard,
+          threads: model.compute.threads ?? Processors.available)
+      })
   }
 
   /// Refuses options that would be ignored.

@@ -104,10 +104,10 @@ struct EvalCommand: ParsableCommand {
     try checkOutputs()
     Interrupt.watch()
     let report: any ScoreReport
-    if let predictions {
-      report = try score(predictions: predictions)
-    } else if !detections.results.isEmpty {
+    if !detections.results.isEmpty {
       report = try scoreResults()
+    } else if let predictions {
+      report = try score(predictions: predictions)
     } else if detections.annotations != nil && model.config == nil {
       report = try score(model.loadDetector())
     } else {
@@ -120,6 +120,7 @@ struct EvalCommand: ParsableCommand {
     try finish(pictures: report.pictures)
     if let report = report as? EvaluationReport { try writeConfusion(report) }
     try reporting.write(report)
+    if let report = report as? DetectionReport { try detections.write(report) }
     showRate(pictures: report.pictures, since: start)
     try reporting.checkGates(report)
   }
@@ -148,7 +149,7 @@ struct EvalCommand: ParsableCommand {
       besides: [
         (confusion, .csv), (confusionPicture, .png), (detections.curves.curves, .png),
         (detections.part, .json),
-      ])
+      ], inputs: detections.results + [detections.annotations].compactMap { $0 })
   }
 
   /// The data set's folder.

@@ -25,7 +25,7 @@ struct EvalMergeCommand: ParsableCommand {
   @OptionGroup(title: "Report") var curves: CurveArguments
 
   func run() throws {
-    try reporting.checkOutputs(besides: [(curves.curves, .png)])
+    try reporting.checkOutputs(besides: [(curves.curves, .png)], inputs: parts)
     try reporting.requireGates(among: DetectionReport.figureNames)
     var merged: [COCOEvaluation] = []
     for path in parts {
@@ -46,8 +46,8 @@ struct EvalMergeCommand: ParsableCommand {
       }
     }
     let report = DetectionReport(merged)
-    try curves.write(report)
     try reporting.write(report)
+    try curves.write(report)
     try reporting.checkGates(report)
   }
 }

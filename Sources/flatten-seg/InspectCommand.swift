@@ -93,7 +93,7 @@ struct ConvertCommand: ParsableCommand {
   @OptionGroup var reading: CheckpointArguments
 
   func run() throws {
-    try ResultPath.check(output, holds: .safetensors, overwrite: overwrite, input: input)
+    try ResultPath.check(output, holds: .safetensors, overwrite: overwrite, inputs: [input])
     let checkpoint = try reading.open(input)
     let texts = checkpoint.metadata
     try WeightsError.telling {
@@ -133,7 +133,7 @@ struct InitCommand: ParsableCommand {
   var overwrite = false
 
   func run() throws {
-    try ResultPath.check(output, holds: .safetensors, overwrite: overwrite, input: config)
+    try ResultPath.check(output, holds: .safetensors, overwrite: overwrite, inputs: [config])
     try VisionTasks.configuration(path: config).writeRandomWeights(seed: seed, to: output)
     Output.line(printable(output, limit: .max))
   }

@@ -218,10 +218,14 @@ extension ModelOptions {
     return "\(config) (\(Checksum.digest(bytes[...])))"
   }
 
-  /// The weights in words: name and size.
+  /// The weights in words: name, size, and a checksum of their beginning and their end.
   var weightsFact: String {
     guard let weights else { return "built-in" }
-    let size = (try? FileReader(path: weights).size) ?? 0
-    return "\(weights) (\(size) bytes)" + (reading.container.map { ", \($0)" } ?? "")
+    guard let file = try? FileReader(path: weights) else { return weights }
+    let part = min(file.size, 1 << 20)
+    let parts = [0, file.size - part].compactMap { try? file.read(at: $0, count: part) }
+    let digest = Checksum.digest(Array(parts.joined())[...])
+    return "\(weights) (\(file.size) bytes, \(digest))"
+      + (reading.container.map { ", \($0)" } ?? "")
   }
 }

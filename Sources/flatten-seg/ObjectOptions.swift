@@ -87,6 +87,7 @@ struct ObjectOptions: ParsableArguments {
     let wanted = classes.flatMap { $0.split(separator: ",") }
       .map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
     guard !classes.isEmpty else { return nil }
+    if wanted.isEmpty { throw RequestError("--classes names no class.") }
     return Set(
       try wanted.map { name in
         if let label = known.firstIndex(of: name) { return label }

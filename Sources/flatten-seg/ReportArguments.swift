@@ -42,14 +42,18 @@ struct ReportArguments: ParsableArguments {
 
   /// Refuses outputs that cannot be written, or of which two are one file.
   ///
-  /// - Parameter others: further files that are asked for, and what they hold.
-  func checkOutputs(besides others: [(path: String?, kind: ResultKind)]) throws {
+  /// - Parameters:
+  ///   - others: further files that are asked for, and what they hold.
+  ///   - inputs: files that no result must replace.
+  func checkOutputs(
+    besides others: [(path: String?, kind: ResultKind)], inputs: [String]
+  ) throws {
     var seen: Set<String> = []
     for case (let path?, let kind) in [(output, format.kind)] + others {
       guard seen.insert(path).inserted else {
         throw RequestError("Two results would be written to '\(printable(path, limit: 200))'.")
       }
-      try ResultPath.check(path, holds: kind, overwrite: overwrite)
+      try ResultPath.check(path, holds: kind, overwrite: overwrite, inputs: inputs)
     }
   }
 
@@ -109,7 +113,6 @@ struct GateList: ExpressibleByArgument {
       let parts = item.split(separator: "=", maxSplits: 1).map(String.init)
       guard parts.count == 2, let least = Double(parts[1]), least.isFinite,
         VisionTasks.figureNames.contains(parts[0])
-          || DetectionReport.figureNames.contains(parts[0])
       else { return nil }
       gates.append(Gate(name: parts[0], least: least))
     }

@@ -43,12 +43,12 @@ enum ResultPath {
   /// Refuses a file whose name promises something else than what is written, that cannot be written, or that
   /// exists and must not be replaced.
   ///
-  /// - Parameter input: a file that the result must not replace.
+  /// - Parameter inputs: files that the result must not replace.
   static func check(
-    _ path: String, holds kind: ResultKind, overwrite: Bool, input: String? = nil
+    _ path: String, holds kind: ResultKind, overwrite: Bool, inputs: [String] = []
   ) throws {
     let identity = FileIdentity(path: path)
-    if let input, let identity, identity == FileIdentity(path: input) {
+    if let identity, inputs.contains(where: { FileIdentity(path: $0) == identity }) {
       throw FileError(
         path: path, kind: .unwritable, reason: "is the input itself. Choose another output")
     }

@@ -191,7 +191,8 @@ extension CommandLineTests {
       (["--flip"], "--flip has no meaning where a classifier"),
       (["--confusion", "c.csv"], "--confusion has no meaning"),
       (["--curves", "c.png"], "--curves has no meaning"),
-      (["--classes", "3"], "--classes is for"), (["--dataset", "street"], "--dataset is for"),
+      (["--classes", "3"], "--classes has no meaning"),
+      (["--dataset", "street"], "--dataset has no meaning"),
       (["--fail-under", "mIoU=3"], "--fail-under names mIoU; this model has top1, top5."),
     ])
     func evalRefusesWhatItWouldIgnore(options: [String], says words: String) throws {

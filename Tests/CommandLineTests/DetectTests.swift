@@ -29,6 +29,28 @@ extension CommandLineTests {
       try JSONDecoder().decode(JSONValue.self, from: folder.read(name))
     }
 
+    /// A region head without a region finds nothing.
+    @Test func noProposals() throws {
+      let folder = try setting(1)
+      let config = try String(
+        contentsOf: Fixtures.repository.appending(
+          path: "Configs/street/mask_rcnn_flatten_pvtv2_b0.yaml"), encoding: .utf8)
+      try folder.write(
+        config.replacing(
+          "fc_channels: 256}", with: "fc_channels: 256, test: {rpn: {min_bbox_size: 65536}}}"),
+        to: "none.yaml")
+      let weights = Fixtures.repository.appending(
+        path: "Configs/street/mask_rcnn_flatten_pvtv2_b0.safetensors")
+      let outcome = try Tool.run(
+        [
+          "detect", "in/street_0000.jpg", "--config", "none.yaml", "--weights", weights.path,
+          "--json",
+        ], in: folder)
+      expectSuccess(outcome)
+      let value = try JSONDecoder().decode(JSONValue.self, from: outcome.output)
+      #expect(value["width"].int != nil && value["objects"].list.isEmpty)
+    }
+
     // MARK: Standard output
 
     @Test func linesAndJSONAgree() throws {

@@ -79,6 +79,14 @@ extension CommandLineTests {
       }
       let twice = try Tool.run(["eval", "merge", "1.json", "2.json", "1.json"], in: folder)
       #expect(twice.status == 3 && twice.errors.contains("is in two parts"), "\(twice.errors)")
+      let part = try #require(String(bytes: folder.read("1.json"), encoding: .utf8))
+      let start = try #require(part.range(of: #""categories": ["#))
+      let categories = (0...20_000).map { "[\($0 + 1_000_000), \"a\"]," }
+      try folder.write(
+        part.replacingCharacters(
+          in: start.upperBound..<start.upperBound, with: categories.joined()), to: "many.json")
+      let many = try Tool.run(["eval", "merge", "many.json"], in: folder)
+      #expect(many.status == 3 && many.errors.contains("many.json"), "\(many.errors)")
       try folder.write("[1]", to: "bad.json")
       let bad = try Tool.run(["eval", "merge", "1.json", "bad.json"], in: folder)
       #expect(bad.status == 3 && bad.errors.contains("bad.json"), "\(bad.errors)")
@@ -201,6 +209,66 @@ extension CommandLineTests {
       let refused = try Tool.run(
         ["datasets", "convert", "bad.json", "--output", "mended.json"], in: folder)
       #expect(refused.status == 1)
+    }
+
+    /// What is written agrees with itself, and is JSON whatever was read.
+    @Test func mendedBoxesHaveTheirOwnAreas() throws {
+      let folder = try small()
+      let text = Self.annotations
+        .replacing(#""area":16,"#, with: "")
+        .replacing(
+          "]}],",
+          with: """
+            ]},{"id":2,"image_id":1,"category_id":3,"bbox":[2,2,100,100],"iscrowd":0},
+            {"id":3,"image_id":1,"category_id":3,"bbox":[0,0,0,5],"iscrowd":0,
+             "segmentation":[[1,1,5,1,5,3,1,3]]},
+            {"id":4,"image_id":2,"category_id":3,"bbox":[0,0,1e200,1e200],"iscrowd":0}],
+            """
+        ).replacing("\"a.png\"}", with: "\"a.png\"},{\"id\":2,\"file_name\":\"b.png\"}")
+      try folder.write(text, to: "bad.json")
+      let mended = try Tool.run(
+        ["datasets", "convert", "bad.json", "--output", "mended.json"], in: folder)
+      #expect(mended.status == 0, "\(mended.errors)")
+      let written = try JSONDecoder().decode(JSONValue.self, from: folder.read("mended.json"))
+      let objects = written["annotations"].list
+      #expect(objects.map { $0["id"].int } == [1, 2, 3], "the fourth has no area that is a number")
+      #expect(objects.map { $0["bbox"].ints } == [[1, 1, 4, 4], [2, 2, 8, 6], [1, 1, 4, 2]])
+      #expect(objects.map { $0["area"].number } == [16, 48, 8])
+    }
+
+    /// A small file does not choose how much memory is used.
+    @Test func smallFilesDoNotGrow() throws {
+      let folder = try small()
+      for name in ["wide", "far", "many", "yolo/images", "yolo/labels"] {
+        try folder.makeFolder(name)
+      }
+      func labelMe(_ width: Int, _ points: String) -> String {
+        #"{"shapes":[{"label":"a","points":["# + points
+          + #"],"shape_type":"polygon"}],"imagePath":"b.jpg","imageHeight":3,"imageWidth":\#(width)}"#
+      }
+      let zigzag = String(repeating: "[0,1],[65000,2],", count: 200) + "[0,3]"
+      try folder.write(labelMe(1 << 21, "[0,0],[1,0],[1,1]"), to: "wide/b.json")
+      try folder.write(labelMe(20, "[1e308,0],[1,0],[1,1]"), to: "far/b.json")
+      try folder.write(labelMe(65_000, zigzag), to: "many/b.json")
+      try folder.makePicture("yolo/images/a.png", 60_000, 2)
+      try folder.write(
+        "0 " + String(repeating: "0 0 1 1 ", count: 200) + "0 1\n", to: "yolo/labels/a.txt")
+      try folder.write("cat\n", to: "yolo/classes.txt")
+      for (source, format, says) in [
+        ("wide", "labelme", "no imageWidth and imageHeight"), ("far", "labelme", "a point lies"),
+        ("many", "labelme", "fewer points"), ("yolo", "yolo", "line 1 has a polygon"),
+      ] {
+        let outcome = try Tool.run(
+          ["datasets", "convert", source, "--from", format, "--output", "x.json"], in: folder)
+        #expect(outcome.status == 3 && outcome.errors.contains(says), "\(source) \(outcome.errors)")
+      }
+      let polygons = #"[["# + String(repeating: "0,1,1000000,2,", count: 20) + "0,3]]"
+      let tall = Self.annotations
+        .replacing(#""width":10,"height":8"#, with: #""width":1048576,"height":8"#)
+        .replacing("[[1,1,5,1,5,5,1,5]]", with: polygons)
+      try folder.write(tall, to: "gt.json")
+      let scored = try Tool.run(eval + ["--iou-type", "segm"], in: folder)
+      #expect(scored.status == 3 && scored.errors.contains("fewer points"), "\(scored.errors)")
     }
 
     @Test func otherFormatsBecomeAnnotations() throws {

@@ -6,7 +6,8 @@ extension COCOAnnotations {
   public struct Mending: Sendable, Hashable {
     /// Annotations that were written.
     public var written = 0
-    /// Annotations that were left out as nothing can find them: no box and no mask, or none with an area.
+    /// Annotations that were left out as nothing can find them: neither a box nor a mask has an area that a number
+    /// can hold.
     public var leftOut = 0
     /// Boxes that were cut to their pictures.
     public var clipped = 0
@@ -68,7 +69,9 @@ extension COCOAnnotations {
 
   private func write(_ index: Int, id: Int, _ box: COCOBox, to out: inout [UInt8]) {
     let sides = [box.x, box.y, box.width, box.height].map(OrderedJSON.shortNumber)
-    let area = areas[index] >= 0 ? areas[index] : box.area
+    // What is the area of a box that was cut is that of the box that is written.
+    let isOfMask = areas[index] >= 0 && areas[index] != boxes[index].area
+    let area = isOfMask ? areas[index] : box.area
     let picture = pictures[Int(pictureIndex[index])].id
     let category = categories[Int(categoryIndex[index])].id
     out.append(
@@ -77,26 +80,28 @@ extension COCOAnnotations {
         {"id":\(id),"image_id":\(picture),"category_id":\(category),"bbox":[\(sides.joined(separator: ","))],\
         "area":\(OrderedJSON.shortNumber(area)),"iscrowd":\(isCrowd[index] ? 1 : 0)
         """.utf8)
-    if index < segmentations.count, segmentations.form(index) != .none {
+    if segmentations.form(index) != .none {
       out.append(contentsOf: ",\"segmentation\":".utf8)
       segmentations.write(index, to: &out)
     }
     out.append(UInt8(ascii: "}"))
   }
 
-  /// The box of an object inside its picture, where it has no box the one around its mask; `nil` where no area is
-  /// left of it.
+  /// The box of an object inside its picture, where it has none with an area the one around its mask; `nil` where no
+  /// area is left of it.
   private func usableBox(_ index: Int) -> (COCOBox, isClipped: Bool)? {
     var box = boxes[index]
-    if box.isMissing {
-      guard index < segmentations.count, let mask = try? mask(index) else { return nil }
+    if box.isMissing || box.width <= 0 || box.height <= 0 {
+      guard let mask = try? mask(index) else { return nil }
       let bounds = mask.bounds
       box = COCOBox(
         x: Double(bounds.x), y: Double(bounds.y), width: Double(bounds.width),
         height: Double(bounds.height))
     }
     guard box.width > 0, box.height > 0 else { return nil }
-    guard let size = pictures[Int(pictureIndex[index])].size else { return (box, false) }
+    guard let size = pictures[Int(pictureIndex[index])].size else {
+      return box.area.isFinite ? (box, false) : nil
+    }
     // What leaves the picture by less than half a pixel is rounding.
     if box.x >= -0.5, box.y >= -0.5, box.x + box.width <= Double(size.width) + 0.5,
       box.y + box.height <= Double(size.height) + 0.5

@@ -11,18 +11,20 @@ extension COCOConversion {
   /// - Throws: ``FileError`` where a file is damaged.
   public init(labelMe folder: String, classNames: [String]?) throws {
     self.init(path: folder)
-    var found: [(picture: Int, shapes: [LabelMeShape])] = []
+    var found: [(path: String, picture: Int, shapes: [LabelMeShape])] = []
     for name in try Self.files(folder, [".json"]) {
-      let file = try LabelMeFile(path: folder + "/" + name)
+      let path = folder + "/" + name
+      let file = try LabelMeFile(path: path)
       let picture = add(picture: file.picture ?? String(name.dropLast(5)), size: file.size)
-      found.append((picture, file.shapes))
+      found.append((path, picture, file.shapes))
     }
     let labels = found.flatMap { $0.shapes.map(\.label) }
     let names = classNames ?? Set(labels).sorted()
+    let places = Dictionary(names.enumerated().map { ($1, $0) }) { first, _ in first }
     var (unknown, others) = (0, 0)
-    for (picture, shapes) in found {
+    for (path, picture, shapes) in found {
       for object in LabelMeShape.objects(shapes) {
-        guard let category = names.firstIndex(of: object.label) else {
+        guard let category = places[object.label] else {
           unknown += 1
           continue
         }
@@ -31,10 +33,16 @@ extension COCOConversion {
           others += 1
           continue
         }
-        let mask = RunLengthMask(polygons: polygons, size: size)
+        let area: Int
+        do throws(RunLengthError) {
+          area = try RunLengthMask(checking: polygons, size: size).area
+        } catch {
+          throw FileError(
+            path: path, kind: .refused,
+            reason: "a shape of '\(printable(object.label, limit: 40))' is no mask: \(error)")
+        }
         add(
-          picture: picture, category: category, box: COCOBox(around: polygons),
-          area: Double(mask.area))
+          picture: picture, category: category, box: COCOBox(around: polygons), area: Double(area))
         annotations.segmentations.append(
           polygons: polygons.flatMap(\.self), counts: polygons.map { Int32($0.count) })
       }
@@ -158,13 +166,18 @@ private struct LabelMeFile {
       throw FileError(
         path: path, kind: .refused, reason: "has no 'shapes': it is no file of LabelMe")
     }
-    guard (try? RunLengthMask.check(size)) != nil else {
+    guard max(size.width, size.height) <= COCOAnnotations.longestSide,
+      (try? RunLengthMask.check(size)) != nil
+    else {
       throw FileError(
         path: path, kind: .refused,
         reason:
           "has no imageWidth and imageHeight that a picture can have. Save it with LabelMe again")
     }
   }
+
+  /// How far from the picture's corner a point may lie, in pixels.
+  private static let farthest = 1e9
 
   private static func shape(_ json: inout JSONStream) throws -> LabelMeShape {
     var shape = LabelMeShape(label: "")
@@ -183,7 +196,11 @@ private struct LabelMeFile {
           var count = 0
           try json.beginArray()
           while try json.nextElement() {
-            shape.points.append(try json.number())
+            let coordinate = try json.number()
+            guard abs(coordinate) <= farthest else {
+              throw json.failure("a point lies within \(Int(farthest)) pixels", at: start)
+            }
+            shape.points.append(coordinate)
             count += 1
           }
           guard count == 2 else { throw json.failure("a point has two numbers", at: start) }

@@ -96,7 +96,11 @@ private struct YOLOLine {
     } else {
       polygon = values.enumerated().map { $0.element * ($0.offset % 2 == 0 ? width : height) }
       box = COCOBox(around: [polygon])
-      area = Double(RunLengthMask(polygons: [polygon], size: size).area)
+      do throws(RunLengthError) {
+        area = Double(try RunLengthMask(checking: [polygon], size: size).area)
+      } catch {
+        throw refusal("has a polygon that is no mask: \(error)")
+      }
     }
   }
 }

@@ -41,6 +41,13 @@ public struct COCOConversion: Sendable {
 
   /// Numbers the categories from 1 and ends the making.
   mutating func finish(_ names: [String]) throws {
+    guard names.count <= COCOAnnotations.mostCategories else {
+      throw FileError(
+        path: annotations.path, kind: .refused,
+        reason:
+          "has \(names.count) classes; at most \(COCOAnnotations.mostCategories) can be read. "
+          + "Check that its labels are classes")
+    }
     annotations.categories = names.enumerated().map { .init(id: $0.offset + 1, name: $0.element) }
     annotations.pictureTable = IDTable(annotations.pictures.map(\.id))
     annotations.categoryTable = IDTable(annotations.categories.map(\.id))

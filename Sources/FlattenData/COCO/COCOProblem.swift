@@ -38,7 +38,7 @@ public struct COCOProblem: Error, CustomStringConvertible, Sendable, Equatable {
     case runs = "bad run lengths"
     /// A picture that is not in the folder.
     case missingPicture = "missing picture"
-    /// A picture that cannot be decoded.
+    /// A picture whose beginning is none of a JPEG or PNG.
     case badPicture = "undecodable picture"
     /// A picture of another size than the annotations say.
     case pictureSize = "picture of another size"

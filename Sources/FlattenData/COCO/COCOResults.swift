@@ -20,7 +20,7 @@ public struct COCOResults: Sendable {
   package private(set) var scores: [Double] = []
   /// Empty where they were not asked for.
   package private(set) var segmentations = COCOSegmentations()
-  /// The places of the detections in their files' lists; empty where none was left out.
+  /// The places of the detections in their files' lists.
   private var places: [Int32] = []
 
   /// How many detections were left out as their category is none of the annotations'.

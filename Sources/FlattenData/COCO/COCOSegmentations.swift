@@ -42,7 +42,10 @@ package struct COCOSegmentations: Sendable {
 
   package var count: Int { entries.count }
 
-  package func form(_ index: Int) -> Form { entries[index].form }
+  /// How a mask is kept; also ``Form/none`` beyond the last, as where masks were not read.
+  package func form(_ index: Int) -> Form {
+    entries.indices.contains(index) ? entries[index].form : .none
+  }
 
   /// The size that run lengths name; `nil` for polygons and where there is no mask.
   package func size(_ index: Int) -> PixelSize? {
@@ -158,8 +161,7 @@ package struct COCOSegmentations: Sendable {
     switch entry.form {
     case .none: return nil
     case .polygons:
-      try RunLengthMask.check(picture)
-      return RunLengthMask(polygons: polygons(index), size: picture)
+      return try RunLengthMask(checking: polygons(index), size: picture)
     case .text:
       let result: Result<RunLengthMask, RunLengthError> = characters.withUnsafeBufferPointer {
         all in

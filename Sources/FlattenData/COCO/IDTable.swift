@@ -3,11 +3,17 @@ package struct IDTable: Sendable {
   private var keys: [Int] = []
   private var places: [Int32] = []
   private var mask = 0
+  /// Drawn anew for each table, so that no file can choose ids that all fall into one place.
+  private let factor = UInt64.random(in: 0 ... .max) | 1
+  private var shift: UInt64 = 60
 
   /// - Parameter ids: of equal ones the first counts.
   package init(_ ids: [Int]) {
     var capacity = 16
-    while capacity < 2 * ids.count { capacity *= 2 }
+    while capacity < 2 * ids.count {
+      capacity *= 2
+      shift -= 1
+    }
     mask = capacity - 1
     keys = [Int](repeating: 0, count: capacity)
     places = [Int32](repeating: -1, count: capacity)
@@ -27,8 +33,7 @@ package struct IDTable: Sendable {
   /// The slot that an id has, or would have.
   @inline(__always)
   private func slot(of id: Int) -> Int {
-    let mixed = UInt64(bitPattern: Int64(id)) &* 0x9E37_79B9_7F4A_7C15
-    var slot = Int(truncatingIfNeeded: mixed >> 32) & mask
+    var slot = Int(truncatingIfNeeded: (UInt64(bitPattern: Int64(id)) &* factor) &>> shift)
     while places[slot] >= 0, keys[slot] != id { slot = (slot + 1) & mask }
     return slot
   }

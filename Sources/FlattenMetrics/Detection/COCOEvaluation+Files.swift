@@ -221,8 +221,7 @@ public struct COCOPictureScorer: Sendable {
   private func box(_ detection: Int, _ results: COCOResults) throws -> COCOBox {
     let box = results.boxes[detection]
     if !box.isMissing { return box }
-    guard results.segmentations.count > 0, let mask = try results.mask(detection, annotations)
-    else {
+    guard let mask = try results.mask(detection, annotations) else {
       let (path, place) = results.place(detection)
       throw DetectionError.noBox(path: path, place: place)
     }

@@ -223,7 +223,9 @@ private struct PartHeader {
     try json.beginArray()
     while try json.nextElement() {
       try json.beginArray()
-      guard try json.nextElement() else { throw COCOEvaluation.notAPart(&json) }
+      guard try json.nextElement(), categories.count < COCOAnnotations.mostCategories else {
+        throw COCOEvaluation.notAPart(&json)
+      }
       let id = try json.integer()
       guard try json.nextElement() else { throw COCOEvaluation.notAPart(&json) }
       categories.append(.init(id: id, name: try json.string()))

@@ -6,8 +6,7 @@ import FlattenData
 /// Pictures may be added in any order; evaluations of other pictures of the same set merge into one that is equal to
 /// that of all.
 ///
-///     var evaluation = COCOEvaluation(categories: annotations.categories, COCOSettings(.bbox))
-///     evaluation.add(picture: 139, objects: objects, detections: detections)
+///     let evaluation = try COCOEvaluation(annotations, results, COCOSettings(.bbox))
 ///     let scores = AveragePrecision(evaluation)
 public struct COCOEvaluation: Sendable {
   /// The rules.
@@ -80,7 +79,6 @@ public struct COCOEvaluation: Sendable {
   mutating func append(_ other: COCOEvaluation) {
     pictures.formUnion(other.pictures)
     let base = scores.count
-    groups.reserveCapacity(groups.count + other.groups.count)
     for var group in other.groups {
       group.start += base
       groups.append(group)

@@ -19,12 +19,15 @@ public struct DetectionReport: ScoreReport {
 
   /// Boxes, masks, or both in this order; never empty.
   public let parts: [Part]
+  /// What was scored.
+  package let evaluations: [COCOEvaluation]
 
   /// Makes a report of evaluations of one data set by boxes and by masks.
   ///
   /// - Precondition: there is one, and no two are of one kind.
   public init(_ evaluations: [COCOEvaluation]) {
     precondition(!evaluations.isEmpty, "a report of nothing")
+    self.evaluations = evaluations
     parts = COCOSettings.Kind.allCases.compactMap { kind in
       evaluations.first { $0.settings.kind == kind }.map(Part.init)
     }
@@ -39,6 +42,14 @@ public struct DetectionReport: ScoreReport {
       + COCOSettings.Kind.allCases.flatMap { kind in
         AveragePrecision.names.map { "\(kind.rawValue).\($0)" }
       }
+  }
+
+  /// Those of ``figureNames`` that a report of some kinds has.
+  package static func figureNames(of kinds: Set<COCOSettings.Kind>) -> [String] {
+    figureNames.filter { name in
+      let words = name.split(separator: ".")
+      return words.count == 1 || kinds.contains { $0.rawValue == words[0] }
+    }
   }
 
   /// One of ``figureNames``, 0 to 1; NaN where there was nothing to find, `nil` for other names and for a kind

@@ -49,7 +49,10 @@ package struct AnchorBoxes: Sendable {
     _ pass: ForwardPass
   ) -> [ScoredBox] {
     let rule = selection.proposals
-    if pass.isDryRun { return Self.placeholders(rule.most, placement) }
+    if pass.isDryRun {
+      let scores = dense.scores.map { min(rule.perLevel, $0.count / $0.shape[0]) }
+      return Self.placeholders(min(rule.most, scores.reduce(0, +)), placement)
+    }
     var found: [ScoredBox] = []
     var levels: [Int] = []
     for level in dense.scores.indices {

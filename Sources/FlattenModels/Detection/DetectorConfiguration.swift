@@ -68,8 +68,6 @@ package struct DetectorConfiguration: TaskModelConfiguration {
     [0.1, 0.1, 0.2, 0.2], [0.05, 0.05, 0.1, 0.1], [0.033, 0.033, 0.067, 0.067],
   ]
 
-  private enum NeckType: String, CaseIterable { case fpn }
-
   package init(_ node: ConfigNode, attentions: AttentionRegistry) throws {
     let map = try node.map(known: ["backbone", "neck", Self.sectionKey])
     backbone = try BackboneConfiguration(try map.required("backbone"), attentions: attentions)
@@ -81,7 +79,7 @@ package struct DetectorConfiguration: TaskModelConfiguration {
       "type", "out_channels", "num_outs", "start_level", "add_extra_convs",
       "relu_before_extra_convs",
     ])
-    _ = try neck.optional("type")?.choice(NeckType.self)
+    _ = try neck.optional("type")?.choice(SegmentorConfiguration.NeckType.self)
     neckChannels = try neck.required("out_channels").int(in: 1...4096)
     outputs = try neck.optional("num_outs")?.int(in: 1...8) ?? 5
     startLevel = try neck.optional("start_level")?.int(in: 0...8)

@@ -2,18 +2,12 @@
 // where that proposes regions, a second head that looks at them.
 //
 // B batch.
-//
-// What surprises:
-// - RetinaNet keeps pairs of anchor and class, so that one anchor can become several objects;
-// - its boxes are brought to the picture's size before overlaps are compared; proposals stay at the network's;
-// - boxes end where the picture does, not where its padding does.
 
 import FlattenBackbones
 import FlattenCheckpoint
 import FlattenNN
 import FlattenRegions
 import FlattenTensor
-import Foundation
 
 /// Finds objects: boxes with their class and score and, where the model has them, masks.
 package struct ObjectDetector: TaskModel {
@@ -82,7 +76,7 @@ package struct ObjectDetector: TaskModel {
     let placements = [PicturePlacement](
       repeating: PicturePlacement(inside: size), count: x.shape[0])
     for found in objects(in: output, placements: placements, selection, pass) ?? [] {
-      _ = pass.part("masks") { masks(of: found, in: size, pass) }
+      _ = pass.part("masks") { masks(of: found, in: size, threshold: selection.mask, pass) }
     }
     return output
   }
@@ -129,6 +123,7 @@ package struct ObjectDetector: TaskModel {
           ).map { head.region($0.box, item: item) }
         }
       }
+      if regions.isEmpty { return placements.map { _ in [] } }
       let stages = pass.part("box head") {
         head.stages(output.levels, regions, placements: placements, pass)
       }
@@ -174,8 +169,10 @@ package struct ObjectDetector: TaskModel {
   }
 
   /// The objects' masks at the size of their picture; `nil` for those without.
+  ///
+  /// - Parameter threshold: the probability from which a pixel is the object's.
   package func masks(
-    of found: [FoundObject], in size: PixelSize, _ pass: ForwardPass
+    of found: [FoundObject], in size: PixelSize, threshold: Float, _ pass: ForwardPass
   ) -> [RunLengthMask?] {
     let side = PixelSize(height: 2 * MaskHead.side, width: 2 * MaskHead.side)
     let masks = Locked([RunLengthMask?](repeating: nil, count: found.count))
@@ -183,7 +180,7 @@ package struct ObjectDetector: TaskModel {
       guard let cells = found[index].mask else { return }
       let mask = cells.withUnsafeBufferPointer {
         RunLengthMask(
-          pasting: $0, side: side, in: found[index].box, size: size, threshold: selection.mask)
+          pasting: $0, side: side, in: found[index].box, size: size, threshold: threshold)
       }
       masks.withLock { $0[index] = mask }
     }

@@ -70,7 +70,11 @@ package struct MaskHead: Sendable {
   /// Side of a region's map; that of its mask is twice as long.
   package static let side = 14
 
-  /// - Parameters: as for ``BoxHead``.
+  /// - Parameters:
+  ///   - c: the head's numbers.
+  ///   - classes: a map each.
+  ///   - inputs: channels of the pyramid.
+  ///   - tree: the head's place.
   package init(_ c: MaskHeadNumbers, classes: Int, in inputs: Int, from tree: ParameterScope) throws
   {
     convolutions = try (0..<c.convolutions).map { index in

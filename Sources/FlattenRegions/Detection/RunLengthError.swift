@@ -12,6 +12,8 @@ public enum RunLengthError: Error, CustomStringConvertible, Sendable, Equatable 
   case numberTooLong(offset: Int)
   /// The string ends before its last number does; the place of that number's first character.
   case cut(offset: Int)
+  /// Polygons whose edges cross more columns of the picture than ``RunLengthMask/mostCrossings``.
+  case tooManyCrossings(PixelSize)
 
   /// One sentence: what was found, what was expected, and what to do.
   public var description: String {
@@ -43,6 +45,11 @@ public enum RunLengthError: Error, CustomStringConvertible, Sendable, Equatable 
     case .cut(let offset):
       """
       the run lengths end within the number that begins at character \(offset): the string was cut
+      """
+    case .tooManyCrossings(let size):
+      """
+      the edges of the polygons cross the columns of \(size.width)x\(size.height) pixels more than \
+      \(RunLengthMask.mostCrossings) times: give the polygons fewer points, or the mask as run lengths
       """
     }
   }

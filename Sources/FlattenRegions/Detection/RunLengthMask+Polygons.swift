@@ -21,6 +21,26 @@ extension RunLengthMask {
     self.init(polygons: [[x, y, x, bottom, right, bottom, right, y]], size: size)
   }
 
+  /// How often edges of polygons that a file gives may cross columns: each crossing takes memory.
+  public static let mostCrossings = 1 << 24
+
+  /// The pixels inside polygons of an untrusted file, as ``init(polygons:size:)`` has them.
+  ///
+  /// - Throws: ``RunLengthError`` where no picture has that size, or edges cross more than ``mostCrossings`` columns.
+  package init(checking polygons: [[Double]], size: PixelSize) throws(RunLengthError) {
+    try Self.check(size)
+    var crossings = 0.0
+    for polygon in polygons where polygon.count >= 2 {
+      var x = polygon[(polygon.count / 2 - 1) * 2]
+      for next in stride(from: 0, to: polygon.count - 1, by: 2) {
+        crossings += min(Double(size.width), abs(polygon[next] - x) + 1)
+        x = polygon[next]
+      }
+    }
+    guard crossings <= Double(Self.mostCrossings) else { throw .tooManyCrossings(size) }
+    self.init(polygons: polygons, size: size)
+  }
+
   /// The pixels inside any of the polygons, as pycocotools has them. One that crosses itself is filled by the
   /// even-odd rule.
   ///

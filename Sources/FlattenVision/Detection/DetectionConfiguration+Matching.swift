@@ -14,7 +14,7 @@ extension DetectionConfiguration {
   package static func matching(_ checkpoint: Checkpoint) throws -> DetectionConfiguration {
     let plain = checkpoint.plain
     let likeness = ModelLikeness(plain)
-    guard let parts = likeness.detector, let classes = parts.classes else {
+    guard let parts = likeness.detector, let classes = parts.classes, classes > 0 else {
       throw UnknownArchitectureError(path: checkpoint.name, looksLike: plain.likeness)
     }
     for name in BuiltInConfigs.names where name.hasPrefix(Self.folder) {
@@ -47,7 +47,7 @@ extension DetectionConfiguration {
   }
 }
 
-/// The names and shapes of a file's parameters, all of them zero: what is not read costs nothing.
+/// The names and shapes of a file's parameters, all of them zero, which is quicker than reading them.
 private final class ZeroParameters: ParameterSource {
   let name: String
   let parameterShapes: [(name: String, shape: [Int], isFloatingPoint: Bool)]

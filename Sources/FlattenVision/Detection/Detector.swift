@@ -120,7 +120,7 @@ public struct Detector: Sendable {
   /// - Throws: ``InferenceError`` where the scores are not finite or there is no memory.
   public func detect(_ picture: Image, options: Options = Options()) throws -> Detections {
     let need = try memoryNeed(for: picture.size, options: options)
-    try loaded.makeRoom(need, for: picture.size, windowsHelp: false)
+    try loaded.makeRoom(need, for: picture.size)
     guard let tiles = options.tiles, tiles.isNeeded(for: picture.size) else {
       return try detectWhole(picture, options)
     }
@@ -147,9 +147,12 @@ public struct Detector: Sendable {
     let size = resized.map { rule.padded($0.size) }.reduce(PixelSize(height: 0, width: 0)) {
       PixelSize(height: max($0.height, $1.height), width: max($0.width, $1.width))
     }
-    let need = loaded.memoryNeed(of: size) * pictures.count
+    let needs = try pictures.map { try memoryNeed(for: $0.size, options: options) }
     try loaded.makeRoom(
-      PictureNeed(runs: need, results: 0, pictures: 0), for: size, windowsHelp: false)
+      PictureNeed(
+        runs: loaded.memoryNeed(of: size) * pictures.count,
+        results: needs.reduce(0) { $0 + $1.results },
+        pictures: needs.reduce(0) { $0 + $1.pictures }), for: size)
     let inputs = resized.map { rule.normalised($0, to: size, pool: loaded.memory) }
     let input = Tensor(
       [inputs.count, size.height, size.width, 3], pool: loaded.memory
@@ -170,21 +173,21 @@ public struct Detector: Sendable {
 
   /// What a picture needs beside itself.
   package func memoryNeed(for picture: PixelSize, options: Options) throws -> PictureNeed {
-    let seen = options.tiles.map { $0.largestTile(of: picture) } ?? picture
-    let (resized, input) = try configuration.sizes(of: seen)
-    let whole = try configuration.sizes(of: picture)
-    let runs =
-      options.tiles == nil
-      ? loaded.memoryNeed(of: input)
-      : max(loaded.memoryNeed(of: input), loaded.memoryNeed(of: whole.input))
-    guard input.area <= MemoryNeed.mostPixels else {
+    let tiles = options.tiles.flatMap { $0.isNeeded(for: picture) ? $0 : nil }
+    let looks = (tiles?.count(in: picture) ?? 0) + 1
+    // The whole picture, and the largest tile.
+    let seen = [picture] + (tiles.map { [$0.largestTile(of: picture)] } ?? [])
+    let sizes = try seen.map { try configuration.sizes(of: $0) }
+    guard sizes.allSatisfy({ $0.input.area <= MemoryNeed.mostPixels }) else {
       throw InferenceError.pictureTooLarge(picture, bytes: .max, windowsHelp: false)
     }
     // Run lengths: a few runs a column of every mask, as numbers of four bytes, and their copies.
-    let most = options.most ?? configuration.model.selection.most
+    let most = (options.most ?? configuration.model.selection.most) * looks
     let masks = hasMasks && options.makesMasks ? most * (48 * picture.width + 4096) : 0
     return PictureNeed(
-      runs: runs, results: masks, pictures: 3 * (resized.area + whole.resized.area + seen.area))
+      runs: sizes.map { loaded.memoryNeed(of: $0.input) }.max() ?? 0,
+      results: min(masks, 1 << 30),
+      pictures: 3 * (seen.reduce(0) { $0 + $1.area } + sizes.reduce(0) { $0 + $1.resized.area }))
   }
 
   // MARK: Parts
@@ -213,12 +216,14 @@ public struct Detector: Sendable {
     try loaded.run { network, pass in
       let output = network.output(input, pass)
       try loaded.requireFinite(ObjectDetector.scores(of: output))
+      let selection = selection(options)
       guard
         let found = network.objects(
-          in: output, placements: pictures.map(\.placement), selection(options), pass)
+          in: output, placements: pictures.map(\.placement), selection, pass)
       else { throw InferenceError.scoresNotFinite }
       return zip(found, pictures).map { found, picture in
-        let masks = network.masks(of: found, in: picture.size, pass)
+        let masks = network.masks(
+          of: found, in: picture.size, threshold: selection.mask, pass)
         return Detections(
           size: picture.size,
           objects: zip(found, masks).map { named($0, mask: $1, in: picture.size) })

@@ -30,6 +30,13 @@ public struct Tiling: Sendable, Hashable {
       height: min(size.height, picture.height), width: min(size.width, picture.width))
   }
 
+  /// How many tiles a picture has.
+  package func count(in picture: PixelSize) -> Int {
+    let tile = largestTile(of: picture)
+    return starts(side: picture.height, tile: tile.height).count
+      * starts(side: picture.width, tile: tile.width).count
+  }
+
   /// Where the tiles begin along a side: evenly spread, the first at 0, the last so that it ends with the side.
   package func starts(side: Int, tile: Int) -> [Int] {
     guard side > tile else { return [0] }

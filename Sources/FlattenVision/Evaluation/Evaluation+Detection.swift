@@ -32,6 +32,7 @@ extension Evaluation {
     onProgress: @escaping @Sendable (Progress) -> Void = { _ in }
   ) throws -> [COCOEvaluation] {
     let identifiers = try detector.categoryIDs(among: annotations)
+    detector.warning(ofLacking: identifiers, annotations).map(onWarning)
     let scorers = settings.map { COCOPictureScorer(annotations, $0) }
     let options = options.makingMasks(settings.contains { $0.kind == .segm })
     let order = annotations.pictures.indices.sorted {
@@ -58,7 +59,9 @@ extension Evaluation {
         let picture = admitted.decoded.value
         try item.requireSize(picture.size)
         var found = try naming(item.path) { try detector.detect(picture, options: options) }
-        found.objects = found.objects.map { $0.named(identifiers[$0.label]) }
+        found.objects = found.objects.compactMap { object in
+          identifiers[object.label].map { object.named($0) }
+        }
         return try scorers.map { try $0.evaluation(of: found, picture: item.index) }
       },
       // No picture is there twice.
@@ -113,26 +116,38 @@ extension DetectedObject {
 }
 
 extension Detector {
-  /// What an annotation file calls each class: the id of its category of the class's name or, where it has none of
-  /// that name, the data set's id of the class.
+  /// What an annotation file calls each class: the id of its category of the class's name; `nil` for a class that it
+  /// lacks, whose objects have no place among the annotations.
   ///
-  /// - Throws: ``COCOProblem`` where the file has none of the classes.
-  package func categoryIDs(among annotations: COCOAnnotations) throws -> [Int] {
-    var known: [String: Int] = [:]
+  /// - Throws: `FileError` where the file has none of the classes, or two categories of one name.
+  package func categoryIDs(among annotations: COCOAnnotations) throws -> [Int?] {
+    var known: [[UInt8]: Int] = [:]
     for category in annotations.categories {
-      known[category.name] = known[category.name] ?? category.id
+      if known.updateValue(category.id, forKey: Array(category.name.utf8)) != nil {
+        throw FileError(
+          path: annotations.path, kind: .refused,
+          reason: "has two categories '\(printable(category.name))'. Give each a name of its own")
+      }
     }
-    let dataset = configuration.dataset
-    if !dataset.classes.contains(where: { known[$0] != nil }) {
-      let names = annotations.categories.prefix(5).map(\.name).joined(separator: ", ")
-      throw COCOProblem(
-        .unknownCategory, path: annotations.path, place: "categories",
-        reason:
-          "has none of the model's classes (\(dataset.classes.prefix(5).joined(separator: ", "))"
-          + (dataset.classes.count > 5 ? ", ..." : "") + "), but \(names)",
-        remedy:
-          "Take the annotations of the model's data set, or give categories the classes' names")
+    let ids = classes.map { known[Array($0.utf8)] }
+    if ids.allSatisfy({ $0 == nil }) {
+      let names = classes.prefix(5).joined(separator: ", ")
+      let theirs = annotations.categories.prefix(5).map(\.name).joined(separator: ", ")
+      throw FileError(
+        path: annotations.path, kind: .refused,
+        reason: "knows none of the model's classes (\(printable(names, limit: 150))); its own are "
+          + "\(printable(theirs, limit: 100)). Names are compared letter by letter")
     }
-    return dataset.classes.indices.map { known[dataset.classes[$0]] ?? dataset.categoryIDs[$0] }
+    return ids
+  }
+
+  /// What to say of classes that an annotation file lacks; `nil` where it has all.
+  package func warning(ofLacking ids: [Int?], _ annotations: COCOAnnotations) -> String? {
+    let unknown = zip(classes, ids).filter { $1 == nil }.map(\.0)
+    if unknown.isEmpty { return nil }
+    let names = printable(unknown.prefix(5).joined(separator: ", "), limit: 150)
+    return "'\(printable(annotations.path, limit: 150))' lacks "
+      + "\(counted(unknown.count, "class", plural: "classes")) of the model, and their objects are "
+      + "left out: \(names)"
   }
 }

@@ -1,4 +1,5 @@
 import FlattenFiles
+import Foundation
 
 /// Which files are written for a picture, and where.
 struct ResultLayout: Sendable {
@@ -24,20 +25,21 @@ struct ResultLayout: Sendable {
     try target.requireWritable()
     let pictures = Set(
       sources.compactMap { $0.isStandardInput ? nil : FileIdentity(path: $0.path) })
+    let others = Set(others.map(Self.place))
     var writers: [[UInt8]: [(source: PictureSource, files: ResultFiles)]] = [:]
     for source in sources {
       guard let files = files(of: source) else { continue }
       // Whether a drawing is a JPEG depends on the picture's size, which is asked for where it matters.
       for path in files.possible {
-        if others.contains(path) {
+        if !others.isEmpty && others.contains(Self.place(path)) {
           throw FileError(
             path: path, kind: .unwritable,
             reason: "would hold the results of all pictures and those of "
               + "'\(printable(source.path))'. Choose another name")
         }
-        let others = writers[Array(path.utf8), default: []]
+        let earlier = writers[Array(path.utf8), default: []]
         writers[Array(path.utf8), default: []].append((source, files))
-        if let other = others.first(where: { $0.files.holds(path, of: $0.source) })?.source,
+        if let other = earlier.first(where: { $0.files.holds(path, of: $0.source) })?.source,
           files.holds(path, of: source)
         {
           throw FileError(
@@ -54,6 +56,11 @@ struct ResultLayout: Sendable {
         }
       }
     }
+  }
+
+  /// A path without detours: two of one file are equal, also where it is not there yet.
+  private static func place(_ path: String) -> String {
+    URL(filePath: path).resolvingSymlinksInPath().standardizedFileURL.path
   }
 
   /// What is to be done for a picture, before it is read.
