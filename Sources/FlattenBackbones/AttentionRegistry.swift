@@ -54,8 +54,10 @@ public struct AttentionSite: Sendable {
 /// from the scope, `attn` below the block, and always sees all tokens of the stage's map: in Swin and CSwin
 /// as well, where it takes the place of windows and stripes.
 ///
-/// `focused` and `softmax` are every family's own and cannot be replaced. `attn_type: RRLS` is short for a
-/// list: `L` stands for `focused`, `S` for `softmax`, and any other letter for an attention of that name.
+/// `focused` and `softmax` are every family's own and cannot be replaced. The attentions of the literature
+/// need no registration; one that is registered under the name or the letter of theirs hides it.
+/// `attn_type: RRLS` is short for a list: `L` stands for `focused`, `S` for `softmax`, and any other letter
+/// for an attention of that name.
 /// The types of published softmax models, such as `pvt`, have neither key; take `flatten_pvt`.
 public struct AttentionRegistry: Sendable {
   /// Makes the attention of one block.
@@ -70,7 +72,7 @@ public struct AttentionRegistry: Sendable {
 
   private var entries: [String: Entry] = [:]
 
-  /// No attentions but those of each family.
+  /// No attentions but those of each family and of the literature.
   public init() {}
 
   /// Registers several modules.
@@ -116,7 +118,7 @@ public struct AttentionRegistry: Sendable {
   func make(
     _ choice: AttentionChoice, _ site: AttentionSite, from block: ParameterScope
   ) throws -> any TokenAttention {
-    guard let entry = entries[choice.name] else {
+    guard let entry = entry(choice.name) else {
       preconditionFailure("the config was read with an attention '\(choice.name)'")
     }
     let attention = try entry.make(
@@ -127,11 +129,24 @@ public struct AttentionRegistry: Sendable {
 
   /// Whether a config may ask for that name.
   func contains(_ name: String) -> Bool {
-    entries[name] != nil || AttentionChoice.builtIn.contains(AttentionChoice(name))
+    entry(name) != nil || AttentionChoice.builtIn.contains(AttentionChoice(name))
   }
 
   /// The names that a config may ask for, in words.
   var known: String {
-    (AttentionChoice.builtIn.map(\.name) + names).joined(separator: ", ")
+    (AttentionChoice.builtIn.map(\.name) + StandardAttention.all.map(\.name) + names)
+      .joined(separator: ", ")
+  }
+
+  /// The letters that `attn_type` may have, in words.
+  var knownLetters: String {
+    let standard = StandardAttention.all.map(\.letter)
+    let own = names.filter { $0.count == 1 && !standard.contains($0) }
+    return (["L and S"] + standard + own).joined(separator: ", ")
+  }
+
+  /// What makes an attention: one that is registered, else one of the literature.
+  private func entry(_ name: String) -> Entry? {
+    entries[name] ?? StandardAttention.named(name).map { Entry(make: $0.make, scope: "attn") }
   }
 }

@@ -39,9 +39,8 @@ extension ConfigMap {
         remedy: "Add 'attn_type: ...'.")
     }
     let text = try node.string()
-    let letters = ["L and S"] + registry.names.filter { $0.count == 1 }
     let expected =
-      "\(count) letters of \(letters.joined(separator: ", ")), one a stage, for example "
+      "\(count) letters of \(registry.knownLetters), one a stage, for example "
       + String(repeating: "L", count: count)
     guard text.count == count else { throw node.error(expected: expected) }
     return try text.map { letter in

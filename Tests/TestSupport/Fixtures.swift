@@ -71,6 +71,29 @@ package enum Fixtures {
     "detector", "coco_eval", "rle",
   ]
 
+  /// Golden cases of the linear-attention literature: those of `FLATTEN_LITERATURE_FIXTURES` where that is set, else
+  /// the full set beside the repository, else the part of it that is committed.
+  package static let literature: URL = {
+    if let namedLiterature { return namedLiterature }
+    let full = shared.appending(path: "fixtures-literature")
+    return exists(full.appending(path: "index.json"))
+      ? full : repository.appending(path: "Tests/LiteratureFixtures")
+  }()
+
+  private static let namedLiterature =
+    ProcessInfo.processInfo.environment["FLATTEN_LITERATURE_FIXTURES"].map { URL(filePath: $0) }
+
+  /// The cases of the literature of some kinds.
+  package static func literatureCases(kinds: Set<String>) -> [FixtureCase] {
+    cases(kinds: kinds, in: literature)
+  }
+
+  /// Those of the kinds that a suite tests of which the set of the literature has no case though it should: any,
+  /// unless the set is one that `FLATTEN_LITERATURE_FIXTURES` names, which need not have all.
+  package static func lackingLiterature(kinds: Set<String>) -> Set<String> {
+    namedLiterature != nil ? [] : lacking(kinds, in: literature)
+  }
+
   /// The folder of awkward and hostile files, or `nil` where it is not present.
   package static let badInputs: URL? = {
     let folder =
