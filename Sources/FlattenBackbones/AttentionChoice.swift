@@ -85,6 +85,29 @@ public struct AttentionOptions: Sendable {
     try value(key, standard) { try $0.ints(count: count, in: range) }
   }
 
+  /// Rows and columns: one number for both, or a list of the two. Otherwise as ``int(_:in:default:)``.
+  package func sides(
+    _ key: String, in range: ClosedRange<Int>, default standard: (rows: Int, columns: Int)? = nil
+  ) throws -> (rows: Int, columns: Int) {
+    try value(key, standard) { node in
+      if node.kind != .list {
+        let side = try node.int(in: range)
+        return (side, side)
+      }
+      let sides = try node.ints(count: 2, in: range)
+      return (sides[0], sides[1])
+    }
+  }
+
+  /// What a config may be told of an option, or of the attention itself where `key` is `nil`.
+  package func error(_ key: String? = nil, found: String? = nil, expected: String) -> ConfigError {
+    let node = key.flatMap { map?.optional($0) } ?? self.node
+    return node?.error(found: found, expected: expected)
+      ?? ConfigError(
+        file: "attention options", line: nil, key: key ?? "type", found: found ?? "does not fit",
+        remedy: "Give \(expected).")
+  }
+
   private func value<Value>(
     _ key: String, _ standard: Value?, _ read: (ConfigNode) throws -> Value
   ) throws -> Value {

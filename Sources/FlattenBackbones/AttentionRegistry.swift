@@ -147,6 +147,9 @@ public struct AttentionRegistry: Sendable {
 
   /// What makes an attention: one that is registered, else one of the literature.
   private func entry(_ name: String) -> Entry? {
-    entries[name] ?? StandardAttention.named(name).map { Entry(make: $0.make, scope: "attn") }
+    entries[name]
+      ?? StandardAttention.named(name).map { attention in
+        Entry(make: { try attention.module($0, from: $1) }, scope: "attn")
+      }
   }
 }

@@ -58,6 +58,8 @@ import Testing
     let table = set.table
     #expect(table.epilogue != nil && table.layer_norm != nil && table.focus != nil)
     #expect(table.softmax != nil && table.column_sums != nil && table.divide_by_dot != nil)
+    #expect(table.softmax_columns != nil && table.clamp_magnitude != nil)
+    #expect(table.divide_by_dot_clamped != nil)
     #expect(table.depthwise_row != nil && table.bilinear_row != nil && table.argmax != nil)
     #expect(table.winograd_weights != nil)
     #expect(table.mix_columns != nil && table.mix_rows != nil && table.all_finite != nil)

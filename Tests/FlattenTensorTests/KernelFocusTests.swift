@@ -184,6 +184,54 @@ import Testing
     #expect(y.mismatch(wanted, within: 1e-6) == nil)
   }
 
+  private static func clamped(_ x: Double) -> Double {
+    x == 0 || x.isNaN ? x : (x < 0 ? -1 : 1) * min(max(abs(x), 1e-3), 2)
+  }
+
+  @Test(arguments: KernelSet.all) func clampedMagnitudesAgree(set: KernelSet) {
+    for (rows, columns, _) in Extents.shapes {
+      for isGated in [false, true] {
+        let x = Rows(rows, columns, seed: 4, scale: 3)
+        for column in 0..<columns where rows > 0 {
+          let odd: [Float] = [0, 1e-5, -1e-5, 1e5, -1e5, .nan, .infinity]
+          if column % 3 == 0 { x[0, column] = odd[column / 3 % odd.count] }
+        }
+        let gate = Rows(1, columns, seed: 5)
+        let residual = isGated ? Rows(rows, columns, seed: 6) : nil
+        let y = Rows.output(rows, columns)
+        set.table.clamp_magnitude(
+          x.pointer, y.pointer, rows, columns, 1e-3, 2, isGated ? gate.pointer : nil,
+          residual?.pointer)
+        let wanted = Rows(rows, columns) { row, column in
+          var u = Self.clamped(Double(x[row, column]))
+          if isGated { u = Self.clamped(u + u * Double(gate[0, column])) }
+          return Float(u + Double(residual?[row, column] ?? 0))
+        }
+        #expect(y.mismatch(wanted, within: 8 * ulp) == nil)
+        #expect(x.isIntact && gate.isIntact && residual?.isIntact ?? true)
+      }
+    }
+  }
+
+  @Test(arguments: KernelSet.all) func clampedDivisionByADotAgrees(set: KernelSet) {
+    for (rows, columns, gap) in Extents.shapes {
+      let depth = columns / 2 + 3
+      let y = Rows(rows, columns, stride: columns + gap, seed: 1)
+      let q = Rows(rows, depth, stride: depth + 2 * gap, seed: 2, scale: 0.5, offset: 0.5)
+      let k = Rows(1, depth, seed: 3, scale: 0.5, offset: 0.5)
+      let wanted = Rows(rows, columns) { row, column in
+        let dot = (0..<depth).reduce(0.0) { $0 + Double(q[row, $1]) * Double(k[0, $1]) }
+        let factor = Self.clamped(1 / (dot + 1e-4))
+        return Float(Self.clamped(Self.clamped(Double(y[row, column])) * factor))
+      }
+      set.table.divide_by_dot_clamped(
+        y.pointer, y.stride, columns, q.pointer, q.stride, k.pointer, depth, rows, 1e-4, 1e-3, 2)
+      let problem = y.mismatch(wanted) { (8 + Float(depth) / 16) * ulp * abs(wanted[$0, $1]) }
+      #expect(problem == nil)
+      #expect(q.isIntact && k.isIntact)
+    }
+  }
+
   @Test(arguments: KernelSet.all) func scaledAdditionAgrees(set: KernelSet) {
     for count in Extents.columns {
       for factor: Float in [1, -0.5, 0, 3e20] {

@@ -55,9 +55,17 @@ private final class FencedRows {
       table.layer_norm(x.pointer, c.pointer, rows, columns, one.pointer, two.pointer, 1e-6)
       table.focus(x.pointer, columns, x.pointer, c.pointer, rows, columns, one.pointer, 3)
       table.softmax(c.pointer, columns, rows, columns, 1)
+      let three = try fenced(columns)
+      table.softmax_columns(
+        c.pointer, columns, rows, columns, one.pointer, two.pointer, three.pointer)
       table.column_sums(x.pointer, columns, rows, columns, one.pointer)
       table.divide_by_dot(
         c.pointer, columns, columns, x.pointer, columns, one.pointer, columns, rows, 1e-6, 0)
+      table.clamp_magnitude(
+        c.pointer, c.pointer, rows, columns, 1e-4, 1e4, one.pointer, x.pointer)
+      table.divide_by_dot_clamped(
+        c.pointer, columns, columns, x.pointer, columns, one.pointer, columns, rows, 1e-4, 1e-4,
+        1e4)
       table.bilinear_row(
         x.pointer, x.pointer, 0.5, 0.5, [0, 1], [1, 1], [0.5, 0.5], [0.5, 0.5], 2, columns,
         x.pointer, c.pointer)

@@ -118,6 +118,49 @@ import Testing
     }
   }
 
+  /// Two steps over parts of the rows are the softmax over all of them.
+  @Test(arguments: KernelSet.all) func softmaxColumnsIsItsDefinition(set: KernelSet) {
+    for (rows, columns, gap) in Extents.shapes {
+      for scale: Float in [1, 9] {
+        let x = Rows(rows, columns, stride: columns + gap, seed: columns, scale: scale)
+        let given = x.copy()
+        let top = Rows(1, columns) { _, _ in -.infinity }
+        let sum = Rows(1, columns) { _, _ in 0 }
+        let first = Rows.output(1, columns)
+        let second = Rows.output(1, columns)
+        let half = rows / 2
+        set.table.softmax_columns(
+          x.pointer, x.stride, half, columns, top.pointer, sum.pointer, first.pointer)
+        set.table.softmax_columns(
+          x.pointer + half * x.stride, x.stride, rows - half, columns, top.pointer, sum.pointer,
+          second.pointer)
+        let got = Rows(rows, columns) { row, column in
+          x[row, column] * (row < half ? second[0, column] : 1) / sum[0, column]
+        }
+        let wanted = Rows(rows, columns) { row, column in
+          let values = (0..<rows).map { Double(given[$0, column]) }
+          let largest = values.max() ?? 0
+          let total = values.reduce(0) { $0 + exp($1 - largest) }
+          return Float(exp(values[row] - largest) / total)
+        }
+        let limit = (24 + Float(rows) / 2) * ulp
+        #expect(got.mismatch(wanted) { limit * wanted[$0, $1] + 1e-30 } == nil)
+        #expect(
+          top.mismatch(
+            Rows(1, columns) { _, column in
+              (0..<rows).map { given[$0, column] }.max() ?? -.infinity
+            }, within: 0) == nil)
+        #expect(x.isIntact && sum.isIntact && first.isIntact && second.isIntact)
+      }
+    }
+    let bad = Rows(2, 20) { row, column in row == 1 && column == 17 ? .nan : 1 }
+    let top = Rows(1, 20) { _, _ in -.infinity }
+    let sum = Rows(1, 20) { _, _ in 0 }
+    let factor = Rows.output(1, 20)
+    set.table.softmax_columns(bad.pointer, 20, 2, 20, top.pointer, sum.pointer, factor.pointer)
+    #expect(sum.mismatch(Rows(1, 20) { _, column in column == 17 ? .nan : 2 }, within: 0) == nil)
+  }
+
   @Test(arguments: KernelSet.all) func softmaxIsItsDefinition(set: KernelSet) {
     let x = Rows(5, 49, seed: 8, scale: 6)
     let wanted = Rows(5, 49) { row, column in

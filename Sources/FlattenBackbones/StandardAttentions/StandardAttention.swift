@@ -51,8 +51,19 @@ package struct StandardAttention: Sendable {
   /// Makes the attention of one block.
   package let make: AttentionRegistry.Factory
 
+  /// The attention of one block.
+  ///
+  /// - Throws: `ConfigError` where the model has a class token, or an option does not fit.
+  func module(_ site: AttentionSite, from scope: ParameterScope) throws -> any TokenAttention {
+    guard site.classTokens == 0 else {
+      throw site.options.error(
+        found: "asks for '\(name)' in a model with a class token", expected: "focused or softmax")
+    }
+    return try make(site, scope)
+  }
+
   /// All, in the order in which they are listed.
-  package static let all: [StandardAttention] = []
+  package static let all: [StandardAttention] = [agent]
 
   /// The one of a letter or a name.
   package static func named(_ name: String) -> StandardAttention? {

@@ -84,6 +84,18 @@ struct fk_table {
   // goes on to denormal numbers.
   void (*softmax)(float *x, ptrdiff_t ldx, size_t rows, size_t cols, float scale);
 
+  // One step of a softmax over rows, of each column:
+  //   top' = max(top, max_r x[r]),   factor = e^(top - top'),   x[r] = e^(x[r] - top'),
+  //   sum = sum * factor + sum_r x[r],   top = top'
+  // Before the first step top is -infinity and sum 0; after the last, e^(x - top) / sum is the
+  // softmax. What was summed up with the elements of steps before is to be multiplied by factor.
+  // x: rows x cols, row stride ldx. top, sum, factor: cols.
+  // Nothing is written where there are no rows. A NaN or +infinity makes its column's sum NaN, as
+  // do elements that are all -infinity.
+  // Error: exponentials as those of softmax; sum: rows / 2 + 4 ulp.
+  void (*softmax_columns)(float *x, ptrdiff_t ldx, size_t rows, size_t cols, float *top,
+                          float *sum, float *factor);
+
   // Sums over rows: sums[j] = sum_r x[r][j], added up in blocks of 64 rows from the first on.
   // x: rows x cols, row stride ldx. sums: cols; 0 where there are no rows.
   // Error: (64 + rows / 64) / 2 ulp of the sum of magnitudes.
@@ -95,6 +107,22 @@ struct fk_table {
   // Error: 6 + depth / 16 ulp of each element where no product of q and k_mean is negative.
   void (*divide_by_dot)(float *y, ptrdiff_t ldy, size_t cols, const float *q, ptrdiff_t ldq,
                         const float *k_mean, size_t depth, size_t rows, float eps, float least);
+
+  // Magnitudes brought into a range, and a gate between two of it:
+  //   y = c(u + u * gate[j]) + residual,   u = c(x),   c(t) = sign(t) min(max(|t|, least), most)
+  // 0 stays 0. Without a gate y = u + residual.
+  // x, y: rows x cols, contiguous; they may be the same. gate: cols, or NULL. residual: rows x cols,
+  // contiguous, or NULL.
+  // Error: each sum and product is rounded once.
+  void (*clamp_magnitude)(const float *x, float *y, size_t rows, size_t cols, float least,
+                          float most, const float *gate, const float *residual);
+
+  // divide_by_dot with clamped magnitudes: y = c(c(y) * c(1 / (q . k_sum + eps))), c as above.
+  // y: rows x cols, q: rows x depth, row strides ldy and ldq. k_sum: depth.
+  // Error: as divide_by_dot.
+  void (*divide_by_dot_clamped)(float *y, ptrdiff_t ldy, size_t cols, const float *q, ptrdiff_t ldq,
+                                const float *k_sum, size_t depth, size_t rows, float eps,
+                                float least, float most);
 
   // One output row, number `row`, of a depthwise convolution, stride 1, zero padding kernel / 2:
   //   out[column][c] = activation(bias[c] + sum_ij x[y][z][c] w[i][j][c]) + residual[column][c],

@@ -6,16 +6,24 @@ extension ForwardPass {
   public func adaptiveAveragePool(
     _ x: Tensor, size: Int, layer: @autoclosure () -> String
   ) -> Tensor {
+    adaptiveAveragePool(x, rows: size, columns: size, layer: layer())
+  }
+
+  /// The same to `rows` x `columns` cells.
+  public func adaptiveAveragePool(
+    _ x: Tensor, rows cellRows: Int, columns cellColumns: Int, layer: @autoclosure () -> String
+  ) -> Tensor {
     let (batch, height, width, channels) = x.mapShape(layer())
-    func cell(_ index: Int, _ extent: Int) -> Range<Int> {
-      index * extent / size..<((index + 1) * extent + size - 1) / size
+    func cell(_ index: Int, of count: Int, _ extent: Int) -> Range<Int> {
+      index * extent / count..<((index + 1) * extent + count - 1) / count
     }
-    let shape = Shape(batch, size, size, channels)
+    let shape = Shape(batch, cellRows, cellColumns, channels)
+    let cells = cellRows * cellColumns
     return output(shape, .pooling, layer: layer(), reading: x.count) { y in
-      threads.run(batch * size * size) { task in
-        let image = x.pointer + task / (size * size) * height * width * channels
-        let rows = cell(task / size % size, height)
-        let columns = cell(task % size, width)
+      threads.run(batch * cells) { task in
+        let image = x.pointer + task / cells * height * width * channels
+        let rows = cell(task / cellColumns % cellRows, of: cellRows, height)
+        let columns = cell(task % cellColumns, of: cellColumns, width)
         let out = y + task * channels
         out.update(repeating: 0, count: channels)
         for row in rows {
