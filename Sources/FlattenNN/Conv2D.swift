@@ -7,8 +7,13 @@ public struct Conv2D: Sendable {
   public enum Following: Sendable {
     /// Its own bias, or nothing.
     case bias(Bool)
-    /// A batch norm under its own scope; the convolution has no bias.
-    case batchNorm(epsilon: Float, key: String)
+    /// A batch norm under its own scope.
+    ///
+    /// - Parameters:
+    ///   - epsilon: of the norm.
+    ///   - key: the norm's scope below the layer's place.
+    ///   - bias: whether the convolution has a bias as well.
+    case batchNorm(epsilon: Float, key: String, bias: Bool = false)
   }
 
   /// As the checkpoint has it; in a model for training only, or where another layer computes this one.
@@ -46,7 +51,8 @@ public struct Conv2D: Sendable {
     switch following {
     case .bias(let exists):
       if exists { bias = try scope.tensor("bias", [outputs], initially: .zeros) }
-    case .batchNorm(let epsilon, let key):
+    case .batchNorm(let epsilon, let key, let exists):
+      if exists { bias = try scope.tensor("bias", [outputs], initially: .zeros) }
       norm = try BatchNormStatistics(outputs, epsilon: epsilon, from: tree.scope(key))
     }
     let stored = StoredConvolution(
@@ -106,15 +112,17 @@ public struct DepthwiseConv2D: Sendable {
   ///   - channels: channels of the checkpoint's tensor.
   ///   - kernel: side of the window, an odd number.
   ///   - repeated: how many groups of channels, side by side, share it.
+  ///   - addsInput: whether the layer is `x + convolution(x)`: the kernels' form has 1 more in the middle of the window.
   ///   - tree: the layer's place.
   public init(
-    _ channels: Int, kernel: Int, repeated: Int = 1, from tree: ParameterScope
+    _ channels: Int, kernel: Int, repeated: Int = 1, addsInput: Bool = false,
+    from tree: ParameterScope
   ) throws {
     let weight = try tree.tensor("weight", [channels, 1, kernel, kernel], initially: .fanIn)
     let bias = try tree.tensor("bias", [channels], initially: .zeros)
     self.weight = tree.kept(weight)
     self.bias = tree.kept(bias)
-    prepared = DepthwiseWeight(weight, bias: bias, repeated: repeated)
+    prepared = DepthwiseWeight(weight, bias: bias, repeated: repeated, addsInput: addsInput)
     path = tree.path
   }
 

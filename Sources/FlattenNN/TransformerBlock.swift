@@ -58,11 +58,26 @@ public struct StageMemory: Sendable {
 /// `attn` and `mlp` are the branches without the residual; a pass for inference, which adds it on the way,
 /// does not show them.
 public struct TransformerBlock: Sendable {
+  private let positions: Positions
   private let norm1: LayerNorm
   private let attention: any TokenAttention
   private let norm2: LayerNorm
   private let mlp: any ResidualBranch
   private let name: String
+
+  /// Positions by convolution: depthwise windows whose result is added to the tokens before a half of the block.
+  package struct Positions: Sendable {
+    let attention: DepthwiseConv2D?
+    let mlp: DepthwiseConv2D?
+
+    /// - Parameters:
+    ///   - attention: before the attention's norm; the layer adds its input.
+    ///   - mlp: the same before the feed-forward part's.
+    package init(attention: DepthwiseConv2D? = nil, mlp: DepthwiseConv2D? = nil) {
+      self.attention = attention
+      self.mlp = mlp
+    }
+  }
 
   /// Reads the norms `norm1` and `norm2`, and lets `attention` and `mlp` read the rest.
   ///
@@ -78,9 +93,22 @@ public struct TransformerBlock: Sendable {
     attention: (ParameterScope) throws -> any TokenAttention,
     mlp: (ParameterScope) throws -> any ResidualBranch
   ) throws {
-    norm1 = try LayerNorm(channels, epsilon: normEpsilon, from: tree.scope("norm1"))
+    try self.init(
+      channels, normEpsilon: normEpsilon, normKeys: ("norm1", "norm2"), name: name, from: tree,
+      positions: { _ in Positions() }, attention: attention, mlp: mlp)
+  }
+
+  /// The same with norms of other names, and with positions by convolution.
+  package init(
+    _ channels: Int, normEpsilon: Float, normKeys: (String, String) = ("norm1", "norm2"),
+    name: String, from tree: ParameterScope, positions: (ParameterScope) throws -> Positions,
+    attention: (ParameterScope) throws -> any TokenAttention,
+    mlp: (ParameterScope) throws -> any ResidualBranch
+  ) throws {
+    self.positions = try positions(tree)
+    norm1 = try LayerNorm(channels, epsilon: normEpsilon, from: tree.scope(normKeys.0))
     self.attention = try attention(tree)
-    norm2 = try LayerNorm(channels, epsilon: normEpsilon, from: tree.scope("norm2"))
+    norm2 = try LayerNorm(channels, epsilon: normEpsilon, from: tree.scope(normKeys.1))
     self.mlp = try mlp(tree)
     self.name = name
   }
@@ -89,10 +117,12 @@ public struct TransformerBlock: Sendable {
   public func callAsFunction(
     _ x: Tensor, grid: Grid, memory: inout StageMemory, _ pass: ForwardPass
   ) -> Tensor {
+    let x = positions.attention.map { $0(x.asMap(grid), pass).asTokens } ?? x
     let normed = pass.observe(norm1(x, pass), on: grid, as: "\(name).norm1")
-    let y = pass.residual(x, on: grid, as: "\(name).attn") { x in
+    var y = pass.residual(x, on: grid, as: "\(name).attn") { x in
       attention(normed, grid: grid, residual: x, memory: &memory, pass)
     }
+    if let positions = positions.mlp { y = positions(y.asMap(grid), pass).asTokens }
     let normedAgain = pass.observe(norm2(y, pass), on: grid, as: "\(name).norm2")
     let z = pass.residual(y, on: grid, as: "\(name).mlp") { y in
       mlp(normedAgain, grid: grid, residual: y, pass)

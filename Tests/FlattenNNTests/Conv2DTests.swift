@@ -72,9 +72,12 @@ import Testing
     #expect(layer(x, pass()).mismatch(wanted, shape) == nil)
   }
 
-  /// The norm after the convolution, by its definition, with statistics that are neither 0 nor 1.
-  @Test(arguments: geometries, [Float(1e-5), 1e-3])
-  func aBatchNormIsFolded(geometry: ConvolutionGeometry, epsilon: Float) throws {
+  /// The norm after the convolution and perhaps its bias, by its definition, with statistics that are neither 0 nor 1.
+  @Test(arguments: geometries, [(Float(1e-5), true), (1e-3, false)])
+  func aBatchNormIsFolded(
+    geometry: ConvolutionGeometry, norm: (epsilon: Float, followsBias: Bool)
+  ) throws {
+    let epsilon = norm.epsilon
     let k = geometry.kernel
     let weight = Tensor.noise([5, 3, k, k], seed: 1)
     let gamma = Tensor.noise([5], seed: 2, offset: 0.5)
@@ -82,16 +85,20 @@ import Testing
     let mean = Tensor.noise([5], seed: 4)
     let variance = Tensor([5], [0.3, 1.7, 0.002, 4, 0.9])
     let x = Tensor.noise([2, 6, 7, 3], seed: 5)
+    let bias = Tensor.noise([5], seed: 6)
     let tree = Parameters.tree(
       ("conv.weight", weight), ("bn.weight", gamma), ("bn.bias", beta), ("bn.running_mean", mean),
-      ("bn.running_var", variance))
+      ("bn.running_var", variance), ("conv.bias", bias))
     let layer = try Conv2D(
-      in: 3, out: 5, geometry, following: .batchNorm(epsilon: epsilon, key: "bn"),
+      in: 3, out: 5, geometry,
+      following: .batchNorm(epsilon: epsilon, key: "bn", bias: norm.followsBias),
       activation: .relu, key: "conv", from: tree.root)
-    try tree.finish(ignoring: [])
+    try tree.finish(
+      ignoring: norm.followsBias ? [] : [IgnoredKeys(pattern: "conv.bias", reason: "none wanted")])
     let (wanted, shape) = convolved(x, weight, geometry) { sum, output in
+      let added = norm.followsBias ? Double(bias.elements[output]) : 0
       let normed =
-        (sum - Double(mean.elements[output]))
+        (sum + added - Double(mean.elements[output]))
         / (Double(variance.elements[output]) + Double(epsilon)).squareRoot()
       return max(
         normed * Double(gamma.elements[output]) + Double(beta.elements[output]), 0)
@@ -108,6 +115,45 @@ import Testing
     for name in ["bn.weight", "bn.bias", "bn.running_mean", "bn.running_var"] {
       #expect("\(error)".contains(name))
     }
+  }
+
+  /// A layer that adds its input is the convolution and the sum, and keeps the parameters as they are stored.
+  @Test(arguments: [1, 3, 5]) func theInputIsAdded(kernel: Int) throws {
+    let weight = Tensor.noise([4, 1, kernel, kernel], seed: 1)
+    let bias = Tensor.noise([4], seed: 2)
+    let source = Parameters([("weight", weight), ("bias", bias)])
+    func layer(_ addsInput: Bool) throws -> DepthwiseConv2D {
+      let tree = ParameterTree(
+        source: source, context: .plain(.float32, purpose: .training))
+      return try DepthwiseConv2D(4, kernel: kernel, addsInput: addsInput, from: tree.root)
+    }
+    let x = Tensor.noise([2, 3, 5, 4], seed: 3)
+    let plain = try layer(false)(x, pass())
+    let added = try layer(true)
+    let wanted = zip(x.elements, plain.elements).map { Double($0) + Double($1) }
+    #expect(added(x, pass()).mismatch(wanted, x.shape) == nil)
+    #expect(added.weight?.elements == weight.elements && added.bias?.elements == bias.elements)
+  }
+
+  /// A linear layer that is stored as a 1x1 convolution, with a layer scale after it.
+  @Test func aLayerScaleIsTakenIn() throws {
+    let weight = Tensor.noise([5, 3, 1, 1], seed: 1)
+    let (bias, scale) = (Tensor.noise([5], seed: 2), Tensor.noise([5], seed: 3))
+    let (x, residual) = (Tensor.noise([2, 7, 3], seed: 4), Tensor.noise([2, 7, 5], seed: 5))
+    let tree = ParameterTree(
+      source: Parameters([("weight", weight), ("bias", bias)]),
+      context: .plain(.float32, purpose: .training))
+    let layer = try Linear(convolution: 3, out: 5, scale: scale, from: tree.root)
+    try tree.finish(ignoring: [])
+    let wanted = (0..<2 * 7 * 5).map { index in
+      let (row, output) = (index / 5, index % 5)
+      let sum = (0..<3).reduce(Double(bias.elements[output])) {
+        $0 + Double(x.elements[row * 3 + $1]) * Double(weight.elements[output * 3 + $1])
+      }
+      return sum * Double(scale.elements[output]) + Double(residual.elements[index])
+    }
+    #expect(layer(x, residual: residual, pass()).mismatch(wanted, [2, 7, 5]) == nil)
+    #expect(layer.weight?.elements == weight.elements && layer.bias?.elements == bias.elements)
   }
 
   /// Heads side by side share one depthwise weight.

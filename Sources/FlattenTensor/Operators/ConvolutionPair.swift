@@ -217,7 +217,7 @@ private func composeBiases(
   into windows: [ComposedWindow]
 ) {
   let middle = left.shape[2]
-  let constant = second.norm?.shift ?? second.bias
+  let constant = second.norm?.shift(of: second.bias) ?? second.bias
   for window in windows {
     for (index, output) in outputs.enumerated() {
       var bias: Float = 0

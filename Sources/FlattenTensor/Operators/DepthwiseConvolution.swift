@@ -12,7 +12,10 @@ package struct DepthwiseWeight: Sendable {
   ///   - stored: as PyTorch stores it, `[own, 1, kernel, kernel]`.
   ///   - storedBias: `[own]`.
   ///   - repeated: how many groups of channels, side by side, share it: C is `own * repeated`.
-  package init(_ stored: Tensor, bias storedBias: Tensor?, repeated: Int = 1) {
+  ///   - addsInput: whether the input is added to the convolution: 1 more in the middle of each window.
+  package init(
+    _ stored: Tensor, bias storedBias: Tensor?, repeated: Int = 1, addsInput: Bool = false
+  ) {
     let (own, kernel) = (stored.shape[0], stored.shape[2])
     precondition(
       stored.shape == Shape(own, 1, kernel, kernel) && kernel % 2 == 1,
@@ -21,9 +24,10 @@ package struct DepthwiseWeight: Sendable {
     self.kernel = kernel
     weight = Tensor([kernel * kernel, all]) { packed in
       for position in 0..<kernel * kernel {
+        let more: Float = addsInput && position == kernel * kernel / 2 ? 1 : 0
         for channel in 0..<all {
           packed[position * all + channel] =
-            stored.pointer[channel % own * kernel * kernel + position]
+            stored.pointer[channel % own * kernel * kernel + position] + more
         }
       }
     }

@@ -23,10 +23,13 @@ package struct BatchNormStatistics: Sendable {
       gamma.shape, zip(gamma.elements, variance.elements).map { $0 / ($1 + epsilon).squareRoot() })
   }
 
-  /// `beta - mean * scale`.
-  var shift: Tensor {
-    let (beta, mean, scale) = (beta.elements, mean.elements, scale.elements)
-    return Tensor(gamma.shape, beta.indices.map { beta[$0] - mean[$0] * scale[$0] })
+  /// What a convolution's bias becomes, `beta + (bias - mean) * scale`; `nil` stands for zeros.
+  func shift(of bias: Tensor?) -> Tensor {
+    let (beta, mean, scale, bias) = (
+      beta.elements, mean.elements, scale.elements, bias?.elements
+    )
+    return Tensor(
+      gamma.shape, beta.indices.map { beta[$0] + ((bias?[$0] ?? 0) - mean[$0]) * scale[$0] })
   }
 }
 
@@ -37,7 +40,7 @@ package struct StoredConvolution: Sendable {
   package let weight: Tensor
   /// `[outputs]`.
   package let bias: Tensor?
-  /// In the place of a bias.
+  /// After the bias.
   package let norm: BatchNormStatistics?
   package let activation: Activation
 
@@ -89,7 +92,7 @@ package struct PackedConvolution: Sendable {
     outputs = weight.shape[0]
     inputs = weight.shape[1]
     self.geometry = geometry
-    bias = stored.norm?.shift ?? stored.bias
+    bias = stored.norm?.shift(of: stored.bias) ?? stored.bias
     activation = stored.activation
     let scale = stored.norm?.scale
     let isWinograd =
