@@ -52,7 +52,8 @@ package struct KeySource: Sendable {
     guard let convolution, let norm else { return x }
     if case .pooled(let size) = reduction {
       let pooled = pass.adaptiveAveragePool(x.asMap(grid), size: size, layer: "\(path).pool")
-      return pass.gelu(norm(convolution(pooled, pass).asTokens, pass), layer: "\(path).act")
+      return pass.activate(
+        norm(convolution(pooled, pass).asTokens, pass), .gelu, layer: "\(path).act")
     }
     return norm(convolution(x.asMap(grid), pass).asTokens, pass)
   }

@@ -155,8 +155,31 @@ import Testing
         .noise([2, 20, 23, 19], seed: 1), ConvolutionGeometry(kernel: 3, stride: 2, padding: 1),
         layer: "")
     },
+    Operator(testDescription: "features, rotation, products, means") { pass in
+      let x = pass.features(
+        .noise([2, 2051, 70], seed: 1), channels: 5..<53, .activation(.eluPlusOne), layer: "")
+      let unit = pass.features(x, .unitRows(epsilon: 1e-6), heads: 3, layer: "")
+      let turned = pass.rotate(
+        unit, Rotation(byRow: [1, 0.1, 0.2, 0.3], byColumn: [0.5, 0.6, 0.7, 2]), grid: (7, 293),
+        heads: 3, layer: "")
+      let mean = pass.meanOverTokens(turned, channels: 0..<48, activation: .silu, layer: "")
+      return pass.multiply(turned, mean.reshaped([2, 1, 48]), layer: "")
+    },
+    Operator(testDescription: "softmax over tokens") { pass in
+      let x = Tensor.noise([2, 2051, 48], seed: 1)
+      let scores = pass.headProducts(
+        FeatureRows(x, heads: 3, map: .activation(.relu)), .noise([2, 48], seed: 2), scale: 2,
+        layer: "")
+      return pass.softmaxOverTokens(scores, scale: 2, summingTo: nil, layer: "")
+    },
+    Operator(testDescription: "weighted copies") { pass in
+      pass.features(
+        FeatureRows(
+          .noise([2, 301, 24], seed: 1), heads: 2, map: .activation(.relu, plus: 0.5),
+          factors: .noise([2, 301, 2], seed: 3), copies: .noise([301, 3], seed: 2)), layer: "")
+    },
     Operator(testDescription: "GELU, addition, softmax, mean") { pass in
-      let x = pass.gelu(.noise([2, 301, 61], seed: 1), layer: "")
+      let x = pass.activate(.noise([2, 301, 61], seed: 1), .gelu, layer: "")
       let y = pass.add(x, .noise([301, 61], seed: 2), layer: "")
       return pass.meanOverTokens(pass.softmax(y), layer: "")
     },

@@ -36,7 +36,7 @@ import Testing
         beta: try #require(try golden.weight("bias")),
         epsilon: Float(try #require(p["eps"].number)),
         layer: name)
-    case "gelu_erf": got = pass.gelu(try golden.input(), layer: name)
+    case "gelu_erf": got = pass.activate(try golden.input(), .gelu, layer: name)
     case "relu": got = try golden.input().activated(.relu)
     case "softplus": got = try golden.input().softplus()
     case "vector_norm": got = try golden.input().rowNorms()

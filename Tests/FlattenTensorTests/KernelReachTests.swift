@@ -48,9 +48,28 @@ private final class FencedRows {
       let x = try fenced(rows * columns)
       let one = try fenced(columns)
       let two = try fenced(columns)
-      for activation in [FK_NONE, FK_RELU, FK_GELU] {
+      for activation in KernelFeatureTests.activations {
         table.epilogue(
           c.pointer, columns, rows, columns, one.pointer, activation, x.pointer, columns)
+        table.activate_rows(
+          x.pointer, columns, c.pointer, columns, rows, columns, activation, 1)
+      }
+      table.unit_rows(x.pointer, columns, c.pointer, columns, rows, columns, 1, 1)
+      table.multiply_rows(c.pointer, columns, x.pointer, columns, rows, columns)
+      table.dot_heads(x.pointer, columns, rows, 1, columns, one.pointer, 1, c.pointer, 1)
+      table.column_maxima(x.pointer, columns, rows, columns, one.pointer)
+      table.exp_columns(x.pointer, columns, c.pointer, columns, rows, columns, one.pointer, 1)
+      table.reflect_rows(
+        x.pointer, columns, c.pointer, columns, rows, 1, columns, one.pointer)
+      table.exp_features(
+        c.pointer, columns, rows, columns, x.pointer, columns, columns, 0.1, nil, 0)
+      table.exp_features(
+        c.pointer, columns, rows, columns, x.pointer, columns, columns, 0.1, one.pointer, 0)
+      let pairs = columns / 2 * 2
+      if pairs > 0 {
+        let angles = try fenced(2 * pairs)
+        table.rotate_row(x.pointer, c.pointer, rows, pairs, pairs, angles.pointer, angles.pointer)
+        table.rotate_row(x.pointer, c.pointer, rows, pairs, 0, angles.pointer, angles.pointer)
       }
       table.layer_norm(x.pointer, c.pointer, rows, columns, one.pointer, two.pointer, 1e-6)
       table.focus(x.pointer, columns, x.pointer, c.pointer, rows, columns, one.pointer, 3)

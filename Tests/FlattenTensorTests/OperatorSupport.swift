@@ -34,6 +34,10 @@ enum Naive {
     case .none: x
     case .relu: max(x, 0)
     case .gelu: 0.5 * x * (1 + erf(x / 2.0.squareRoot()))
+    case .sigmoid: 1 / (1 + exp(-x))
+    case .silu: x / (1 + exp(-x))
+    case .elu: x > 0 ? x : expm1(x)
+    case .eluPlusOne: x > 0 ? x + 1 : exp(x)
     }
   }
 

@@ -60,7 +60,18 @@ import Testing
     }
   }
 
-  @Test(arguments: [1, 3, 64, 65, 300]) func meanOverTokensAgrees(tokens: Int) {
+  @Test(arguments: Activation.allCases) func meansOfActivatedChannelsAgree(activation: Activation) {
+    let x = Tensor.noise([2, 777, 19], seed: 1, scale: 3, offset: 1)
+    var wanted = [Double](repeating: 0, count: 2 * 7)
+    for (index, value) in x.elements.enumerated() where (5..<12).contains(index % 19) {
+      wanted[index / 19 / 777 * 7 + index % 19 - 5] +=
+        Naive.activated(Double(value), activation) / 777
+    }
+    let y = pass().meanOverTokens(x, channels: 5..<12, activation: activation, layer: "mean")
+    #expect(y.mismatch(wanted, [2, 7]) == nil)
+  }
+
+  @Test(arguments: [1, 3, 64, 65, 300, 2000]) func meanOverTokensAgrees(tokens: Int) {
     let x = Tensor.noise([2, tokens, 19], seed: 1, offset: 1)
     var wanted: [Double] = []
     for b in 0..<2 {

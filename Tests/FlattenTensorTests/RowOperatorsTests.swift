@@ -26,7 +26,7 @@ import Testing
   @Test func elementwiseAgrees() {
     let x = Tensor.noise([3, 11_003], seed: 1, scale: 4)
     let wanted = x.elements.map { Naive.activated(Double($0), .gelu) }
-    #expect(pass().gelu(x, layer: "act").mismatch(wanted, x.shape) == nil)
+    #expect(pass().activate(x, .gelu, layer: "act").mismatch(wanted, x.shape) == nil)
     #expect(x.activated(.gelu).mismatch(wanted, x.shape) == nil)
     #expect(x.activated(.relu).elements == x.elements.map { max($0, 0) })
     #expect(x.activated(.none).bits == x.bits)

@@ -130,7 +130,7 @@ import Testing
   @Test func aTensorOutlivesItsPassAndPool() {
     func make() -> Tensor {
       let pass = ForwardPass(threads: ThreadPool(threads: 2))
-      return pass.gelu(.noise([4, 50], seed: 1), layer: "act")
+      return pass.activate(.noise([4, 50], seed: 1), .gelu, layer: "act")
     }
     let tensor = make()
     let others = (0..<4).map { _ in make() }

@@ -24,7 +24,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum fk_activation { FK_NONE = 0, FK_RELU = 1, FK_GELU = 2 };
+enum fk_activation {
+  FK_NONE = 0,
+  FK_RELU = 1,
+  FK_GELU = 2,
+  FK_SIGMOID = 3,
+  FK_SILU = 4,
+  FK_ELU = 5,
+  FK_ELU_PLUS_ONE = 6
+};
 
 // What a product does to its result while it is in registers or the first-level cache:
 //   c[r][j] = activation(c[r][j] + bias[j]) + residual[r][j]
@@ -47,9 +55,11 @@ struct fk_table {
   //   c[r][j] = activation(c[r][j] + bias[j]) + residual[r][j], in place.
   // c: rows x cols, row stride ldc. bias: cols, or NULL. residual: rows x cols, row stride ldr, or
   // NULL.
-  // ReLU is max(x, 0); GELU is the exact form 0.5 x (1 + erf(x / sqrt 2)).
+  // ReLU is max(x, 0); GELU is the exact form 0.5 x (1 + erf(x / sqrt 2)); sigmoid is 1 / (1 + e^-x),
+  // SiLU x sigmoid(x); ELU is x above 0, else e^x - 1, and FK_ELU_PLUS_ONE that plus 1.
   // Error: each sum is rounded once. GELU is within 5e-7, its erf within 2.5e-7, and half an ulp of
-  // the result where that is more; of -infinity it may be NaN.
+  // the result where that is more; of -infinity it may be NaN, as SiLU is. Sigmoid, SiLU and ELU + 1
+  // are within 4 ulp of the result where x is above -87, ELU within 2 ulp of 1.
   void (*epilogue)(float *c, ptrdiff_t ldc, size_t rows, size_t cols, const float *bias,
                    enum fk_activation activation, const float *residual, ptrdiff_t ldr);
 
@@ -123,6 +133,64 @@ struct fk_table {
   void (*divide_by_dot_clamped)(float *y, ptrdiff_t ldy, size_t cols, const float *q, ptrdiff_t ldq,
                                 const float *k_sum, size_t depth, size_t rows, float eps,
                                 float least, float most);
+
+  // An activation of each element, and a constant: y = activation(x) + plus.
+  // x, y: rows x cols, row strides ldx and ldy; they may be the same. Error: as epilogue.
+  void (*activate_rows)(const float *x, ptrdiff_t ldx, float *y, ptrdiff_t ldy, size_t rows,
+                        size_t cols, enum fk_activation activation, float plus);
+
+  // Rows of one length: y = x * (length / (|x| + eps)), with the 2-norm over the row.
+  // x, y: rows x cols, row strides ldx and ldy; they may be the same.
+  // A norm beyond the largest number makes the row 0 or NaN.
+  // Error: 6 + cols / 32 ulp of each element.
+  void (*unit_rows)(const float *x, ptrdiff_t ldx, float *y, ptrdiff_t ldy, size_t rows,
+                    size_t cols, float length, float eps);
+
+  // Neighbouring pairs of one row's channels, turned: for each head and pair
+  //   y[2j] = x[2j] cos_j - x[2j + 1] sin_j,   y[2j + 1] = x[2j] sin_j + x[2j + 1] cos_j
+  // The first `split` channels of each head have their angles in `first`, the other ones in `second`:
+  // a table holds the cosines, each twice, then the sines, -sin_j before sin_j.
+  // x, y: heads x width, contiguous; they may be the same. first: 2 split. second: 2 (width - split).
+  // width and split are even.
+  // Error: 1 ulp of |x[2j]| + |x[2j + 1]|.
+  void (*rotate_row)(const float *x, float *y, size_t heads, size_t width, size_t split,
+                     const float *first, const float *second);
+
+  // y = y * x, element by element.
+  // y, x: rows x cols, row strides ldy and ldx; ldx may be 0. Error: half an ulp.
+  void (*multiply_rows)(float *y, ptrdiff_t ldy, const float *x, ptrdiff_t ldx, size_t rows,
+                        size_t cols);
+
+  // Products of each head of each row with one row: y[r][h] = scale * sum_j x[r][h][j] m[h][j].
+  // x: rows x (heads x width), row stride ldx. m: heads x width. y: rows x heads, row stride ldy.
+  // Error: 5 + width / 32 ulp of scale * sum |x m|.
+  void (*dot_heads)(const float *x, ptrdiff_t ldx, size_t rows, size_t heads, size_t width,
+                    const float *m, float scale, float *y, ptrdiff_t ldy);
+
+  // Maxima over rows: maxima[j] = max(maxima[j], max_r x[r][j]). Exact. A NaN never wins.
+  // x: rows x cols, row stride ldx. maxima: cols.
+  void (*column_maxima)(const float *x, ptrdiff_t ldx, size_t rows, size_t cols, float *maxima);
+
+  // Exponentials below each column's top: y = e^(x * scale - top[j] * scale).
+  // x, y: rows x cols, row strides ldx and ldy; they may be the same. top: cols; x * scale is
+  // nowhere more than 88 above top * scale.
+  // Error: as softmax's, without its quotient.
+  void (*exp_columns)(const float *x, ptrdiff_t ldx, float *y, ptrdiff_t ldy, size_t rows,
+                      size_t cols, const float *top, float scale);
+
+  // Heads of rows, mirrored: y = x - 2 (x . v) v.
+  // x, y: rows x (heads x width), row strides ldx and ldy; they may be the same. v: width.
+  // Error: for v of length 1, 8 + width / 16 ulp of the head's norm.
+  void (*reflect_rows)(const float *x, ptrdiff_t ldx, float *y, ptrdiff_t ldy, size_t rows,
+                       size_t heads, size_t width, const float *v);
+
+  // Random features of an exponential kernel, in place: y = e^(y - half |x|^2 - top) + eps.
+  // y: rows x cols, row stride ldy. x: rows x width, row stride ldx. top: one number that no y is
+  // more than 88 above, or NULL, which takes each row's maximum.
+  // Error: exponentials as those of softmax; the exponent's error is (2 + width / 32) ulp of
+  // half |x|^2 and 2 ulp of |y| and top.
+  void (*exp_features)(float *y, ptrdiff_t ldy, size_t rows, size_t cols, const float *x,
+                       ptrdiff_t ldx, size_t width, float half, const float *top, float eps);
 
   // One output row, number `row`, of a depthwise convolution, stride 1, zero padding kernel / 2:
   //   out[column][c] = activation(bias[c] + sum_ij x[y][z][c] w[i][j][c]) + residual[column][c],

@@ -70,30 +70,53 @@ extension ForwardPass {
   public func softmaxAttention(
     _ q: Tensor, kv: Tensor, heads: Int, layer: @autoclosure () -> String
   ) -> Tensor {
+    let channels = q.tokenShape(layer()).channels
+    precondition(
+      kv.tokenShape(layer()).channels == 2 * channels,
+      "\(layer()): q \(q.shape), kv \(kv.shape)")
+    return softmaxAttention(
+      q, kv, values: kv, channels: channels..<2 * channels, heads: heads, layer: layer())
+  }
+
+  /// The same of keys and values that lie apart.
+  ///
+  /// - Parameters:
+  ///   - q: `[B, N, C]`.
+  ///   - k: `[B, n, C or more]`, of which the first C channels are read.
+  ///   - v: `[B, n, stride]`.
+  ///   - taken: the channels of v that are the values, C of them.
+  /// - Returns: `[B, N, C]`.
+  public func softmaxAttention(
+    _ q: Tensor, _ k: Tensor, values v: Tensor, channels taken: Range<Int>, heads: Int,
+    layer: @autoclosure () -> String
+  ) -> Tensor {
     let (batch, queries, channels) = q.tokenShape(layer())
-    let keys = kv.shape[1]
+    let (_, keys, keyStride) = k.tokenShape(layer())
+    let stride = v.tokenShape(layer()).channels
     let width = channels / heads
     precondition(
-      kv.shape == Shape(batch, keys, 2 * channels) && width * heads == channels,
-      "\(layer()): q \(q.shape), kv \(kv.shape), \(heads) heads")
+      k.shape[0] == batch && keyStride >= channels && v.shape[0] == batch && v.shape[1] == keys
+        && taken.count == channels && taken.lowerBound >= 0 && taken.upperBound <= stride
+        && width * heads == channels,
+      "\(layer()): q \(q.shape), k \(k.shape), channels \(taken) of v \(v.shape), \(heads) heads")
     let kernels = kernels
     let scale = 1 / Float(width).squareRoot()
     let macs = 2 * batch * queries * keys * channels
-    let reading = q.count + kv.count
+    let reading = q.count + 2 * batch * keys * channels
     return output(q.shape, .softmaxAttention, layer: layer(), macs: macs, reading: reading) { y in
       let keyCount = Products.packedCount(depth: width, columns: keys)
       let valueCount = Products.packedCount(depth: keys, columns: width)
       let packedCount = keyCount + valueCount
       withScratch(batch * heads * packedCount) { packed in
         threads.run(batch * heads) { task in
-          let source = kv.pointer + task / heads * keys * 2 * channels + task % heads * width
+          let (first, head) = (task / heads * keys, task % heads * width)
           let target = packed + task * packedCount
           Products.pack(
-            source, depthStride: 1, columnStride: 2 * channels, depth: width, columns: keys,
-            into: target)
+            k.pointer + first * keyStride + head, depthStride: 1, columnStride: keyStride,
+            depth: width, columns: keys, into: target)
           Products.pack(
-            source + channels, depthStride: 2 * channels, columnStride: 1, depth: keys,
-            columns: width, into: target + keyCount)
+            v.pointer + first * stride + taken.lowerBound + head, depthStride: stride,
+            columnStride: 1, depth: keys, columns: width, into: target + keyCount)
         }
         let block = (64 / Products.rows + 1) * Products.rows
         let blocks = (queries + block - 1) / block

@@ -9,6 +9,9 @@ package struct AttentionRecord: Sendable {
     case linear
     /// `softmax(q k^T / sqrt d + bias)`; the bias is `[heads, tokens, tokens]`.
     case softmax(bias: Tensor?)
+    /// Whatever the attention says: for a head and a token of the first picture, the weights of all keys'
+    /// values. They may be negative and need not sum to 1.
+    case rows(@Sendable (_ head: Int, _ token: Int) -> [Double])
   }
 
   /// Path of the attention in the checkpoint.

@@ -72,4 +72,47 @@ extension ForwardPass {
       }
     }
   }
+
+  /// The same, without a bias, with weights that each picture has for itself.
+  ///
+  /// - Parameters:
+  ///   - x: `[B, H, W, C]`, or more channels of which C are read from `offset` on.
+  ///   - taps: `[B, C * kernel * kernel]`, a channel's window after the other.
+  ///   - residual: as many elements as the result.
+  /// - Returns: `[B, H, W, C]`.
+  package func depthwiseConvolution(
+    _ x: Tensor, offset: Int, taps: Tensor, channels: Int, kernel: Int, residual: Tensor,
+    layer: @autoclosure () -> String
+  ) -> Tensor {
+    let (batch, height, width, stride) = x.mapShape(layer())
+    let shape = Shape(batch, height, width, channels)
+    let window = kernel * kernel
+    precondition(
+      offset + channels <= stride && taps.shape == Shape(batch, channels * window)
+        && residual.count == shape.elementCount,
+      "\(layer()): \(channels) channels from \(offset) of \(x.shape), taps \(taps.shape)")
+    return output(
+      shape, .depthwiseConvolution, layer: layer(), macs: shape.elementCount * window,
+      reading: 2 * shape.elementCount + taps.count
+    ) { y in
+      withScratch(taps.count) { weights in
+        for item in 0..<batch {
+          for channel in 0..<channels {
+            for tap in 0..<window {
+              weights[(item * window + tap) * channels + channel] =
+                taps.pointer[(item * channels + channel) * window + tap]
+            }
+          }
+        }
+        let rowLength = width * channels
+        threads.run(batch * height) { [kernels] task in
+          let (item, row) = (task / height, task % height)
+          kernels.depthwise_row(
+            x.pointer + item * height * width * stride + offset, stride, height, width, channels,
+            row, Int32(kernel), weights + item * window * channels, nil, FK_NONE,
+            residual.pointer + task * rowLength, y + task * rowLength)
+        }
+      }
+    }
+  }
 }

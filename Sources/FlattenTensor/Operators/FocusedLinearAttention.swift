@@ -158,8 +158,9 @@ extension ForwardPass {
           into: phiQ)
         for head in 0..<w.heads {
           apply(
-            state, item: item, head: head, to: phiQ, rows: count, Self.focusedNormaliser,
-            into: y + token * channels)
+            state, item: item, head: head, to: QueryRows(queries: phiQ, stride: channels),
+            rows: count,
+            Self.focusedNormaliser, into: y + token * channels)
         }
       }
       for row in first..<last {

@@ -2,11 +2,12 @@
 // (Katharopoulos et al., arXiv 2006.16236; arXiv 2308.00442, equation 3).
 //
 //     reduce:  S = 1/n sum_t k_t v_t^T   [f, d] a head,     k' = 1/n sum_t k_t   [f] a head
-//     apply:   y_i = q_i S / n(q_i)
+//     apply:   y_i = [v' +] q_i S / n(q_i)
 //
 // B batch, N queries, n keys, h heads, f channels of a head's keys, d of its values. Keys and queries come
-// with the feature map already applied. Means instead of sums keep the state's size the same for any
-// number of keys.
+// with the feature map already applied; those below the line may have another one than those above, as
+// where positions turn the latter. Means instead of sums keep the state's size the same for any number of
+// keys.
 
 import FlattenKernels
 
@@ -64,9 +65,10 @@ extension ForwardPass {
   ///   - v: `[B, n, stride]`.
   ///   - channels: those of v that are the values, h d of them; `nil` takes all.
   ///   - heads: h.
+  ///   - normaliserKeys: of k's shape, the keys of the mean; `nil` takes k.
   public func linearAttentionState(
     _ k: Tensor, _ v: Tensor, channels: Range<Int>? = nil, heads: Int,
-    layer: @autoclosure () -> String
+    normaliserKeys: Tensor? = nil, layer: @autoclosure () -> String
   ) -> LinearAttentionState {
     let (batch, keys, keyChannels) = k.tokenShape(layer())
     let stride = v.tokenShape(layer()).channels
@@ -75,8 +77,10 @@ extension ForwardPass {
       batch: batch, heads: heads, keyWidth: keyChannels / heads, valueWidth: taken.count / heads)
     precondition(
       keyChannels % heads == 0 && taken.count % heads == 0 && v.shape[0] == batch
-        && v.shape[1] == keys && taken.lowerBound >= 0 && taken.upperBound <= stride && keys > 0,
-      "\(layer()): k \(k.shape), v \(v.shape), channels \(taken), \(heads) heads")
+        && v.shape[1] == keys && taken.lowerBound >= 0 && taken.upperBound <= stride && keys > 0
+        && normaliserKeys.map { $0.shape == k.shape } ?? true,
+      "\(layer()): k \(k.shape), \(normaliserKeys?.shape ?? []), v \(v.shape), "
+        + "channels \(taken), \(heads) heads")
     let sums = output(
       Shape(batch, heads, state.count), .linearAttention, layer: layer(),
       macs: batch * keys * heads * state.products, reading: k.count + batch * keys * taken.count
@@ -84,7 +88,9 @@ extension ForwardPass {
       reduce(state, keys: keys, memory: 0, headsAtOnce: 1, into: sums) { item, tokens, _ in
         let first = item * keys + tokens.lowerBound
         return KeyRows(
-          keys: k.pointer + first * keyChannels, keyStride: keyChannels,
+          keys: k.pointer + first * keyChannels,
+          normaliserKeys: normaliserKeys.map { $0.pointer + first * keyChannels },
+          keyStride: keyChannels, normaliserStride: keyChannels,
           values: v.pointer + first * stride + taken.lowerBound, valueStride: stride)
       }
     }
@@ -99,16 +105,22 @@ extension ForwardPass {
   ///   - q: `[B, N, h f]`, the feature map applied.
   ///   - state: of the keys and values.
   ///   - normaliser: what each product is divided by.
+  ///   - normaliserQueries: of q's shape, the queries in the normaliser; `nil` takes q.
+  ///   - constant: `[B, h d]`, added to each product before it is divided.
   /// - Returns: `[B, N, h d]`.
   public func linearAttention(
     _ q: Tensor, _ state: LinearAttentionState, normaliser: LinearAttentionNormaliser,
+    normaliserQueries: Tensor? = nil, adding constant: Tensor? = nil,
     layer: @autoclosure () -> String
   ) -> Tensor {
     let (batch, queries, channels) = q.tokenShape(layer())
     let (heads, width) = (state.heads, state.valueWidth)
     precondition(
-      batch == state.batch && channels == heads * state.keyWidth,
-      "\(layer()): q \(q.shape), a state of \(heads) heads with \(state.keyWidth) channels")
+      batch == state.batch && channels == heads * state.keyWidth
+        && normaliserQueries.map { $0.shape == q.shape } ?? true
+        && constant.map { $0.shape == Shape(batch, heads * width) } ?? true,
+      "\(layer()): q \(q.shape), \(normaliserQueries?.shape ?? []), a state of \(heads) heads with "
+        + "\(state.keyWidth) channels, constant \(constant?.shape ?? [])")
     return output(
       Shape(batch, queries, heads * width), .linearAttention, layer: layer(),
       macs: batch * queries * channels * width, reading: q.count + state.sums.count
@@ -121,11 +133,56 @@ extension ForwardPass {
           let first = task / heads % blocks * block
           let token = item * queries + first
           apply(
-            packed, item: item, head: head, to: q.pointer + token * channels,
-            rows: min(block, queries - first), normaliser, into: y + token * heads * width)
+            packed, item: item, head: head,
+            to: QueryRows(
+              queries: q.pointer + token * channels, stride: channels,
+              normaliserQueries: normaliserQueries.map { $0.pointer + token * channels },
+              normaliserStride: channels),
+            rows: min(block, queries - first), normaliser,
+            adding: constant.map { $0.pointer + item * heads * width },
+            into: y + token * heads * width)
         }
       }
     }
+  }
+
+  /// The state of keys that have lost their mean, `scale (S - k' v'^T)`: what is left of
+  /// `softmax(scale q k^T)` where its exponentials are taken to first order, beside the mean value.
+  ///
+  /// Formed after the reduction: a correction of rank 1 a head.
+  ///
+  /// - Parameters:
+  ///   - state: of all keys and values.
+  ///   - meanValue: `[B, h d]`.
+  ///   - scale: a factor.
+  public func centred(
+    _ state: LinearAttentionState, meanValue: Tensor, scale: Float,
+    layer: @autoclosure () -> String
+  ) -> LinearAttentionState {
+    let layout = StateLayout(state)
+    precondition(
+      meanValue.shape == Shape(state.batch, state.heads * state.valueWidth),
+      "\(layer()): mean value \(meanValue.shape) of a state of \(state.heads) heads")
+    let sums = output(
+      state.sums.shape, .linearAttention, layer: layer(), reading: state.sums.count
+    ) { sums in
+      let (source, width) = (state.sums.pointer, layout.valueWidth)
+      for index in 0..<layout.batch * layout.heads {
+        let (old, new) = (source + index * layout.count, sums + index * layout.count)
+        let means = old + layout.products
+        for row in 0..<layout.keyWidth {
+          (new + row * width).update(from: old + row * width, count: width)
+          kernels.add_scaled(
+            new + row * width, meanValue.pointer + index * width, -means[row], width)
+          kernels.mix_rows(
+            new + row * width, new + row * width, scale, 0, width, new + row * width)
+        }
+        (new + layout.products).update(from: means, count: layout.keyWidth)
+      }
+    }
+    return LinearAttentionState(
+      batch: state.batch, heads: state.heads, keyWidth: state.keyWidth,
+      valueWidth: state.valueWidth, sums: sums)
   }
 }
 
@@ -158,9 +215,21 @@ struct StateLayout {
 /// Some keys and values, a row a token; heads side by side.
 struct KeyRows {
   let keys: UnsafePointer<Float>
+  /// Those of the mean; `nil` where they are the keys.
+  var normaliserKeys: UnsafePointer<Float>?
   let keyStride: Int
+  var normaliserStride = 0
   let values: UnsafePointer<Float>
   let valueStride: Int
+}
+
+/// Some queries, a row a token; heads side by side.
+struct QueryRows {
+  let queries: UnsafePointer<Float>
+  let stride: Int
+  /// Those in the normaliser; `nil` where they are the queries.
+  var normaliserQueries: UnsafePointer<Float>?
+  var normaliserStride = 0
 }
 
 /// The two halves, for operators that make their rows on the way.
@@ -229,7 +298,12 @@ extension ForwardPass {
         packed: packed, columns: 0..<layout.valueWidth, of: layout.valueWidth, into: part,
         stride: layout.valueWidth)
       kernels.add_scaled(sums, part, 1, layout.products)
-      kernels.column_sums(keys, rows.keyStride, count, layout.keyWidth, part)
+      if let others = rows.normaliserKeys {
+        kernels.column_sums(
+          others + head * layout.keyWidth, rows.normaliserStride, count, layout.keyWidth, part)
+      } else {
+        kernels.column_sums(keys, rows.keyStride, count, layout.keyWidth, part)
+      }
       kernels.add_scaled(sums + layout.products, part, 1, layout.keyWidth)
     }
   }
@@ -253,18 +327,23 @@ extension ForwardPass {
   ///
   /// - Parameters:
   ///   - q: rows of all heads.
+  ///   - constant: of all heads, added before the division; or `nil`.
   ///   - y: rows of all heads.
   func apply(
-    _ state: PackedState, item: Int, head: Int, to q: UnsafePointer<Float>, rows: Int,
-    _ normaliser: LinearAttentionNormaliser, into y: UnsafeMutablePointer<Float>
+    _ state: PackedState, item: Int, head: Int, to q: QueryRows, rows: Int,
+    _ normaliser: LinearAttentionNormaliser, adding constant: UnsafePointer<Float>? = nil,
+    into y: UnsafeMutablePointer<Float>
   ) {
     let layout = state.layout
     let (width, heads) = (layout.valueWidth, layout.heads)
-    let (q, y) = (q + head * layout.keyWidth, y + head * width)
+    let y = y + head * width
     let index = item * heads + head
     Products.multiply(
-      q, rowStride: heads * layout.keyWidth, depthStride: 1, rows: rows, depth: layout.keyWidth,
+      q.queries + head * layout.keyWidth, rowStride: q.stride, depthStride: 1, rows: rows,
+      depth: layout.keyWidth,
       packed: UnsafePointer(state.packed + index * state.size), columns: 0..<width, of: width,
+      epilogue: fk_epilogue(
+        bias: constant.map { $0 + head * width }, activation: FK_NONE, residual: nil, ldr: 0),
       into: y, stride: heads * width)
     let (epsilon, least): (Float, Float)
     switch normaliser {
@@ -272,8 +351,10 @@ extension ForwardPass {
     case .meanKey(let given): (epsilon, least) = (given, -.infinity)
     case .clampedMeanKey(let given): (epsilon, least) = (0, given)
     }
+    let (divisors, stride) =
+      q.normaliserQueries.map { ($0, q.normaliserStride) } ?? (q.queries, q.stride)
     kernels.divide_by_dot(
-      y, heads * width, width, q, heads * layout.keyWidth,
+      y, heads * width, width, divisors + head * layout.keyWidth, stride,
       state.state + index * layout.count + layout.products, layout.keyWidth, rows, epsilon, least)
   }
 }
@@ -288,7 +369,7 @@ struct PackedState {
 }
 
 /// Keys divided into a number of pieces that depends on nothing but their count.
-private struct KeyPieces {
+struct KeyPieces {
   let count: Int
   private let keys: Int
   private let size: Int

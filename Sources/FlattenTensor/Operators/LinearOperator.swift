@@ -1,19 +1,31 @@
 import FlattenKernels
 
-/// The function applied to a layer's output before the residual is added.
-public enum Activation: Sendable {
+/// A function of each element; in a layer it is applied to the output before the residual is added.
+public enum Activation: Sendable, CaseIterable {
   /// The output as it is.
   case none
   /// `max(x, 0)`.
   case relu
   /// The exact form, `0.5 x (1 + erf(x / sqrt 2))`.
   case gelu
+  /// `1 / (1 + exp(-x))`.
+  case sigmoid
+  /// `x / (1 + exp(-x))`.
+  case silu
+  /// x above 0, else `exp(x) - 1`.
+  case elu
+  /// `x + 1` above 0, else `exp(x)`: positive, so a feature map of linear attention.
+  case eluPlusOne
 
   var code: fk_activation {
     switch self {
     case .none: FK_NONE
     case .relu: FK_RELU
     case .gelu: FK_GELU
+    case .sigmoid: FK_SIGMOID
+    case .silu: FK_SILU
+    case .elu: FK_ELU
+    case .eluPlusOne: FK_ELU_PLUS_ONE
     }
   }
 }

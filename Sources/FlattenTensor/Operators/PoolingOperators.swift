@@ -71,16 +71,52 @@ extension ForwardPass {
     }
   }
 
-  /// The mean over all tokens: `[B, N, C]` to `[B, C]`.
-  package func meanOverTokens(_ x: Tensor, layer: @autoclosure () -> String) -> Tensor {
-    let (batch, tokens, channels) = x.tokenShape(layer())
-    let kernels = kernels
-    return output(Shape(batch, channels), .pooling, layer: layer(), reading: x.count) { y in
-      for item in 0..<batch {
-        let out = y + item * channels
-        kernels.column_sums(
-          x.pointer + item * tokens * channels, channels, tokens, channels, out)
-        for channel in 0..<channels { out[channel] /= Float(tokens) }
+  /// The mean over all tokens: `[B, N, stride]` to `[B, C]`.
+  ///
+  /// - Parameters:
+  ///   - x: at least one token.
+  ///   - channels: those that are taken, C of them; `nil` takes all.
+  ///   - activation: applied to each element first.
+  public func meanOverTokens(
+    _ x: Tensor, channels: Range<Int>? = nil, activation: Activation = .none,
+    layer: @autoclosure () -> String
+  ) -> Tensor {
+    let (batch, tokens, stride) = x.tokenShape(layer())
+    let taken = channels ?? 0..<stride
+    let width = taken.count
+    precondition(
+      taken.lowerBound >= 0 && taken.upperBound <= stride && tokens > 0,
+      "\(layer()): channels \(taken) of \(x.shape)")
+    let pieces = KeyPieces(tokens)
+    let reading = batch * tokens * width
+    return output(Shape(batch, width), .pooling, layer: layer(), reading: reading) { y in
+      withScratch(batch * pieces.count * width) { sums in
+        threads.run(batch * pieces.count) { [self] task in
+          let (item, piece) = (task / pieces.count, task % pieces.count)
+          let sum = sums + task * width
+          sum.update(repeating: 0, count: width)
+          withScratch(width * (activation == .none ? 1 : 257)) { part in
+            for range in pieces.ranges(piece) {
+              var rows = x.pointer + (item * tokens + range.lowerBound) * stride + taken.lowerBound
+              var step = stride
+              if activation != .none {
+                kernels.activate_rows(
+                  rows, stride, part + width, width, range.count, width, activation.code, 0)
+                (rows, step) = (UnsafePointer(part + width), width)
+              }
+              kernels.column_sums(rows, step, range.count, width, part)
+              kernels.add_scaled(sum, part, 1, width)
+            }
+          }
+        }
+        for item in 0..<batch {
+          let out = y + item * width
+          out.update(repeating: 0, count: width)
+          for piece in 0..<pieces.count {
+            kernels.add_scaled(out, sums + (item * pieces.count + piece) * width, 1, width)
+          }
+          for channel in 0..<width { out[channel] /= Float(tokens) }
+        }
       }
     }
   }

@@ -32,14 +32,41 @@ extension ForwardPass {
     }
   }
 
-  /// The exact GELU of every element.
-  public func gelu(_ x: Tensor, layer: @autoclosure () -> String) -> Tensor {
-    let kernels = kernels
-    return output(x.shape, .elementwise, layer: layer(), reading: x.count) { y in
-      chunks(x.count, of: 1 << 15) { range in
-        let out = y + range.lowerBound
-        out.update(from: x.pointer + range.lowerBound, count: range.count)
-        kernels.epilogue(out, range.count, 1, range.count, nil, FK_GELU, nil, 0)
+  /// A function of every element.
+  public func activate(
+    _ x: Tensor, _ activation: Activation, layer: @autoclosure () -> String
+  ) -> Tensor {
+    features(x, .activation(activation), layer: layer())
+  }
+
+  /// `x * y`, element by element; y has x's shape or is one row `[..., C]` of each item.
+  ///
+  /// - Parameters:
+  ///   - x: `[B, N, C]`.
+  ///   - y: `[B, N, stride]` or `[B, 1, stride]`.
+  ///   - channels: those of y that are taken, C of them; `nil` takes all.
+  public func multiply(
+    _ x: Tensor, _ y: Tensor, channels: Range<Int>? = nil, layer: @autoclosure () -> String
+  ) -> Tensor {
+    let (batch, tokens, width) = x.tokenShape(layer())
+    let other = y.tokenShape(layer())
+    let taken = channels ?? 0..<other.channels
+    precondition(
+      other.batch == batch && (other.tokens == tokens || other.tokens == 1)
+        && taken.count == width && taken.lowerBound >= 0 && taken.upperBound <= other.channels,
+      "\(layer()): \(x.shape) and channels \(taken) of \(y.shape) do not multiply")
+    let step = other.tokens == 1 ? 0 : other.channels
+    let reading = x.count + batch * other.tokens * width
+    return output(x.shape, .elementwise, layer: layer(), reading: reading) { out in
+      let kernels = kernels
+      for item in 0..<batch {
+        chunks(tokens, of: 128) { rows in
+          let first = (item * tokens + rows.lowerBound) * width
+          (out + first).update(from: x.pointer + first, count: rows.count * width)
+          let factor = item * other.tokens * other.channels + rows.lowerBound * step
+          kernels.multiply_rows(
+            out + first, width, y.pointer + factor + taken.lowerBound, step, rows.count, width)
+        }
       }
     }
   }

@@ -101,7 +101,9 @@ extension ForwardPass {
                 let out = y + row * channels
                 for head in 0..<heads {
                   apply(
-                    packed, item: item, head: head, to: features, rows: count, .none, into: out)
+                    packed, item: item, head: head,
+                    to: QueryRows(queries: features, stride: 4 * channels), rows: count, .none,
+                    into: out)
                   kernels.divide_by_dot_clamped(
                     out + head * width, channels, width, features + head * 4 * width, 4 * channels,
                     state + (item * heads + head) * layout.count + layout.products, 4 * width,

@@ -31,6 +31,12 @@ package struct LoadingContext: Sendable {
       staging: purpose == .training ? nil : BufferPool(), precision: precision, purpose: purpose)
   }
 
+  /// The same with weights in float32: for products whose result is an exponent.
+  package var inFloat32: LoadingContext {
+    LoadingContext(
+      threads: threads, memory: memory, staging: staging, precision: .float32, purpose: purpose)
+  }
+
   private init(
     threads: ThreadPool, memory: BufferPool?, staging: BufferPool?, precision: Precision,
     purpose: Purpose
