@@ -190,7 +190,7 @@ import Testing
     "type: swin, variant: tiny, depths: [2, 2]", "type: swin, variant: tiny, ape: true",
     "type: swin, variant: tiny, patch_norm: false", "type: swin, variant: tiny, embed_dim: 97",
     "type: flatten_swin, variant: tiny, attn_type: LLS",
-    "type: flatten_swin, variant: tiny, attn_type: LLMM",
+    "type: flatten_swin, variant: tiny, attn_type: LLXX",
     "type: flatten_swin, variant: tiny, kernel_size: 4",
     "type: flatten_swin, variant: tiny, small_maps: torn",
     "type: flatten_swin, variant: tiny, depths: [2, 2, 2], num_heads: [3, 6, 12]",

@@ -63,7 +63,9 @@ package struct StandardAttention: Sendable {
   }
 
   /// All, in the order in which they are listed.
-  package static let all: [StandardAttention] = [agent]
+  package static let all: [StandardAttention] = [
+    rala, agent, inLine, taylor, mambaLike, featureFixation, transNormerNorm, cosFormer, performer,
+  ]
 
   /// The one of a letter or a name.
   package static func named(_ name: String) -> StandardAttention? {

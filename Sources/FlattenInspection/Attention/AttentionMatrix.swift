@@ -19,7 +19,7 @@ package struct AttentionMatrix: Sendable {
   private let record: AttentionRecord
   private let head: Int
   private let window: Int
-  /// The head's keys, `[d, n]`: a row is a sum of whole lines of them.
+  /// The head's keys, `[d, n]`: a row is a sum of whole lines of them. Empty where rows are given.
   private let keys: [Float]
   /// Of each key for each token's values, where values are resized.
   private let resize: LinearTable?
@@ -47,12 +47,16 @@ package struct AttentionMatrix: Sendable {
     self.head = head
     self.window = window
     let (keyCount, stride) = (record.keys.shape[1], record.keys.shape[2])
-    let width = record.queries.shape[2] / record.heads
+    let width = record.channels.count / record.heads
     (tokens, self.keyCount, self.width) = (record.queries.shape[1], keyCount, width)
     leading = tokens - record.layout.tokens
-    keys = record.keys.withUnsafeBuffer { keys in
-      (0..<width * keyCount).map {
-        keys[(window * keyCount + $0 % keyCount) * stride + head * width + $0 / keyCount]
+    if case .rows = record.weighting {
+      keys = []
+    } else {
+      keys = record.keys.withUnsafeBuffer { keys in
+        (0..<width * keyCount).map {
+          keys[(window * keyCount + $0 % keyCount) * stride + head * width + $0 / keyCount]
+        }
       }
     }
     resize =
@@ -66,6 +70,7 @@ package struct AttentionMatrix: Sendable {
 
   /// What the attention itself gives each key's value: `[n]`.
   package func attention(row: Int) -> [Double] {
+    if case .rows(let given) = record.weighting { return given(head, row) }
     var weights = products(row: row)
     switch record.weighting {
     case .linear:
@@ -77,6 +82,7 @@ package struct AttentionMatrix: Sendable {
       for key in weights.indices { weights[key] = exp(weights[key] - largest) }
       let sum = weights.reduce(0, +)
       for key in weights.indices { weights[key] /= sum }
+    case .rows: preconditionFailure("rows are given")
     }
     return weights
   }

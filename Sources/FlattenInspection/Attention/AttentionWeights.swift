@@ -4,6 +4,8 @@ public enum AttentionForm: String, Sendable {
   case linear
   /// Softmax attention.
   case softmax
+  /// Another attention, which gives its rows itself.
+  case other
 }
 
 /// A head's weights of the cells of the map of keys, row by row; zero for keys the token cannot see.

@@ -35,8 +35,9 @@ package struct BlockAttention: Sendable {
     switch first.weighting {
     case .linear: form = .linear
     case .softmax: form = .softmax
+    case .rows: form = .other
     }
-    width = first.queries.shape[2] / first.heads
+    width = first.channels.count / first.heads
     grid = PixelSize(height: layout.height, width: layout.width)
     reduction = first.reduction
     keyGrid = PixelSize(

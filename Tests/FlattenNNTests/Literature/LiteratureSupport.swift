@@ -1,4 +1,5 @@
 import FlattenCheckpoint
+import FlattenInspection
 import FlattenNN
 import FlattenTensor
 import TestSupport
@@ -10,33 +11,45 @@ extension Golden {
   var channels: Int { parameters["dim"].int ?? 0 }
   var heads: Int { parameters["num_heads"].int ?? 0 }
 
+  /// The input as tokens `[B, N, C]`, whether the case has a map or tokens.
+  func tokens() throws -> Tensor {
+    let x = try input()
+    return x.shape.count == 4 ? x.channelsLast().asTokens : x
+  }
+
   /// What is wrong with a module's result: against the expected tokens or their sample, and against the bits of the
   /// same with other numbers of threads.
   ///
-  /// - Parameter compute: makes the module and its result, `[B, N, C]`; reads all weights.
+  /// - Parameters:
+  ///   - ignored: keys that the module does not read, with the reason.
+  ///   - compute: makes the module and its result, `[B, N, C]`; reads all other weights.
   func problems(
+    ignoring ignored: [IgnoredKeys] = [],
     _ compute: (_ tree: ParameterTree, _ pass: ForwardPass) throws -> Tensor
   ) throws -> [String] {
     var problems: [String] = []
     var bits: [UInt32] = []
     for threads in 1...3 {
-      let tree = try weights()
-      let y = try compute(tree, ForwardPass(threadCount: threads))
-      try tree.finish(ignoring: [])
-      let got = y.elements.map(\.bitPattern)
-      if threads == 1 {
-        bits = got
-        if let problem = mismatch(tokens: y) { problems.append(problem) }
-      } else if got != bits {
-        problems.append("\(threads) threads give other bits than one")
+      for purpose in [Purpose.inference, .inspection] {
+        let tree = try weights()
+        let y = try compute(tree, ForwardPass(threadCount: threads, purpose: purpose))
+        try tree.finish(ignoring: ignored)
+        let got = y.elements.map(\.bitPattern)
+        if bits.isEmpty {
+          bits = got
+          if let problem = mismatch(tokens: y) { problems.append(problem) }
+        } else if got != bits {
+          problems.append("\(threads) threads, \(purpose): other bits than one thread's")
+        }
       }
     }
     return problems
   }
 
-  /// What is wrong with tokens `[B, N, C]`, of which some cases have every so many only.
+  /// What is wrong with tokens `[B, N, C]`, of which some cases have every so many only, and some the map.
   func mismatch(tokens y: Tensor) -> String? {
-    guard expected["y"] == nil else { return mismatch("y", y) }
+    let isMap = inputs["x"]?.shape.count == 4
+    if expected["y"] != nil { return isMap ? mismatch(map: "y", y.asMap(grid)) : mismatch("y", y) }
     guard let step = parameters["sample"].int, step > 0 else { return "no 'y', no 'sample'" }
     let (batch, count, channels) = (y.shape[0], y.shape[1], y.shape[2])
     let values = y.elements
@@ -48,6 +61,21 @@ extension Golden {
         sample += values[first..<first + channels]
       }
     }
-    return mismatch("y_sample", Tensor(Shape(batch, picked.count, channels), sample))
+    let rows = Tensor(Shape(batch, picked.count, channels), sample)
+    guard isMap else { return mismatch("y_sample", rows) }
+    let turned = rows.reshaped(Shape(batch, 1, picked.count, channels)).channelsFirst()
+    return mismatch("y_sample", turned.reshaped(Shape(batch, channels, picked.count)))
+  }
+
+  /// What is wrong with the rows that an attention gives of its first picture, or `nil`.
+  func mismatch(rowsOf record: AttentionRecord) -> String? {
+    let tokens = record.layout.tokens
+    let rows = (0..<record.heads).flatMap { head in
+      let matrix = AttentionMatrix(record, head: head, window: 0)
+      return (0..<tokens).flatMap { matrix.attention(row: $0) }
+    }
+    return mismatch(
+      "matrix",
+      Tensor(Shape(record.heads, tokens, rows.count / record.heads / tokens), rows.map(Float.init)))
   }
 }
