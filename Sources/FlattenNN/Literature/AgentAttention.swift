@@ -51,6 +51,8 @@ package struct AgentAttention: TokenAttention {
   private let fromAgents: AgentBias
   private let depthwise: DepthwiseConv2D
   private let projection: Linear
+  /// The biases as the checkpoint has them; in a model for training only.
+  package let biases: [Tensor]
   private let path: String
 
   /// Reads `q`, `kv`, `proj`, `dwc`, and the biases: `an_bias`, `ah_bias` and `aw_bias` of the agents for the keys,
@@ -61,18 +63,23 @@ package struct AgentAttention: TokenAttention {
     keyValue = try Linear(
       in: c.channels, out: 2 * c.channels, bias: c.qkvBias, from: tree.scope("kv"))
     let (heads, stored) = (c.heads, c.storedAgents)
+    var biases: [Tensor] = []
+    func tensor(_ key: String, _ shape: [Int]) throws -> Tensor {
+      let bias = try tree.tensor(key, shape, initially: .normal(deviation: 0.02))
+      if let kept = tree.kept(bias) { biases.append(kept) }
+      return bias
+    }
     func bias(_ cells: String, _ rows: Tensor, _ columns: Tensor) throws -> AgentBias {
       AgentBias(
-        cells: try tree.tensor(
-          cells, [heads, stored, c.window, c.window], initially: .normal(deviation: 0.02)),
-        rows: rows, columns: columns, agents: (c.agents.height, c.agents.width))
+        cells: try tensor(cells, [heads, stored, c.window, c.window]), rows: rows, columns: columns,
+        agents: (c.agents.height, c.agents.width))
     }
     func vectors(
       _ key: String, _ count: Int, at axis: Int, _ shape: [Int]
     ) throws -> Tensor {
       var shape = shape
       shape[axis] = tree.extent(of: key, at: axis, where: shape) ?? count
-      return try tree.tensor(key, shape, initially: .normal(deviation: 0.02))
+      return try tensor(key, shape)
     }
     let (height, width) = (c.nativeGrid.height, c.nativeGrid.width)
     toAgents = try bias(
@@ -81,6 +88,7 @@ package struct AgentAttention: TokenAttention {
     fromAgents = try bias(
       "na_bias", vectors("ha_bias", height, at: 2, [1, heads, 0, 1, stored]).inColumns(heads),
       vectors("wa_bias", width, at: 3, [1, heads, 1, 0, stored]).inColumns(heads))
+    self.biases = biases
     depthwise = try DepthwiseConv2D(c.channels, kernel: 3, from: tree.scope("dwc"))
     projection = try Linear(
       in: c.channels, out: c.channels, bias: true, from: tree.scope("proj"))

@@ -141,7 +141,6 @@ struct GroupedLinear: Sendable {
   /// Reads `weight` `[outputs, inputs / groups, 1]` and `bias` `[outputs]`.
   init(in inputs: Int, out outputs: Int, groups: Int, from tree: ParameterScope) throws {
     weight = try tree.tensor("weight", [outputs, inputs / groups, 1], initially: .fanIn)
-      .reshaped([outputs, inputs / groups])
     bias = try tree.tensor("bias", [outputs], initially: .zeros)
     self.groups = groups
     path = tree.path
@@ -152,6 +151,7 @@ struct GroupedLinear: Sendable {
     _ x: Tensor, activation: Activation = .none, _ pass: ForwardPass
   ) -> Tensor {
     pass.groupedLinear(
-      x, weight, bias: bias, groups: groups, activation: activation, layer: path)
+      x, weight.reshaped([weight.shape[0], weight.shape[1]]), bias: bias, groups: groups,
+      activation: activation, layer: path)
   }
 }
