@@ -15,8 +15,9 @@ import FlattenTensor
 /// number of threads nor on who else is calling.
 ///
 /// A picture is computed at its own size, which need not be a multiple of anything. What does not fill a
-/// last patch is treated as each family's authors have it: PVT drops it, PVTv2 and CSwin overlap or pad
-/// their patches so that maps round up, Swin and DeiT pad the picture with zeros to whole patches. The
+/// last patch is treated as each family's authors have it: PVT drops it, PVTv2, CSwin, VVT and
+/// RAVLT overlap or pad their patches so that maps round up, Swin, DeiT and MLLA pad the picture with zeros to whole
+/// patches. The
 /// least side is ``leastSide``; the largest picture is a matter of memory, which is counted before it is taken.
 public struct Backbone: Sendable {
   /// What the config calls the model.
@@ -45,7 +46,7 @@ public struct Backbone: Sendable {
   public var featureInfo: [FeatureInfo] { model.featureInfo }
 
   /// The least height and width of a picture, in pixels: what gives the coarsest map, and the keys of
-  /// each attention, a cell. 32 for PVT, 29 for PVTv2 as published, 3 for CSwin, 1 for Swin and DeiT.
+  /// each attention, a cell. 32 for PVT, 29 for PVTv2 as published, 3 for CSwin, 1 for the others.
   public var leastSide: Int { model.leastSide }
 
   /// The names of everything that can be handed out on the way, in the order it is made; see

@@ -80,9 +80,20 @@ package struct ModelLikeness {
   private struct Parts {
     var depths: [Int] = []
     var widths: [Int] = []
-    /// L for focused linear attention, S for softmax, one a stage.
+    /// The attention's letter in configs, one a stage; S for softmax and for what has no keys of its own.
     var letters = ""
   }
+
+  /// Names below the attention of softmax blocks: others that have no more look like them.
+  private static let softmaxNames: Set = [
+    "q.weight", "kv.weight", "qkv.weight", "proj.weight", "sr.weight", "norm.weight",
+  ]
+
+  /// Endings of names that one attention has, in the order in which they are looked for.
+  private static let endings = [
+    (".attn.an_bias", "A"), (".attn.residual.0.weight", "I"), (".attn.qkvo.weight", "R"),
+    (".attn.se_fc.0.weight", "V"), (".attn.qk.weight", "M"), (".dwc.weight", "L"),
+  ]
 
   private func has(_ name: String) -> Bool { shapes[backbone + name] != nil }
 
@@ -91,13 +102,30 @@ package struct ModelLikeness {
   }
 
   private var family: Family? {
-    if has("block1.0.attn.q.weight") { return pyramid }
-    if has("layers.0.blocks.0.attn.qkv.weight") {
-      let isLinear = hasAny("layers.", ".attn.dwc.weight")
+    if hasAny("block1.0.attn.", "") { return pyramid }
+    if has("layers.0.blocks.0.attn.qkvo.weight"), has("layers.0.blocks.0.pos.weight") {
+      // A file does not tell RALA from softmax.
       return Family(
-        name: isLinear ? "FLatten-Swin" : "Swin", stage: { "layers.\($0).blocks." },
-        width: { "layers.\($0).blocks.0.norm1.weight" }, hasLetters: isLinear,
-        sizes: Self.swinSizes)
+        name: "RAVLT", stage: { "layers.\($0).blocks." },
+        width: { "layers.\($0).blocks.0.norm1.norm.weight" }, hasLetters: false,
+        sizes: Self.rankAugmentedSizes)
+    }
+    if has("layers.0.blocks.0.attn.qk.weight"), has("layers.0.blocks.0.act_proj.weight") {
+      return Family(
+        name: "MLLA", stage: { "layers.\($0).blocks." },
+        width: { "layers.\($0).blocks.0.norm1.weight" }, hasLetters: false,
+        sizes: Self.mambaLikeSizes)
+    }
+    if hasAny("layers.0.blocks.0.attn.", "") {
+      func swin(_ name: String, hasLetters: Bool) -> Family {
+        Family(
+          name: name, stage: { "layers.\($0).blocks." },
+          width: { "layers.\($0).blocks.0.norm1.weight" }, hasLetters: hasLetters,
+          sizes: Self.swinSizes)
+      }
+      let plain = swin("Swin", hasLetters: false)
+      let isPlain = parts(of: plain).letters.allSatisfy { $0 == "S" }
+      return isPlain ? plain : swin("FLatten-Swin", hasLetters: true)
     }
     if has("stages.0.blocks.0.attn.w_msa.qkv.weight") {
       return Family(
@@ -131,14 +159,26 @@ package struct ModelLikeness {
     return nil
   }
 
-  /// The four models whose blocks are named `block1.0`.
+  /// The models whose blocks are named `block1.0`: they are told apart by their attention, which in published ones is
+  /// the same in all stages.
   private var pyramid: Family {
     let isSecond = has("block1.0.mlp.dwconv.dwconv.weight")
-    let isLinear = hasAny("block", ".attn.dwc.weight")
-    return Family(
-      name: (isLinear ? "FLatten-" : "") + (isSecond ? "PVTv2" : "PVT"),
-      stage: { "block\($0 + 1)." }, width: { "patch_embed\($0 + 1).proj.weight" },
-      hasLetters: isLinear, sizes: isSecond ? Self.secondPyramidSizes : Self.pyramidSizes)
+    let plain = Family(
+      name: isSecond ? "PVTv2" : "PVT", stage: { "block\($0 + 1)." },
+      width: { "patch_embed\($0 + 1).proj.weight" }, hasLetters: false,
+      sizes: isSecond ? Self.secondPyramidSizes : Self.pyramidSizes)
+    let letters = Set(parts(of: plain).letters)
+    func named(_ name: String, _ sizes: [Size], hasLetters: Bool = false) -> Family {
+      Family(
+        name: name, stage: plain.stage, width: plain.width, hasLetters: hasLetters, sizes: sizes)
+    }
+    switch (letters, isSecond) {
+    case (["S"], _): return plain
+    case (["A"], false): return named("Agent-PVT", plain.sizes)
+    case (["I"], false): return named("InLine-PVT", plain.sizes)
+    case (["V"], true): return named("VVT", Self.vicinitySizes)
+    default: return named("FLatten-\(plain.name)", plain.sizes, hasLetters: true)
+    }
   }
 
   /// The sizes that a family's variants have, shortest names first: those for other picture sizes have the
@@ -170,6 +210,16 @@ package struct ModelLikeness {
     [PyramidVisionTransformerV2.variants], width: { $0.embedDims[0] }, depths: { $0.depths },
     name: { $0.uppercased() })
 
+  private static let vicinitySizes = sizes(
+    [PyramidVisionTransformerV2.vicinityVariants], width: { $0.embedDims[0] },
+    depths: { $0.depths })
+
+  private static let rankAugmentedSizes = sizes(
+    [RAVLT.variants], width: { $0.embedDims[0] }, depths: { $0.depths })
+
+  private static let mambaLikeSizes = sizes(
+    [MLLA.variants], width: { $0.embedDim }, depths: { $0.depths })
+
   private func parts(of family: Family) -> Parts {
     var parts = Parts()
     for stage in 0..<8 {
@@ -181,12 +231,28 @@ package struct ModelLikeness {
       guard !blocks.isEmpty else { break }
       parts.depths.append(blocks.count)
       if let width = shapes[backbone + family.width(stage)]?.first { parts.widths.append(width) }
-      let isLinear = shapes.keys.contains {
-        $0.hasPrefix(prefix) && $0.hasSuffix(".dwc.weight")
-      }
-      parts.letters += isLinear ? "L" : "S"
+      parts.letters += Self.letter(of: shapes.keys.filter { $0.hasPrefix(prefix) })
     }
     return parts
+  }
+
+  /// The letter of a stage's attention, from the names of its tensors.
+  private static func letter(of names: [String]) -> String {
+    if let own = endings.first(where: { ending, _ in names.contains { $0.hasSuffix(ending) } }) {
+      return own.1
+    }
+    // An attention of the literature has all of its tensors there, but perhaps its biases, and no other.
+    func weights(_ names: some Sequence<String>) -> Set<String> {
+      Set(names.filter { !$0.hasSuffix(".bias") })
+    }
+    let found = weights(
+      names.compactMap { name in
+        name.firstRange(of: ".attn.").map { String(name[$0.upperBound...]) }
+      })
+    guard !found.isSubset(of: softmaxNames) else { return "S" }
+    return StandardAttention.all.first { attention in
+      weights(attention.parameters.map { String($0.prefix { $0 != " " }) }) == found
+    }?.letter ?? "S"
   }
 
   // MARK: Neck and head

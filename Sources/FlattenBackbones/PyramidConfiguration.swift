@@ -42,13 +42,15 @@ package struct PyramidConfiguration: Sendable {
 
   /// Reads a config's keys over the numbers of a variant.
   ///
-  /// - Parameter isFlatten: whether stages may be linear.
+  /// - Parameter given: the attention of stages for which the config names none. With the published softmax models'
+  ///   it cannot name any.
   /// - Throws: `ConfigError` naming the key.
   init(
-    _ section: BackboneSection, variants: [String: PyramidConfiguration], isFlatten: Bool
+    _ section: BackboneSection, variants: [String: PyramidConfiguration],
+    attention given: AttentionChoice
   ) throws {
     let (map, variant) = (section.map, try section.variant(variants))
-    if !isFlatten { try section.refuseLinearKeys(and: ["la_sr_ratios"]) }
+    if given == .softmax { try section.refuseLinearKeys(and: ["la_sr_ratios"]) }
     func four(_ key: String, _ range: ClosedRange<Int>, _ given: [Int]?) throws -> [Int] {
       if let node = map.optional(key) { return try node.ints(count: 4, in: range) }
       if let given { return given }
@@ -62,8 +64,8 @@ package struct PyramidConfiguration: Sendable {
     try common.read(section, imageSizes: 32...8192)
     reductionRatios = try four("sr_ratios", 1...32, reductionRatios)
     if let node = map.optional("la_sr_ratios") { linearReductionRatios = try Self.digits(node) }
-    let given = isFlatten ? attention : attention.map { _ in .softmax }
-    attention = try map.attentions(given, count: 4, section.attentions)
+    attention = try map.attentions(
+      attention.map { _ in given }, count: 4, section.attentions)
     if let node = map.optional("patch_size") { _ = try node.int(in: 4...4) }
     innerNormEpsilon = Float(
       try map.optional("inner_norm_eps")?.double(in: 0...1) ?? Double(innerNormEpsilon))

@@ -1,7 +1,9 @@
-// PVT (Pyramid Vision Transformer, arXiv 2102.12122) and FLatten-PVT (arXiv 2308.00442).
+// PVT (Pyramid Vision Transformer, arXiv 2102.12122), FLatten-PVT (arXiv 2308.00442), and PVT with other attentions:
+// Agent-PVT (arXiv 2312.08874) and InLine-PVT (arXiv 2412.06590).
 //
-// Checkpoints: whai362/PVT at 57e2dfa (classification/pvt.py and segmentation/pvt.py) and
-// LeapLabTHU/FLatten-Transformer at abdb115 (models/flatten_pvt.py).
+// Checkpoints: whai362/PVT at 57e2dfa (classification/pvt.py and segmentation/pvt.py),
+// LeapLabTHU/FLatten-Transformer at abdb115 (models/flatten_pvt.py), LeapLabTHU/Agent-Attention
+// (agent_transformer/models_pvt.py) and LeapLabTHU/InLine at e463a6f (models/inline_pvt.py).
 //
 // B batch, H W grid, N tokens = H * W, C channels.
 //
@@ -10,7 +12,8 @@
 // - the norms of blocks have epsilon 1e-6, those of patch embeddings and reductions 1e-5;
 // - FLatten-PVT creates `norm` after the last stage and never uses it;
 // - PVT's last position table has a row for the class token, which dense prediction skips;
-// - upstream runs FLatten-PVT only at the size it was built for; here every position table is resized.
+// - upstream runs FLatten-PVT only at the size it was built for, and Agent-PVT's and InLine-PVT's rule for other sizes
+//   asks whether the first stage's tokens fit; here every position table is resized to its own stage's grid.
 
 import FlattenCheckpoint
 import FlattenNN
@@ -150,31 +153,35 @@ package struct PyramidVisionTransformer: ClassifyingBackbone {
 
 extension BackboneFamily {
   /// PVT as published.
-  static let pvt = pyramid("pvt", isFlatten: false) { c, purpose, tree in
-    try PyramidVisionTransformer(
-      c, ending: purpose == .classification ? .classToken : .skippedClassToken, from: tree)
+  static let pvt = pyramid("pvt", .softmax) {
+    $0 == .classification ? .classToken : .skippedClassToken
   }
 
   /// FLatten-PVT.
-  static let flattenPVT = pyramid("flatten_pvt", isFlatten: true) { c, _, tree in
-    try PyramidVisionTransformer(c, ending: .meanOfTokens, from: tree)
-  }
+  static let flattenPVT = pyramid("flatten_pvt", .focused)
+
+  /// Agent-PVT (arXiv 2312.08874): PVT with agent attention.
+  static let agentPVT = pyramid("agent_pvt", AttentionChoice("agent"))
+
+  /// InLine-PVT (arXiv 2412.06590): PVT with InLine attention and twice its heads.
+  static let inlinePVT = pyramid(
+    "inline_pvt", AttentionChoice("inline"), PyramidVisionTransformer.inlineVariants)
 
   private static func pyramid(
-    _ name: String, isFlatten: Bool,
-    _ make:
-      @escaping @Sendable (PyramidConfiguration, BackbonePurpose, ParameterScope) throws ->
-      PyramidVisionTransformer
+    _ name: String, _ attention: AttentionChoice,
+    _ variants: [String: PyramidConfiguration] = PyramidVisionTransformer.variants,
+    ending: @escaping @Sendable (BackbonePurpose) -> PyramidVisionTransformer.Ending = { _ in
+      .meanOfTokens
+    }
   ) -> BackboneFamily {
     BackboneFamily(
       name: name, keys: PyramidConfiguration.keys,
       ignoredKeys: PyramidVisionTransformer.ignoredKeys,
       translation: PyramidVisionTransformer.parameters(mmdetection:)
     ) { section in
-      let c = try PyramidConfiguration(
-        section, variants: PyramidVisionTransformer.variants, isFlatten: isFlatten)
+      let c = try PyramidConfiguration(section, variants: variants, attention: attention)
       return BackboneNumbers(inputChannels: c.common.inputChannels, depths: c.depths) {
-        try make(c, $0, $1)
+        try PyramidVisionTransformer(c, ending: ending($0), from: $1)
       }
     }
   }
@@ -213,6 +220,13 @@ extension PyramidVisionTransformer {
     "medium": variant(depths: [3, 4, 18, 3]),
     "large": variant(depths: [3, 8, 27, 3]),
   ]
+
+  /// The published variants of InLine-PVT.
+  package static let inlineVariants = variants.mapValues { c in
+    var c = c
+    c.heads = c.heads.map { 2 * $0 }
+    return c
+  }
 
   private static func variant(depths: [Int]) -> PyramidConfiguration {
     PyramidConfiguration(

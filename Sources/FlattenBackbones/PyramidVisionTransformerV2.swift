@@ -1,7 +1,9 @@
-// PVTv2 (arXiv 2106.13797) and FLatten-PVTv2 (arXiv 2308.00442).
+// PVTv2 (arXiv 2106.13797), FLatten-PVTv2 (arXiv 2308.00442), and VVT (arXiv 2206.10552), which is PVTv2 with Vicinity
+// attention.
 //
-// Checkpoints: whai362/PVT at 57e2dfa (detection/pvt_v2.py, classification/pvt_v2.py) and
-// LeapLabTHU/FLatten-Transformer at abdb115 (models/flatten_pvt_v2.py).
+// Checkpoints: whai362/PVT at 57e2dfa (detection/pvt_v2.py, classification/pvt_v2.py),
+// LeapLabTHU/FLatten-Transformer at abdb115 (models/flatten_pvt_v2.py) and OpenNLPLab/Vicinity-Vision-Transformer at
+// 2c49e0f (classification/vvt.py).
 //
 // What surprises:
 // - patches overlap (7x7 stride 4, then 3x3 stride 2), so grids round up and nothing is dropped;
@@ -90,19 +92,25 @@ package struct PyramidVisionTransformerV2: ClassifyingBackbone {
 
 extension BackboneFamily {
   /// PVTv2 as published.
-  static let pvtV2 = pyramidV2("pvt_v2", isFlatten: false)
+  static let pvtV2 = pyramidV2("pvt_v2", .softmax)
 
   /// FLatten-PVTv2.
-  static let flattenPVTv2 = pyramidV2("flatten_pvt_v2", isFlatten: true)
+  static let flattenPVTv2 = pyramidV2("flatten_pvt_v2", .focused)
 
-  private static func pyramidV2(_ name: String, isFlatten: Bool) -> BackboneFamily {
+  /// VVT: PVTv2 with Vicinity attention, and wider early stages.
+  static let vvt = pyramidV2(
+    "vvt", AttentionChoice("vicinity"), PyramidVisionTransformerV2.vicinityVariants)
+
+  private static func pyramidV2(
+    _ name: String, _ attention: AttentionChoice,
+    _ variants: [String: PyramidConfiguration] = PyramidVisionTransformerV2.variants
+  ) -> BackboneFamily {
     BackboneFamily(
       name: name, keys: PyramidConfiguration.keys,
       ignoredKeys: PyramidVisionTransformerV2.ignoredKeys,
       translation: PyramidVisionTransformerV2.parameters(mmdetection:)
     ) { section in
-      let c = try PyramidConfiguration(
-        section, variants: PyramidVisionTransformerV2.variants, isFlatten: isFlatten)
+      let c = try PyramidConfiguration(section, variants: variants, attention: attention)
       return BackboneNumbers(inputChannels: c.common.inputChannels, depths: c.depths) { _, tree in
         try PyramidVisionTransformerV2(c, from: tree)
       }
@@ -133,6 +141,21 @@ extension PyramidVisionTransformerV2 {
     "b4": variant(width: 64, depths: [3, 8, 27, 3], mlpRatios: [8, 8, 4, 4]),
     "b5": variant(width: 64, depths: [3, 6, 40, 3], mlpRatios: [4, 4, 4, 4]),
   ]
+
+  /// The published variants of VVT.
+  package static let vicinityVariants: [String: PyramidConfiguration] = [
+    "tiny": vicinityVariant(depths: [2, 2, 2, 2]),
+    "small": vicinityVariant(depths: [3, 3, 9, 3]),
+    "medium": vicinityVariant(depths: [3, 3, 27, 3]),
+    "large": vicinityVariant(depths: [4, 4, 36, 4], mlpRatios: [4, 4, 4, 4]),
+  ]
+
+  private static func vicinityVariant(
+    depths: [Int], mlpRatios: [Int] = [8, 8, 4, 4]
+  ) -> PyramidConfiguration {
+    PyramidConfiguration(
+      embedDims: [96, 160, 320, 512], heads: [1, 2, 5, 8], mlpRatios: mlpRatios, depths: depths)
+  }
 
   private static func variant(
     width: Int, depths: [Int], mlpRatios: [Int] = [8, 8, 4, 4], hasPooledKeys: Bool = false

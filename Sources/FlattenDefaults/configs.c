@@ -2,6 +2,18 @@
 // is in model.c. A test compares the list with the folder.
 #include "resources.h"
 
+static const unsigned char ade20k_agent_pvt_l_semantic_fpn[] = {
+#embed "../../Configs/ade20k/agent_pvt_l_semantic_fpn.yaml"
+};
+static const unsigned char ade20k_agent_pvt_m_semantic_fpn[] = {
+#embed "../../Configs/ade20k/agent_pvt_m_semantic_fpn.yaml"
+};
+static const unsigned char ade20k_agent_pvt_s_semantic_fpn[] = {
+#embed "../../Configs/ade20k/agent_pvt_s_semantic_fpn.yaml"
+};
+static const unsigned char ade20k_agent_pvt_t_semantic_fpn[] = {
+#embed "../../Configs/ade20k/agent_pvt_t_semantic_fpn.yaml"
+};
 static const unsigned char ade20k_flatten_pvt_l_semantic_fpn[] = {
 #embed "../../Configs/ade20k/flatten_pvt_l_semantic_fpn.yaml"
 };
@@ -22,6 +34,9 @@ static const unsigned char ade20k_flatten_swin_s_upernet[] = {
 };
 static const unsigned char ade20k_flatten_swin_t_upernet[] = {
 #embed "../../Configs/ade20k/flatten_swin_t_upernet.yaml"
+};
+static const unsigned char ade20k_mlla_b_upernet[] = {
+#embed "../../Configs/ade20k/mlla_b_upernet.yaml"
 };
 static const unsigned char ade20k_pvt_l_semantic_fpn[] = {
 #embed "../../Configs/ade20k/pvt_l_semantic_fpn.yaml"
@@ -58,6 +73,27 @@ static const unsigned char ade20k_pvt_v2_b4_semantic_fpn[] = {
 };
 static const unsigned char ade20k_pvt_v2_b5_semantic_fpn[] = {
 #embed "../../Configs/ade20k/pvt_v2_b5_semantic_fpn.yaml"
+};
+static const unsigned char ade20k_ravlt_b_semantic_fpn[] = {
+#embed "../../Configs/ade20k/ravlt_b_semantic_fpn.yaml"
+};
+static const unsigned char ade20k_ravlt_b_upernet[] = {
+#embed "../../Configs/ade20k/ravlt_b_upernet.yaml"
+};
+static const unsigned char ade20k_ravlt_l_semantic_fpn[] = {
+#embed "../../Configs/ade20k/ravlt_l_semantic_fpn.yaml"
+};
+static const unsigned char ade20k_ravlt_l_upernet[] = {
+#embed "../../Configs/ade20k/ravlt_l_upernet.yaml"
+};
+static const unsigned char ade20k_ravlt_s_semantic_fpn[] = {
+#embed "../../Configs/ade20k/ravlt_s_semantic_fpn.yaml"
+};
+static const unsigned char ade20k_ravlt_s_upernet[] = {
+#embed "../../Configs/ade20k/ravlt_s_upernet.yaml"
+};
+static const unsigned char ade20k_ravlt_t_semantic_fpn[] = {
+#embed "../../Configs/ade20k/ravlt_t_semantic_fpn.yaml"
 };
 static const unsigned char ade20k_swin_b_upernet[] = {
 #embed "../../Configs/ade20k/swin_b_upernet.yaml"
@@ -185,6 +221,18 @@ static const unsigned char coco_swin_t_mask_rcnn[] = {
 static const unsigned char coco_swin_t_retinanet[] = {
 #embed "../../Configs/coco/swin_t_retinanet.yaml"
 };
+static const unsigned char imagenet_agent_pvt_l[] = {
+#embed "../../Configs/imagenet/agent_pvt_l.yaml"
+};
+static const unsigned char imagenet_agent_pvt_m[] = {
+#embed "../../Configs/imagenet/agent_pvt_m.yaml"
+};
+static const unsigned char imagenet_agent_pvt_s[] = {
+#embed "../../Configs/imagenet/agent_pvt_s.yaml"
+};
+static const unsigned char imagenet_agent_pvt_t[] = {
+#embed "../../Configs/imagenet/agent_pvt_t.yaml"
+};
 static const unsigned char imagenet_cswin_b[] = {
 #embed "../../Configs/imagenet/cswin_b.yaml"
 };
@@ -266,6 +314,27 @@ static const unsigned char imagenet_flatten_swin_s[] = {
 static const unsigned char imagenet_flatten_swin_t[] = {
 #embed "../../Configs/imagenet/flatten_swin_t.yaml"
 };
+static const unsigned char imagenet_inline_pvt_l[] = {
+#embed "../../Configs/imagenet/inline_pvt_l.yaml"
+};
+static const unsigned char imagenet_inline_pvt_m[] = {
+#embed "../../Configs/imagenet/inline_pvt_m.yaml"
+};
+static const unsigned char imagenet_inline_pvt_s[] = {
+#embed "../../Configs/imagenet/inline_pvt_s.yaml"
+};
+static const unsigned char imagenet_inline_pvt_t[] = {
+#embed "../../Configs/imagenet/inline_pvt_t.yaml"
+};
+static const unsigned char imagenet_mlla_b[] = {
+#embed "../../Configs/imagenet/mlla_b.yaml"
+};
+static const unsigned char imagenet_mlla_s[] = {
+#embed "../../Configs/imagenet/mlla_s.yaml"
+};
+static const unsigned char imagenet_mlla_t[] = {
+#embed "../../Configs/imagenet/mlla_t.yaml"
+};
 static const unsigned char imagenet_pvt_l[] = {
 #embed "../../Configs/imagenet/pvt_l.yaml"
 };
@@ -299,6 +368,18 @@ static const unsigned char imagenet_pvt_v2_b4[] = {
 static const unsigned char imagenet_pvt_v2_b5[] = {
 #embed "../../Configs/imagenet/pvt_v2_b5.yaml"
 };
+static const unsigned char imagenet_ravlt_b[] = {
+#embed "../../Configs/imagenet/ravlt_b.yaml"
+};
+static const unsigned char imagenet_ravlt_l[] = {
+#embed "../../Configs/imagenet/ravlt_l.yaml"
+};
+static const unsigned char imagenet_ravlt_s[] = {
+#embed "../../Configs/imagenet/ravlt_s.yaml"
+};
+static const unsigned char imagenet_ravlt_t[] = {
+#embed "../../Configs/imagenet/ravlt_t.yaml"
+};
 static const unsigned char imagenet_swin_b[] = {
 #embed "../../Configs/imagenet/swin_b.yaml"
 };
@@ -322,6 +403,10 @@ static const unsigned char imagenet_swin_t[] = {
   {"Configs/" #folder "/" #name ".yaml", folder##_##name, sizeof folder##_##name}
 
 static const fd_resource resources[] = {
+    CONFIG(ade20k, agent_pvt_l_semantic_fpn),
+    CONFIG(ade20k, agent_pvt_m_semantic_fpn),
+    CONFIG(ade20k, agent_pvt_s_semantic_fpn),
+    CONFIG(ade20k, agent_pvt_t_semantic_fpn),
     CONFIG(ade20k, flatten_pvt_l_semantic_fpn),
     CONFIG(ade20k, flatten_pvt_m_semantic_fpn),
     CONFIG(ade20k, flatten_pvt_s_semantic_fpn),
@@ -329,6 +414,7 @@ static const fd_resource resources[] = {
     CONFIG(ade20k, flatten_swin_b_upernet),
     CONFIG(ade20k, flatten_swin_s_upernet),
     CONFIG(ade20k, flatten_swin_t_upernet),
+    CONFIG(ade20k, mlla_b_upernet),
     CONFIG(ade20k, pvt_l_semantic_fpn),
     CONFIG(ade20k, pvt_m_semantic_fpn),
     CONFIG(ade20k, pvt_s_semantic_fpn),
@@ -341,6 +427,13 @@ static const fd_resource resources[] = {
     CONFIG(ade20k, pvt_v2_b3_semantic_fpn),
     CONFIG(ade20k, pvt_v2_b4_semantic_fpn),
     CONFIG(ade20k, pvt_v2_b5_semantic_fpn),
+    CONFIG(ade20k, ravlt_b_semantic_fpn),
+    CONFIG(ade20k, ravlt_b_upernet),
+    CONFIG(ade20k, ravlt_l_semantic_fpn),
+    CONFIG(ade20k, ravlt_l_upernet),
+    CONFIG(ade20k, ravlt_s_semantic_fpn),
+    CONFIG(ade20k, ravlt_s_upernet),
+    CONFIG(ade20k, ravlt_t_semantic_fpn),
     CONFIG(ade20k, swin_b_upernet),
     CONFIG(ade20k, swin_s_upernet),
     CONFIG(ade20k, swin_t_upernet),
@@ -383,6 +476,10 @@ static const fd_resource resources[] = {
     CONFIG(coco, swin_t_cascade_mask_rcnn),
     CONFIG(coco, swin_t_mask_rcnn),
     CONFIG(coco, swin_t_retinanet),
+    CONFIG(imagenet, agent_pvt_l),
+    CONFIG(imagenet, agent_pvt_m),
+    CONFIG(imagenet, agent_pvt_s),
+    CONFIG(imagenet, agent_pvt_t),
     CONFIG(imagenet, cswin_b),
     CONFIG(imagenet, cswin_b_384),
     CONFIG(imagenet, cswin_l),
@@ -410,6 +507,13 @@ static const fd_resource resources[] = {
     CONFIG(imagenet, flatten_swin_b_384),
     CONFIG(imagenet, flatten_swin_s),
     CONFIG(imagenet, flatten_swin_t),
+    CONFIG(imagenet, inline_pvt_l),
+    CONFIG(imagenet, inline_pvt_m),
+    CONFIG(imagenet, inline_pvt_s),
+    CONFIG(imagenet, inline_pvt_t),
+    CONFIG(imagenet, mlla_b),
+    CONFIG(imagenet, mlla_s),
+    CONFIG(imagenet, mlla_t),
     CONFIG(imagenet, pvt_l),
     CONFIG(imagenet, pvt_m),
     CONFIG(imagenet, pvt_s),
@@ -421,6 +525,10 @@ static const fd_resource resources[] = {
     CONFIG(imagenet, pvt_v2_b3),
     CONFIG(imagenet, pvt_v2_b4),
     CONFIG(imagenet, pvt_v2_b5),
+    CONFIG(imagenet, ravlt_b),
+    CONFIG(imagenet, ravlt_l),
+    CONFIG(imagenet, ravlt_s),
+    CONFIG(imagenet, ravlt_t),
     CONFIG(imagenet, swin_b),
     CONFIG(imagenet, swin_b_384),
     CONFIG(imagenet, swin_l),

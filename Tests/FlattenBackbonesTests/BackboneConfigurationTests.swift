@@ -36,7 +36,7 @@ import Testing
   }
 
   @Test func everyFamilyHasItsVariants() throws {
-    #expect(BackboneFamily.all.count == 10)
+    #expect(BackboneFamily.all.count == 14)
     for family in BackboneFamily.all.map(\.name) {
       let name = family.hasSuffix("v2") ? "b1" : "tiny"
       #expect(try read("type: \(family), variant: \(name)").family.name == family)
@@ -197,6 +197,14 @@ import Testing
     "type: cswin, variant: tiny, patch_size: 8", "type: cswin, embed_dim: 64, depth: [1, 2, 21, 1]",
     "type: deit", "type: deit, variant: tiny, num_heads: 5",
     "type: flatten_deit, variant: tiny, attn_type: LL", "type: swan", "variant: tiny",
+    "type: ravlt", "type: ravlt, variant: tiny, num_heads: [1, 2, 4, 3]",
+    "type: ravlt, variant: tiny, num_heads: [32, 2, 4, 8]",
+    "type: ravlt, variant: tiny, embed_dims: [63, 128, 256, 512], num_heads: [1, 2, 4, 8]",
+    "type: ravlt, variant: tiny, attn_type: RRLS", "type: ravlt, variant: tiny, attn_type: RRS",
+    "type: ravlt, variant: tiny, attention: [rala, rala, softmax, {type: rala, window: 7}]",
+    "type: ravlt, variant: tiny, layerscales: true", "type: mlla, variant: tiny, embed_dim: 6",
+    "type: mlla, variant: tiny, num_heads: [2, 4]", "type: vvt, variant: b1",
+    "type: agent_pvt, variant: tiny, attn_type: AAA",
   ])
   func badConfigsAreRefused(text: String) {
     #expect(throws: ConfigError.self) { try read(text) }

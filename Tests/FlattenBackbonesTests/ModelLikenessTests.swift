@@ -64,6 +64,36 @@ import Testing
   /// Full key lists of original models: each names its family, so that weights of the wrong one say
   /// what they are.
   @Test(arguments: [
+    ("ravlt_t", "RAVLT tiny (depths 2-2-6-2, widths 64-128-256-512)"),
+    ("ravlt_s_upernet", "RAVLT small (depths 3-5-9-3"),
+    ("ravlt_b_semantic_fpn", "RAVLT base (depths 4-6-12-6"),
+    ("ravlt_l_semantic_fpn", "RAVLT large (depths 4-7-19-8"),
+    ("agent_pvt_t", "Agent-PVT tiny (depths 2-2-2-2"),
+    ("agent_pvt_s_semantic_fpn", "Agent-PVT small (depths 3-4-6-3"),
+    ("inline_pvt_t", "InLine-PVT tiny (depths 2-2-2-2"),
+    ("vvt_tiny", "VVT tiny (depths 2-2-2-2, widths 96-160-320-512)"),
+    ("mlla_t", "MLLA tiny (depths 2-4-8-4, widths 64-128-256-512)"),
+    ("mlla_b_upernet", "MLLA base (depths 3-6-21-6"),
+  ])
+  func modelsOfTheLiterature(file: String, beginning: String) throws {
+    let list = try FormulaParameters(
+      list: Fixtures.literatureKeys.appending(path: "\(file).txt"), isEmpty: true)
+    let text = ModelLikeness(list.parameterShapes.map { ($0.name, $0.shape) }).description
+    #expect(text?.hasPrefix(beginning) == true, "\(text ?? "nothing")")
+  }
+
+  /// Any mixture of attentions in a pyramid is told by its letters.
+  @Test func mixtures() {
+    var tensors = pyramid(
+      "", depths: [2, 2, 2, 2], widths: [64, 128, 320, 512], letters: "LSSS")
+    tensors += [
+      ("block2.0.attn.qkvo.weight", [512, 128, 1, 1]), ("block4.1.attn.an_bias", [8, 49, 7, 7]),
+    ]
+    #expect(
+      ModelLikeness(tensors).description?.hasPrefix("FLatten-PVT tiny (attention LRSA, ") == true)
+  }
+
+  @Test(arguments: [
     ("flatten_pvt_tiny", "FLatten-PVT tiny (attention LLLL, depths 2-2-2-2"),
     ("flatten_pvt_v2_b0", "FLatten-PVTv2 B0 (attention LLLL, depths 2-2-2-2"),
     ("pvt_tiny", "PVT tiny (depths 2-2-2-2, widths 64-128-320-512)"),

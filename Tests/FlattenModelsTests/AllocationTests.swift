@@ -55,6 +55,12 @@ import Testing
     Case("{type: cswin, variant: tiny}", uper, 200, 150),
     Case("{type: flatten_deit, variant: tiny}", classifier, 224, 224),
     Case("{type: deit, variant: tiny}", mlp, 100, 130),
+    Case("{type: agent_pvt, variant: tiny}", fpn, 100, 130),
+    Case("{type: inline_pvt, variant: tiny}", fpn, 100, 130),
+    Case("{type: ravlt, variant: tiny}", fpn, 100, 130),
+    Case("{type: ravlt, variant: tiny}", classifier, 224, 224),
+    Case("{type: mlla, variant: tiny}", uper, 100, 130),
+    Case("{type: mlla, variant: tiny}", classifier, 224, 224, .bfloat16),
   ]
 
   private func makeModel(_ c: Case) throws -> (Tensor, ForwardPass) -> Void {

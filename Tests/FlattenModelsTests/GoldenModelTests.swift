@@ -8,10 +8,11 @@ import Testing
 
 /// Whole segmentors and classifiers of the golden set, compared at every level.
 @Suite struct GoldenModelTests {
-  static let segmentors = Fixtures.segmentors
+  static let segmentors = Fixtures.segmentors + Golden.literatureNetworks(kind: "segmentor")
 
   @Test func noKindIsMissing() {
     #expect(Fixtures.lacking(["segmentor", "classifier"]).isEmpty)
+    #expect(Fixtures.lackingLiterature(kinds: ["segmentor", "classifier"]).isEmpty)
   }
 
   /// The wide set's necks and heads are joined wherever published models' are.
@@ -94,6 +95,7 @@ import Testing
 
   static let classifiers =
     Fixtures.cases(kinds: ["classifier"]) + Fixtures.familyCases(kind: "classifier")
+    + Golden.literatureNetworks(kind: "classifier")
 
   @Test(arguments: classifiers) func classifierAgrees(with fixture: FixtureCase) throws {
     let golden = try Golden(fixture)
@@ -116,9 +118,8 @@ import Testing
 extension ClassifierConfiguration {
   /// Reads a golden case's `params` through the config reader.
   init(_ p: JSONValue, name: String) throws {
-    let family = try #require(Golden.families[p["type"].text ?? ""])
     let model = JSONValue.object([
-      "backbone": p.replacing(["type": .string(family), "num_classes": Optional<JSONValue>.none]),
+      "backbone": Golden.backboneSection(p),
       "classifier": .object(["num_classes": p["num_classes"]]),
     ])
     try self.init(ConfigNode.parse(model.configText, name: name))

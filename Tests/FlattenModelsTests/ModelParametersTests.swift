@@ -71,7 +71,7 @@ import Testing
     return model(try golden.map(), pass)
   }
 
-  @Test(arguments: Fixtures.segmentors) func ofASegmentor(_ fixture: FixtureCase) throws {
+  @Test(arguments: GoldenModelTests.segmentors) func ofASegmentor(_ fixture: FixtureCase) throws {
     let golden = try Golden(fixture)
     let c = try SegmentorConfiguration(golden.parameters, name: fixture.id)
     let logits = try output(of: SemanticSegmentor.self, c, golden)
@@ -87,7 +87,7 @@ import Testing
 
   /// Every family, with and without linear attention, is in the sets above.
   @Test func everyFamilyIsThere() throws {
-    let types = try (Fixtures.segmentors + GoldenModelTests.classifiers).map { fixture in
+    let types = try (GoldenModelTests.segmentors + GoldenModelTests.classifiers).map { fixture in
       let p = try Golden(fixture).parameters
       let type = p["type"].text.flatMap { Golden.families[$0] }
       return try type ?? #require(Golden.families[p["backbone"]["type"].text ?? ""])

@@ -36,9 +36,13 @@ import Testing
   @Test func theListHasAllFamilies() {
     #expect(Self.variants.count == 43)
     let listed = Set(Self.variants.map(\.family))
-    // FLatten-DeiT has no original code.
+    // FLatten-DeiT has no original code; the literature's are counted with their configs.
     let all = Set(BackboneFamily.all.map(\.name))
-    #expect(all.subtracting(listed) == ["flatten_deit"])
+    #expect(all.subtracting(listed) == Set(Self.literature.map(\.family)).union(["flatten_deit"]))
+  }
+
+  static let literature = ["agent_pvt", "inline_pvt", "ravlt", "mlla"].map {
+    Variant(family: $0, name: "tiny")
   }
 
   private func count(_ variant: Variant) throws -> Int {
@@ -183,6 +187,9 @@ import Testing
     ("cswin", "cswin_tiny", "CSwin tiny"),
     ("cswin", "cswin_tiny_dense", "CSwin tiny"),
     ("deit", "deit_tiny", "DeiT tiny"),
+    ("agent_pvt", "agent_pvt_t", "Agent-PVT tiny"),
+    ("inline_pvt", "inline_pvt_t", "InLine-PVT tiny"),
+    ("ravlt", "ravlt_t", "RAVLT tiny"), ("mlla", "mlla_t", "MLLA tiny"),
   ]
 
   /// Weights of each family under the config of each other one, for either task: the error says what the
@@ -192,7 +199,12 @@ import Testing
   ) throws {
     let source: FormulaParameters
     if let file = weights.file {
-      source = try FormulaParameters(keysOf: file, isEmpty: true)
+      let isLiterature = Self.literature.contains { $0.family == weights.family }
+      source =
+        isLiterature
+        ? try FormulaParameters(
+          list: Fixtures.literatureKeys.appending(path: "\(file).txt"), isEmpty: true)
+        : try FormulaParameters(keysOf: file, isEmpty: true)
     } else {
       // No original code, so no list: the keys that the model asks for.
       let tree = ParameterTree.shapesOnly()
@@ -253,7 +265,8 @@ import Testing
 
   /// Any picture of at least 32 pixels, whatever its proportions: no map is empty, and each is its
   /// stride's.
-  @Test(arguments: variants.filter { ["tiny", "b0"].contains($0.name) }) func anySizeRuns(
+  @Test(arguments: variants.filter { ["tiny", "b0"].contains($0.name) } + literature)
+  func anySizeRuns(
     _ variant: Variant
   ) throws {
     let backbone = try variant.configuration().make(

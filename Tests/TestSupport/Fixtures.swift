@@ -83,6 +83,9 @@ package enum Fixtures {
   private static let namedLiterature =
     ProcessInfo.processInfo.environment["FLATTEN_LITERATURE_FIXTURES"].map { URL(filePath: $0) }
 
+  /// Keys and shapes of the literature's published models, a file each, and `models.json`.
+  package static let literatureKeys = repository.appending(path: "Tests/LiteratureFixtures/keys")
+
   /// The cases of the literature of some kinds.
   package static func literatureCases(kinds: Set<String>) -> [FixtureCase] {
     cases(kinds: kinds, in: literature)

@@ -18,29 +18,10 @@ package struct Golden {
 
   package var parameters: JSONValue { json["params"] }
 
-  /// The reference's class names of the families that are built here, and their names in our configs.
-  package static let families = [
-    "FlattenPVT": "flatten_pvt", "FlattenPVTv2": "flatten_pvt_v2", "DensePVT": "pvt",
-    "DensePVTv2": "pvt_v2", "PVT": "pvt", "PVTv2": "pvt_v2",
-    "FlattenSwin": "flatten_swin", "FlattenCSwin": "flatten_cswin", "Swin": "swin",
-    "CSwin": "cswin", "DeiT": "deit", "FlattenDeiT": "flatten_deit",
-  ]
-
   /// The reference's class names of the heads, and their names in our configs.
   package static let heads = [
     "FPNHead": "fpn_head", "UPerHead": "uper_head", "SegformerHead": "segformer_head",
   ]
-
-  /// A segmentor's parameters as the `model` section of a config.
-  package static func modelText(_ p: JSONValue) -> String {
-    let family = families[p["backbone"]["type"].text ?? ""] ?? "unknown"
-    let head = heads[p["decode_head"]["type"].text ?? ""] ?? "unknown"
-    return JSONValue.object([
-      "backbone": p["backbone"].replacing(["type": .string(family)]),
-      "neck": p["neck"],
-      "decode_head": p["decode_head"].replacing(["type": .string(head)]),
-    ]).configText
-  }
 
   package struct Missing: Error, CustomStringConvertible {
     package let description: String

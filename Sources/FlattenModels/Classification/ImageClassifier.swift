@@ -43,6 +43,8 @@ package struct ImageClassifier: TaskModel {
   /// Keys of a checkpoint that classification does not read: those of the backbone, but for the
   /// classifier, which to a backbone alone is one of them.
   package static func ignoredKeys(_ c: ClassifierConfiguration) -> [IgnoredKeys] {
-    c.backbone.ignoredKeys.filter { !$0.pattern.hasPrefix("head") }
+    c.backbone.ignoredKeys.filter { !$0.pattern.hasPrefix("head") } + [
+      IgnoredKeys(pattern: "*.num_batches_tracked", reason: "a training counter")
+    ]
   }
 }

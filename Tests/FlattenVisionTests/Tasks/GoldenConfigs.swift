@@ -8,12 +8,9 @@ extension Golden {
   /// The config of a classifier, for pictures of the size that the case has or of the least that is
   /// allowed; its list of classes lies beside it.
   func writeClassifierConfig(in folder: TemporaryFolder) throws -> String {
-    let family = try #require(Golden.families[parameters["type"].text ?? ""])
     let count = try #require(parameters["num_classes"].int)
     let size = try map().shape.map { max($0, NetworkInput.leastSide) }
-    let backbone = parameters.replacing([
-      "type": .string(family), "num_classes": Optional<JSONValue>.none,
-    ])
+    let backbone = Golden.backboneSection(parameters)
     let classes = (0..<count).map { "class \($0)" }.joined(separator: ", ")
     _ = try folder.file("letters.yaml", Array("{name: letters, classes: [\(classes)]}".utf8))
     return try folder.file(
