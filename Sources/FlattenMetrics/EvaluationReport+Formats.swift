@@ -104,9 +104,3 @@ private func twoDecimals(_ fraction: Double) -> String {
   let cents = hundredths % 100
   return (fraction < 0 ? "-" : "") + "\(hundredths / 100)." + (cents < 10 ? "0" : "") + "\(cents)"
 }
-
-/// A CSV field by RFC 4180: quoted where it holds a comma, a quote or a line end.
-func csvField(_ text: String) -> String {
-  let special = text.utf8.contains { [0x22, 0x2C, 0x0A, 0x0D].contains($0) }
-  return special ? "\"" + text.replacing("\"", with: "\"\"") + "\"" : text
-}

@@ -3,6 +3,7 @@ import FlattenBackbones
 import FlattenCheckpoint
 import FlattenFiles
 import FlattenInspection
+import FlattenRegions
 import FlattenTensor
 import FlattenVision
 import Foundation
@@ -15,13 +16,16 @@ struct BenchCommand: ParsableCommand {
       Examples:
         flatten-seg bench --config model.yaml --size 512x512
         flatten-seg bench --all --configs Configs/imagenet --format markdown
+        flatten-seg bench --attentions --letters R L S --sizes 512x512 2048x2048
 
       The time is that of the network, from its input to its scores; times do not
       depend on the weights, which are random unless --weights names some.
       GFLOP/s count the operations of the definition, two a multiply-accumulate:
       where a method needs fewer, the share of the peak passes 100 %. Compare ratios
-      between machines, not times. With --all each model has a process of its own,
-      whose largest memory is reported.
+      between machines, not times. With --all and --attentions each model has a process
+      of its own, whose largest memory is reported. 'attn' columns count what is below
+      a block's attention, projections included; 'x' columns compare with the smallest
+      size, memory without the weights.
       """)
 
   @Option(
@@ -47,7 +51,33 @@ struct BenchCommand: ParsableCommand {
       valueName: "path"), completion: .yaml)
   var configs: [String] = []
 
-  @Option(help: "With --all: how the table is printed.")
+  @Flag(
+    help: "Time every attention in all stages of the model that --config names: a line each.")
+  var attentions = false
+
+  @Option(
+    parsing: .upToNextOption,
+    help: ArgumentHelp(
+      "With --attentions: letters or names of those to time; default: all (see 'flatten-seg attentions').",
+      valueName: "letter"))
+  var letters: [String] = []
+
+  @Option(
+    parsing: .upToNextOption,
+    help: ArgumentHelp(
+      """
+      With --attentions: sizes of the network's input; quadratic attentions are timed at the first alone, \
+      unless --letters names them. Default: 512x512.
+      """, valueName: "HxW"))
+  var sizes: [SizeArgument] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "Take this attention in all stages in the place of the config's; see 'flatten-seg attentions'.",
+      valueName: "letter"))
+  var attention: String?
+
+  @Option(help: "With --all and --attentions: how the table is printed.")
   var format = BenchTable.Format.table
 
   @Option(
@@ -58,20 +88,38 @@ struct BenchCommand: ParsableCommand {
 
   @OptionGroup var compute: ComputeOptions
 
-  @Option(name: .customLong("repeat"), help: "Counted runs; default: 20, with --all 5.")
+  @Option(name: .customLong("repeat"), help: "Counted runs; default: 20, in tables 5.")
   var repeats: Int?
 
-  @Flag(help: "Print one JSON object: median_ms, min_ms, operators, ...; with --all models.")
+  @Flag(
+    help:
+      "Print one JSON object: median_ms, min_ms, operators, ...; models or attentions in tables.")
   var json = false
 
   func validate() throws {
     if let repeats, !(1...10000).contains(repeats) {
       throw ValidationError("--repeat is \(repeats), a number from 1 to 10000 is wanted.")
     }
-    if let size, size.size.height < 32 || size.size.width < 32 {
-      throw ValidationError("--size is \(size), at least 32x32 is wanted.")
+    let given = [("--size", size)] + sizes.map { ("--sizes", $0) }
+    for case (let name, let size?) in given where min(size.size.height, size.size.width) < 32 {
+      throw ValidationError("\(name) is \(size), at least 32x32 is wanted.")
     }
     try validateAll()
+    try validateAttentions()
+  }
+
+  private func validateAttentions() throws {
+    if attentions && (all || weights != nil || attention != nil || size != nil) {
+      throw ValidationError(
+        "--attentions takes --config, --letters and --sizes, no --all, --weights, --attention or --size."
+      )
+    }
+    if !attentions && (!letters.isEmpty || !sizes.isEmpty) {
+      throw ValidationError("--letters and --sizes belong to --attentions.")
+    }
+    if attention != nil && (all || weights != nil) {
+      throw ValidationError("--attention is for one model with random weights.")
+    }
   }
 
   private func validateAll() throws {
@@ -81,8 +129,9 @@ struct BenchCommand: ParsableCommand {
     if reading.container != nil && weights == nil {
       throw ValidationError("--container belongs to --weights.")
     }
-    if !all && (!configs.isEmpty || format != .table) {
-      throw ValidationError("--configs and --format belong to --all.")
+    if !all && !configs.isEmpty { throw ValidationError("--configs belongs to --all.") }
+    if !all && !attentions && format != .table {
+      throw ValidationError("--format belongs to --all and --attentions.")
     }
   }
 
@@ -93,9 +142,8 @@ struct BenchCommand: ParsableCommand {
         repeats: repeats ?? 5)
       return try table.run(configs.isEmpty ? standardConfigs : configs, json ? nil : format)
     }
-    let configuration: any TaskConfiguration =
-      try config.map { try VisionTasks.configuration(path: $0) }
-      ?? SegmentationConfiguration.builtIn()
+    if attentions { return try attentionTable().run(json ? nil : format) }
+    let configuration = try configuration()
     let checkpoint = try weights.map(reading.open)
     let benchmark = try configuration.benchmark(
       weights: checkpoint, size: size?.size ?? configuration.nominalSize,
@@ -107,6 +155,32 @@ struct BenchCommand: ParsableCommand {
     } else {
       Output.text(table(configuration.name, benchmark))
     }
+  }
+
+  private func configuration() throws -> any TaskConfiguration {
+    if let attention {
+      return try VisionTasks.configuration(
+        path: config ?? Self.skeleton, attention: StandardAttention.of(argument: attention).name)
+    }
+    return try config.map { try VisionTasks.configuration(path: $0) }
+      ?? SegmentationConfiguration.builtIn()
+  }
+
+  /// The model whose attentions are replaced where no other is named.
+  private static let skeleton = "ade20k/flatten_pvt_t_semantic_fpn"
+
+  private func attentionTable() throws -> AttentionTable {
+    let named = try letters.flatMap { $0.split(separator: ",") }
+      .map { try StandardAttention.of(argument: String($0)) }
+    let listed = StandardAttention.listed.filter { attention in
+      named.isEmpty || attention.letter == "L" || named.contains { $0.letter == attention.letter }
+    }
+    let areas = sizes.map(\.size).sorted { $0.area < $1.area }
+    return AttentionTable(
+      config: config ?? Self.skeleton, attentions: listed,
+      includesQuadratic: named.contains { $0.cost == .quadratic },
+      sizes: areas.isEmpty ? [PixelSize(height: 512, width: 512)] : areas,
+      threads: compute.threads, precision: compute.storage, repeats: repeats ?? 5)
   }
 
   /// Those of a folder `Configs`, as the repository has one; else those that are built in.

@@ -1,14 +1,13 @@
-import FlattenRegions
 import ArgumentParser
 import FlattenConfig
 import FlattenFiles
+import FlattenRegions
 import FlattenVision
 import Foundation
 
 /// `bench --all`: a line for each of many models.
 ///
-/// Each is timed by `bench` in a process of its own, because only the system knows the most memory that a
-/// model takes, and it counts by process. One after the other, so that none disturbs another.
+/// Each is timed in a process of its own, one after the other, so that none disturbs another.
 struct BenchTable {
   enum Format: String, ExpressibleByArgument, CaseIterable { case table, markdown }
 
@@ -23,27 +22,7 @@ struct BenchTable {
     let name: String
     let parameters: Int
     let macs: Int
-    let measured: Measured
-  }
-
-  /// What `bench --json` says, in part.
-  private struct Measured: Decodable {
-    let medianMilliseconds: Double
-    let leastMilliseconds: Double
-    let error: Double
-    let threads: Int
-    let height: Int
-    let width: Int
-    let peakMegabytes: Double
-    /// Milliseconds of a detector's parts.
-    let parts: [String: Double]
-
-    enum CodingKeys: String, CodingKey {
-      case medianMilliseconds = "median_ms"
-      case leastMilliseconds = "min_ms"
-      case error, threads, height, width, parts
-      case peakMegabytes = "peak_rss_mb"
-    }
+    let measured: BenchProcess
   }
 
   /// Times the models and prints the table; those that fail are reported, and the rest go on.
@@ -109,28 +88,11 @@ struct BenchTable {
     let configuration = try VisionTasks.configuration(path: config)
     let size = size ?? configuration.nominalSize
     let profile = try configuration.profile(size: size)
-    var arguments = [
-      "bench", "--config=\(config)", "--size", "\(size.height)x\(size.width)",
-      "--precision", precision.rawValue, "--repeat", "\(repeats)", "--json",
-    ]
-    if let threads { arguments += ["--threads", "\(threads)"] }
     return Row(
       config: config, name: configuration.name, parameters: profile.parameters,
-      macs: profile.macs, measured: try Self.measure(arguments))
-  }
-
-  /// Runs this program anew; what it has to say on standard error goes there.
-  private static func measure(_ arguments: [String]) throws -> Measured {
-    let (document, ending) = try ChildProcess.output(of: arguments)
-    switch ending {
-    case .signal(let number):
-      Output.error(
-        "error: the model's process ended by signal \(number), for instance for want of memory")
-      throw ExitStatus.failed
-    case .status(let status) where status != 0:
-      throw ExitStatus(rawValue: status) ?? .failed
-    case .status: return try JSONDecoder().decode(Measured.self, from: document)
-    }
+      macs: profile.macs,
+      measured: try .run(
+        ["--config=\(config)"], size: size, threads: threads, precision, repeats: repeats))
   }
 
   // MARK: What is printed

@@ -99,7 +99,9 @@ struct DetectCommand: PictureCommand {
   }
 
   /// Scores from which on objects are shown to people.
-  private var shownScore: Float { Float(objects.score ?? (model.isBuiltIn ? 0.6 : 0.3)) }
+  private var shownScore: Float {
+    Float(objects.score ?? ObjectOptions.shownScore(model.isBuiltIn))
+  }
 
   func run() throws {
     let outputs = self.outputs

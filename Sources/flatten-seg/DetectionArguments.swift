@@ -29,6 +29,7 @@ struct DetectionArguments: ParsableArguments {
   var boxAreas = false
 
   @OptionGroup var curves: CurveArguments
+  @OptionGroup var worst: WorstArguments
 
   @Option(
     help: ArgumentHelp("Score one of several parts of the pictures.", valueName: "k/n"))

@@ -12,16 +12,15 @@ extension ClassificationConfiguration: EvaluatedTask {
       for: "a classifier")
   }
 
-  static func score(
-    _ classifier: Classifier, for command: EvalCommand
-  ) throws -> ClassificationReport {
+  static func score(_ classifier: Classifier, for command: EvalCommand) throws -> Scored {
     let folders = try ClassFolders.open(
       classifier.configuration.list, root: try command.requireData(),
       split: command.datasetOptions.split)
     command.begin(classifier)
-    return try Evaluation.run(
-      classifier, on: folders, limit: command.limit, limits: command.decoding.limits,
-      exif: command.decoding.exif, shouldStop: { Interrupt.isRequested },
-      onWarning: command.onWarning, onProgress: EvalCommand.show)
+    return Scored(
+      report: try Evaluation.run(
+        classifier, on: folders, limit: command.limit, limits: command.decoding.limits,
+        exif: command.decoding.exif, shouldStop: { Interrupt.isRequested },
+        onWarning: command.onWarning, onProgress: EvalCommand.show))
   }
 }

@@ -1,5 +1,6 @@
 import FlattenData
 import FlattenFiles
+import FlattenImage
 import FlattenMetrics
 import FlattenVision
 
@@ -9,7 +10,7 @@ extension DetectionConfiguration: EvaluatedTask {
     try command.refuse(command.optionsOfSegmentation, for: "a detector")
   }
 
-  static func score(_ detector: Detector, for command: EvalCommand) throws -> DetectionReport {
+  static func score(_ detector: Detector, for command: EvalCommand) throws -> Scored {
     let (file, folder) = try command.annotatedPictures(of: detector.configuration.dataset)
     let arguments = command.detections
     let kinds = arguments.iouType?.kinds ?? (detector.hasMasks ? [.bbox, .segm] : [.bbox])
@@ -20,21 +21,38 @@ extension DetectionConfiguration: EvaluatedTask {
     let annotations = try COCOAnnotations.load(path: file, masks: kinds.contains(.segm))
     annotations.warnings.forEach(command.onWarning)
     command.begin(detector)
-    return DetectionReport(
+    let report = DetectionReport(
       try Evaluation.run(
         detector, on: annotations, images: folder, settings: arguments.settings(for: kinds),
         shard: arguments.scoredShard, limit: command.limit, limits: command.decoding.limits,
         exif: command.decoding.exif, shouldStop: { Interrupt.isRequested },
         onWarning: command.onWarning, onProgress: EvalCommand.show))
+    return command.scored(report, annotations, images: folder) { picture, image, masks in
+      try detector.results(image, at: picture, of: annotations, masks: masks)
+    }
   }
 }
 
 extension EvalCommand {
   /// Scores a detector that no config names: the built-in one, or one that is told by its weights.
-  func score(_ detector: Detector) throws -> DetectionReport {
+  func score(_ detector: Detector) throws -> Scored {
     try DetectionConfiguration.requireOwnOptions(self)
     try reporting.requireGates(among: DetectionReport.figureNames)
     return try DetectionConfiguration.score(detector, for: self)
+  }
+
+  /// A report with its curves, its part and the worst pictures, where those were asked for.
+  ///
+  /// - Parameter results: the detections of a picture, perhaps among those of others.
+  func scored(
+    _ report: DetectionReport, _ annotations: COCOAnnotations, images: String,
+    results: @escaping (_ picture: Int, _ image: Image, _ masks: Bool) throws -> COCOResults
+  ) -> Scored {
+    Scored(report: report) {
+      try detections.write(report)
+      try detections.worst.write(
+        report, annotations, images: images, decoding, isBuiltIn: model.isBuiltIn, results: results)
+    }
   }
 
   /// The annotation file and the folder of its pictures: those that are named, else where the data set has them.

@@ -1,5 +1,6 @@
 import FlattenData
 import FlattenFiles
+import FlattenImage
 import FlattenMetrics
 import FlattenVision
 
@@ -9,7 +10,7 @@ extension SegmentationConfiguration: EvaluatedTask {
     try command.refuse(command.optionsOfDetection, for: "a segmentor")
   }
 
-  static func score(_ segmenter: Segmenter, for command: EvalCommand) throws -> EvaluationReport {
+  static func score(_ segmenter: Segmenter, for command: EvalCommand) throws -> Scored {
     let description =
       try command.dataset.map { try DatasetDescription.load(nameOrPath: $0) }
       ?? segmenter.configuration.dataset
@@ -23,13 +24,13 @@ extension SegmentationConfiguration: EvaluatedTask {
       limit: command.limit, shouldStop: { Interrupt.isRequested }, onWarning: command.onWarning,
       onProgress: EvalCommand.show)
     report.labelWarnings(for: labelled.description).forEach(command.onWarning)
-    return report
+    return command.scored(report)
   }
 }
 
 extension EvalCommand {
   /// Scores the masks of a folder.
-  func score(predictions: String) throws -> EvaluationReport {
+  func score(predictions: String) throws -> Scored {
     try refuse(optionsOfDetection, for: "a folder of masks")
     try reporting.requireGates(among: EvaluationReport.figureNames)
     let labelled = try open(try DatasetDescription.load(nameOrPath: dataset ?? "folder"))
@@ -39,7 +40,18 @@ extension EvalCommand {
       shouldStop: { Interrupt.isRequested }, onProgress: Self.show)
     report.labelWarnings(for: labelled.description).forEach(onWarning)
     warn(ofPredictionsIn: report.matrix)
-    return report
+    return scored(report)
+  }
+
+  /// A report with its confusion matrix, where that was asked for.
+  fileprivate func scored(_ report: EvaluationReport) -> Scored {
+    Scored(report: report) {
+      if let confusion { try AtomicFile.write(report.confusionCSV(), to: confusion) }
+      if let confusionPicture {
+        try ConfusionPicture.draw(names: report.classNames, counts: report.matrix.rows)
+          .writePNG(to: confusionPicture)
+      }
+    }
   }
 
   /// Says what looks wrong about masks made elsewhere.

@@ -103,25 +103,25 @@ struct EvalCommand: ParsableCommand {
     let start = ContinuousClock.now
     try checkOutputs()
     Interrupt.watch()
-    let report: any ScoreReport
+    let scored: Scored
     if !detections.results.isEmpty {
-      report = try scoreResults()
+      scored = try scoreResults()
     } else if let predictions {
-      report = try score(predictions: predictions)
+      scored = try score(predictions: predictions)
     } else if detections.annotations != nil && model.config == nil {
-      report = try score(model.loadDetector())
+      scored = try score(model.loadDetector())
     } else {
       let configuration = try model.configuration()
       guard let task = configuration as? any EvaluatedTask else {
         throw RequestError("Models like '\(printable(configuration.name))' cannot be scored.")
       }
-      report = try task.evaluated(by: self)
+      scored = try task.evaluated(by: self)
     }
+    let report = scored.report
     try finish(pictures: report.pictures)
-    if let report = report as? EvaluationReport { try writeConfusion(report) }
     try reporting.write(report)
-    if let report = report as? DetectionReport { try detections.write(report) }
     showRate(pictures: report.pictures, since: start)
+    try scored.writeOthers()
     try reporting.checkGates(report)
   }
 
@@ -150,6 +150,7 @@ struct EvalCommand: ParsableCommand {
         (confusion, .csv), (confusionPicture, .png), (detections.curves.curves, .png),
         (detections.part, .json),
       ], inputs: detections.results + [detections.annotations].compactMap { $0 })
+    try detections.worst.checkFolder(overwrite: reporting.overwrite)
   }
 
   /// The data set's folder.
@@ -182,7 +183,7 @@ struct EvalCommand: ParsableCommand {
       ("--annotations", detections.annotations != nil), ("--iou-type", detections.iouType != nil),
       ("--convention", detections.convention != .coco), ("--box-areas", detections.boxAreas),
       ("--curves", detections.curves.curves != nil), ("--shard", detections.shard != nil),
-      ("--part", detections.part != nil),
+      ("--part", detections.part != nil), ("--worst", detections.worst.worst != nil),
     ]
   }
 
@@ -195,13 +196,13 @@ struct EvalCommand: ParsableCommand {
     }
   }
 
-  private func writeConfusion(_ report: EvaluationReport) throws {
-    if let confusion { try AtomicFile.write(report.confusionCSV(), to: confusion) }
-    if let confusionPicture {
-      try ConfusionPicture.draw(names: report.classNames, counts: report.matrix.rows)
-        .writePNG(to: confusionPicture)
-    }
-  }
+}
+
+/// What came of an evaluation.
+struct Scored {
+  let report: any ScoreReport
+  /// Writes what was asked for beside the report, when that is safe.
+  var writeOthers: () throws -> Void = {}
 }
 
 /// A task whose models `eval` can score.
@@ -210,11 +211,11 @@ protocol EvaluatedTask: TaskConfiguration {
   static func requireOwnOptions(_ command: EvalCommand) throws
 
   /// Scores a model on the data set that the command names.
-  static func score(_ model: Loaded, for command: EvalCommand) throws -> Report
+  static func score(_ model: Loaded, for command: EvalCommand) throws -> Scored
 }
 
 extension EvaluatedTask {
-  fileprivate func evaluated(by command: EvalCommand) throws -> any ScoreReport {
+  fileprivate func evaluated(by command: EvalCommand) throws -> Scored {
     try Self.requireOwnOptions(command)
     try command.reporting.requireGates(among: Self.figureNames)
     return try Self.score(try command.model.load(self), for: command)

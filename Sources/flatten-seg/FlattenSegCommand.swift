@@ -35,8 +35,8 @@ struct FlattenSegCommand: ParsableCommand {
     subcommands: [
       PredictCommand.self, DetectCommand.self, ClassifyCommand.self, EvalCommand.self,
       InfoCommand.self,
-      AttentionCommand.self, BenchCommand.self, InspectCommand.self, ConvertCommand.self,
-      InitCommand.self, ConfigsCommand.self, DatasetsCommand.self,
+      AttentionCommand.self, AttentionsCommand.self, BenchCommand.self, InspectCommand.self,
+      ConvertCommand.self, InitCommand.self, ConfigsCommand.self, DatasetsCommand.self,
     ])
 
   /// Parses, runs and ends the process with the status that the failure's kind asks for.

@@ -67,6 +67,11 @@ struct ObjectOptions: ParsableArguments {
     }
   }
 
+  /// What people see where no score is asked for: objects of a higher one than this.
+  ///
+  /// - Parameter isBuiltIn: whether the model is the built-in one.
+  static func shownScore(_ isBuiltIn: Bool) -> Double { isBuiltIn ? 0.6 : 0.3 }
+
   /// The options over a config's own.
   ///
   /// - Parameter score: the score that is asked for; `nil` for the config's.

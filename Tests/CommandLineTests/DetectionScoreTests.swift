@@ -137,6 +137,60 @@ extension CommandLineTests {
       #expect(markdown.lines.contains("| car | 1 | 1.000 | 1.000 | 1.000 |"))
     }
 
+    /// The pictures with the most faults, drawn: what is missed in red, what is found wrongly in yellow.
+    @Test func worstPicturesAreDrawn() throws {
+      let folder = try Scratch()
+      try folder.makeFolder("in/bad")
+      for name in ["good", "bad/two", "one"] {
+        try folder.makePicture("in/\(name).png", 64, 48)
+      }
+      let names = ["good", "bad/two", "one", "gone"]
+      let pictures = names.enumerated().map {
+        #"{"id":\#($0 + 1),"width":64,"height":48,"file_name":"\#($1).png"}"#
+      }
+      let objects = names.indices.map {
+        #"{"id":\#($0 + 1),"image_id":\#($0 + 1),"category_id":3,"bbox":[8,8,20,20],"area":400,"iscrowd":0}"#
+      }
+      try folder.write(
+        #"{"images":[\#(pictures.joined(separator: ","))],"annotations":["#
+          + #"\#(objects.joined(separator: ","))],"categories":[{"id":3,"name":"car"}]}"#,
+        to: "gt.json")
+      // Found; nothing but a wrong one and one of too low a score; missed alone; missed alone.
+      try folder.write(
+        #"[{"image_id":1,"category_id":3,"bbox":[8,8,20,20],"score":0.9},"#
+          + #"{"image_id":2,"category_id":3,"bbox":[40,24,20,20],"score":0.8},"#
+          + #"{"image_id":2,"category_id":3,"bbox":[8,8,20,20],"score":0.2}]"#, to: "dt.json")
+      let worst = eval + ["--images", "in", "-q", "--worst", "10"]
+      let outcome = try Tool.run(worst + ["--worst-to", "faults"], in: folder)
+      #expect(outcome.status == 5 && outcome.errors.contains("gone.png"), "\(outcome.errors)")
+      #expect(outcome.text.contains("maxDets=100"), "the report does not suffer")
+      let list = String(decoding: try folder.read("faults/worst.csv"), as: UTF8.self)
+      #expect(
+        list.split(separator: "\n") == [
+          "rank,file,missed,false_finds,found,drawing",
+          "1,bad/two.png,1,1,0,001_bad_two.jpg", "2,one.png,1,0,0,002_one.jpg",
+          "3,gone.png,1,0,0,",
+        ])
+      let drawn = try Image.decode(path: folder.path("faults/001_bad_two.jpg")).value
+      #expect(drawn.size == PixelSize(height: 48, width: 64))
+      let (missed, wrong) = (drawn[8, 18], drawn[59, 40])
+      #expect(missed.red > 150 && missed.green < 110, "\(missed)")
+      #expect(wrong.red > 150 && wrong.green > 130 && wrong.blue < 110, "\(wrong)")
+      #expect(
+        try FileManager.default.contentsOfDirectory(atPath: folder.path("faults")).sorted()
+          == ["001_bad_two.jpg", "002_one.jpg", "worst.csv"])
+
+      let again = try Tool.run(worst + ["--worst-to", "faults"], in: folder)
+      expectFailure(again, status: 1, says: "--overwrite")
+      let lower = try Tool.run(
+        worst + ["--worst-to", "faults", "--worst-score", "0.1", "--overwrite"], in: folder)
+      #expect(lower.status == 5)
+      let second = String(decoding: try folder.read("faults/worst.csv"), as: UTF8.self)
+      #expect(second.contains("1,bad/two.png,0,1,1,") && !second.contains("good"))
+      let blind = try Tool.run(eval + ["--worst", "3"], in: folder)
+      expectFailure(blind, status: 2, says: "--worst needs --images")
+    }
+
     @Test func usage() throws {
       let folder = try small()
       let wrong: [([String], Int32, String)] = [

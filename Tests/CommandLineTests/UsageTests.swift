@@ -10,10 +10,9 @@ extension CommandLineTests {
 
     /// Set FLATTEN_UPDATE_TEXTS=1 to write the files anew; then read what changed.
     @Test(arguments: [
-      "", "predict", "detect", "classify", "eval", "eval merge", "info", "attention", "bench",
-      "inspect",
-      "convert", "init", "configs", "datasets", "datasets show", "datasets check",
-      "datasets convert",
+      "", "predict", "detect", "classify", "eval", "eval merge", "info", "attention", "attentions",
+      "bench", "inspect", "convert", "init", "configs", "datasets", "datasets show",
+      "datasets check", "datasets convert",
     ])
     func help(command: String) throws {
       let words = command.split(separator: " ").map(String.init)
@@ -76,11 +75,7 @@ extension CommandLineTests {
 
     static let attention = "Usage: flatten-seg attention [<options>] <picture>"
 
-    static let bench =
-      "Usage: flatten-seg bench [--config <file.yaml>] [--weights <file>] [--container <key>] "
-      + "[--skip-unknown-objects] [--all] [--configs <path> ...] [--format <format>] "
-      + "[--size <HxW>] [--threads <threads>] [--precision <f32|bf16|auto>] [--repeat <repeat>] "
-      + "[--json]"
+    static let bench = "Usage: flatten-seg bench <options>"
 
     static let badUsages = [
       BadUsage(
@@ -263,7 +258,7 @@ extension CommandLineTests {
         "bench", "--all", "--config", "c.yaml",
         says: "--all takes --configs; --config and --weights are for one model.", usage: bench),
       BadUsage(
-        "bench", "--configs", "Configs", says: "--configs and --format belong to --all.",
+        "bench", "--configs", "Configs", says: "--configs belongs to --all.",
         usage: bench),
       BadUsage(
         "bench", "--size", "31x64", says: "--size is 31x64, at least 32x32 is wanted.",

@@ -94,7 +94,7 @@ private struct PictureOrder: Sendable {
 public struct COCOPictureScorer: Sendable {
   /// The evaluation of no pictures, to which those of pictures are merged.
   public let empty: COCOEvaluation
-  private let annotations: COCOAnnotations
+  let annotations: COCOAnnotations
   private let objectOrder: PictureOrder
   /// Of each category of the annotations the place among those that are scored, -1 for none; where categories are
   /// not told apart, the place in the order of ids.
@@ -144,9 +144,30 @@ public struct COCOPictureScorer: Sendable {
   ) throws {
     let id = annotations.pictures[picture].id
     evaluation.add(picture: id)
+    try matchGroups(of: picture, results, entries, keepsMatches: false, &piece) {
+      category, piece, _ in
+      evaluation.add(
+        picture: id, category: category, scores: piece.sorted.lazy.map { results.scores[$0] },
+        piece.matcher, zero: piece.zero, areas: piece.detectionAreas)
+    }
+  }
+
+  /// Matches the detections of a picture with its objects, category by category.
+  ///
+  /// - Parameters:
+  ///   - entries: the picture's detections in the results.
+  ///   - keepsMatches: whether the matcher keeps which object a detection found; it always does where the annotation
+  ///     of id 0 is among them.
+  ///   - body: takes a category's place among those that are scored, what was matched, and the objects.
+  func matchGroups(
+    of picture: Int, _ results: COCOResults, _ entries: ArraySlice<Int32>, keepsMatches: Bool,
+    _ piece: inout PictureWork,
+    _ body: (_ category: Int32, _ matched: PictureWork, _ objects: Range<Int>) throws -> Void
+  ) throws {
     piece.gather(objectOrder[picture], annotations.categoryIndex, ranks, into: \.objects)
     piece.gather(entries, results.categoryIndex, ranks, into: \.detections)
     let usesCategories = empty.settings.usesCategories
+    let limit = empty.settings.convention.maxDetections.last ?? 100
     var (o, d) = (0, 0)
     while o < piece.objects.count || d < piece.detections.count {
       let rank = min(
@@ -157,25 +178,14 @@ public struct COCOPictureScorer: Sendable {
       while d < piece.detections.count, piece.detections[d].rank == rank || !usesCategories {
         d += 1
       }
-      try addGroup(
-        &evaluation, &piece, results, firstObject..<o, firstDetection..<d, picture: id,
-        category: usesCategories ? Int32(rank) : 0)
+      piece.sort(firstDetection..<d, by: results.scores, limit: limit)
+      try measure(&piece, results, firstObject..<o)
+      piece.matcher.match(
+        detectionAreas: piece.detectionAreas, objectAreas: piece.objectAreas,
+        isCrowd: piece.isCrowd, overlaps: piece.overlaps,
+        keepsMatches: keepsMatches || piece.zero != nil)
+      try body(usesCategories ? Int32(rank) : 0, piece, firstObject..<o)
     }
-  }
-
-  private func addGroup(
-    _ evaluation: inout COCOEvaluation, _ piece: inout PictureWork, _ results: COCOResults,
-    _ objects: Range<Int>, _ detections: Range<Int>, picture: Int, category: Int32
-  ) throws {
-    let limit = empty.settings.convention.maxDetections.last ?? 100
-    piece.sort(detections, by: results.scores, limit: limit)
-    try measure(&piece, results, objects)
-    piece.matcher.match(
-      detectionAreas: piece.detectionAreas, objectAreas: piece.objectAreas, isCrowd: piece.isCrowd,
-      overlaps: piece.overlaps, keepsMatches: piece.zero != nil)
-    evaluation.add(
-      picture: picture, category: category, scores: piece.sorted.lazy.map { results.scores[$0] },
-      piece.matcher, zero: piece.zero, areas: piece.detectionAreas)
   }
 
   /// Areas of detections and objects, and how they overlap.
@@ -263,7 +273,7 @@ public struct COCOPictureScorer: Sendable {
 }
 
 /// Memory that the pictures of a piece share.
-private struct PictureWork {
+struct PictureWork {
   /// An object or detection of a picture, and the place of its category in the order of ids.
   struct Member {
     var rank: UInt32

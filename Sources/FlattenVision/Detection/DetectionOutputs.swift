@@ -117,12 +117,12 @@ public struct DetectionOutputs: Sendable {
         }
       case .crops:
         return try folder(path, objects) { object in
-          try picture.cropped(to: object.box).map { try encoded($0, name: path) }
+          try picture.cropped(to: object.box).map { try $0.encodedForViewing(name: path) }
         }
       case .overlay:
         let drawing = DetectionOverlay(objects.found, palette: palette).drawn(on: picture)
         if drawing.namesLeftOut > 0 { onNote(.lacksNames) }
-        let (bytes, suffix) = try encoded(drawing.image, name: path)
+        let (bytes, suffix) = try drawing.image.encodedForViewing(name: path)
         if suffix == ".png" { onNote(.isPNG) }
         return try AtomicFile(path: path, holding: bytes)
       default:
@@ -145,13 +145,6 @@ public struct DetectionOutputs: Sendable {
       try folder.write(file.bytes, to: objects.fileName(index) + file.suffix)
     }
     return folder
-  }
-
-  /// A JPEG, or a PNG where that would be too long.
-  private func encoded(_ image: Image, name: String) throws -> ([UInt8], String) {
-    max(image.height, image.width) > Image.longestJPEGSide
-      ? (try image.encodedAsPNG(name: name), ".png")
-      : (try image.encodedAsJPEG(name: name), ".jpg")
   }
 }
 

@@ -11,13 +11,7 @@ struct ShownObjects {
 
   /// What the file of an object is called, without a suffix: `001_car`, numbered as in the document.
   func fileName(_ index: Int) -> String {
-    let number = String(index + 1)
-    let zeros = String(repeating: "0", count: max(0, 3 - number.count))
-    let scalars = found.objects[index].name.unicodeScalars.prefix(60).map { scalar in
-      let isPlain = scalar.properties.isAlphabetic || scalar.properties.numericType != nil
-      return isPlain || scalar == "-" ? scalar : "_"
-    }
-    return zeros + number + "_" + String(String.UnicodeScalarView(scalars))
+    numberedName(index + 1, String(found.objects[index].name.unicodeScalars.prefix(60)))
   }
 
   /// The bytes of a file that is not a drawing.

@@ -58,9 +58,8 @@ extension Evaluation {
       compute: { item, admitted in
         let picture = admitted.decoded.value
         try item.requireSize(picture.size)
-        var found = try naming(item.path) { try detector.detect(picture, options: options) }
-        found.objects = found.objects.compactMap { object in
-          identifiers[object.label].map { object.named($0) }
+        let found = try naming(item.path) {
+          try detector.detect(picture, options: options, as: identifiers)
         }
         return try scorers.map { try $0.evaluation(of: found, picture: item.index) }
       },
@@ -73,7 +72,7 @@ extension Evaluation {
 }
 
 /// A picture of an annotation file.
-private struct AnnotatedPicture: Sendable {
+struct AnnotatedPicture: Sendable {
   let index: Int
   let path: String
   private let picture: COCOAnnotations.Picture
@@ -116,6 +115,30 @@ extension DetectedObject {
 }
 
 extension Detector {
+  /// What is found in one picture of an annotation file, for ``WorstPictures``.
+  ///
+  /// - Parameters:
+  ///   - index: the picture's place in the annotations' list.
+  ///   - masks: whether they are made.
+  public func results(
+    _ picture: Image, at index: Int, of annotations: COCOAnnotations, masks: Bool
+  ) throws -> COCOResults {
+    let found = try detect(
+      picture, options: Options().makingMasks(masks), as: try categoryIDs(among: annotations))
+    return COCOResults(found, picture: index, for: annotations)
+  }
+
+  /// The objects of classes that an annotation file knows, with its ids.
+  fileprivate func detect(
+    _ picture: Image, options: Options, as identifiers: [Int?]
+  ) throws -> Detections {
+    var found = try detect(picture, options: options)
+    found.objects = found.objects.compactMap { object in
+      identifiers[object.label].map { object.named($0) }
+    }
+    return found
+  }
+
   /// What an annotation file calls each class: the id of its category of the class's name; `nil` for a class that it
   /// lacks, whose objects have no place among the annotations.
   ///

@@ -24,6 +24,25 @@ package enum VisionTasks {
     return try task(of: node).init(node, attentions: attentions)
   }
 
+  /// Reads a config with another attention in all stages of its backbone.
+  ///
+  /// - Parameter attention: the name or the letter of one that needs no registration.
+  package static func configuration(
+    path: String, attention: String
+  ) throws -> any TaskConfiguration {
+    let node = try ConfigNode.config(path)
+    let backbone = ["model", "backbone"]
+    let given = node.value(at: "model.backbone.attention")
+    let letters = try node.value(at: "model.backbone.attn_type")?.string().count
+    let stages = try given.map { $0.kind == .list ? try $0.list().count : 1 } ?? letters ?? 4
+    let list = [String](repeating: attention, count: stages).joined(separator: ", ")
+    let value = try ConfigNode.parse("attention: [\(list)]", name: node.file)
+      .value(at: "attention")
+    let changed = node.setting(backbone + ["attn_type"], to: nil)
+      .setting(backbone + ["attention"], to: value)
+    return try task(of: changed).init(changed, attentions: AttentionRegistry())
+  }
+
   /// The task whose section a config has.
   static func task(of node: ConfigNode) -> any TaskConfiguration.Type {
     all.first { $0.section(of: node) != nil } ?? all[0]

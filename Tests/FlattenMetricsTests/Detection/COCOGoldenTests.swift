@@ -182,6 +182,44 @@ import Testing
     #expect(compared > 0)
   }
 
+  /// What is missed and found wrongly, counted from pycocotools' matches; and each object by itself.
+  @Test(arguments: cases)
+  func faults(_ fixture: FixtureCase) throws {
+    let scored = try Scored(fixture)
+    let faults = scored.evaluation.faults(above: -.infinity)
+    #expect(Set(faults.map(\.picture)) == scored.evaluation.pictures)
+    #expect(faults.map(\.count) == faults.map(\.count).sorted(by: >))
+    let scorer = COCOPictureScorer(scored.annotations, scored.settings)
+    var compared: [Int: [ComparedObject]] = [:]
+    for fault in faults {
+      let place = try #require(
+        scored.annotations.pictures.firstIndex { $0.id == fault.picture })
+      let objects = try scorer.compared(scored.results, picture: place, above: -.infinity)
+      #expect(objects.count { $0.verdict == .found } == fault.found)
+      #expect(objects.count { $0.verdict == .missed } == fault.missed)
+      #expect(objects.count { $0.verdict == .falseFind } == fault.falseFinds)
+      compared[fault.picture] = objects
+    }
+    // The annotation of id 0 looks like none there.
+    if scored.annotations.hasZeroID { return }
+    let names = Dictionary(
+      uniqueKeysWithValues: scored.annotations.categories.map { ($0.id, $0.name) })
+    try #require(Set(names.values).count == names.count)
+    for entry in try expectedJSON(fixture)["matches_area_all"].list {
+      let picture = try #require(entry["image"].int)
+      let name = scored.settings.usesCategories ? entry["category"].int.flatMap { names[$0] } : nil
+      let objects = try #require(compared[picture]).filter { name == nil || $0.name == name }
+      let isCounted = entry["dt_ignore_50"].ints.map { $0 == 0 }
+      let hits = zip(entry["dt_match_50"].ints, isCounted).count { $0 != 0 && $1 }
+      let wanted = entry["gt_ignore"].ints.count { $0 == 0 }
+      #expect(objects.count { $0.verdict == .found } == hits, "picture \(picture)")
+      #expect(objects.count { $0.verdict == .missed } == wanted - hits, "picture \(picture)")
+      #expect(
+        objects.count { $0.verdict == .falseFind } == isCounted.count { $0 } - hits,
+        "picture \(picture)")
+    }
+  }
+
   /// Files in another order, several threads and merged shards give the same bits.
   @Test(arguments: cases)
   func orderChangesNothing(_ fixture: FixtureCase) throws {
