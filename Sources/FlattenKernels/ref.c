@@ -33,6 +33,7 @@
 #include "operators/exp_features_ref.inc"
 #include "operators/depthwise_row_ref.inc"
 #include "operators/bilinear_ref.inc"
+#include "operators/cubic_ref.inc"
 #include "operators/roi_align_ref.inc"
 #include "operators/find_above_ref.inc"
 #include "operators/argmax_ref.inc"

@@ -18,8 +18,8 @@ public struct Conv2D: Sendable {
 
   /// As the checkpoint has it; in a model for training only, or where another layer computes this one.
   package private(set) var stored: StoredConvolution?
-  /// `nil` where another layer computes this one.
-  private let convolution: PackedConvolution?
+  /// For operators that contain the convolution; `nil` where another layer computes this one.
+  let convolution: PackedConvolution?
   package let path: String
 
   /// `[outputs, inputs, kernel, kernel]`; in a model for training only.
@@ -74,14 +74,16 @@ public struct Conv2D: Sendable {
   /// - Parameters:
   ///   - x: the map.
   ///   - coarse: a map that is resized by nearest neighbour and added; for 1x1 windows.
+  ///   - residual: shape of the result, added after the activation.
   ///   - pass: has the operators.
   public func callAsFunction(
-    _ x: Tensor, addingNearest coarse: Tensor? = nil, _ pass: ForwardPass
+    _ x: Tensor, addingNearest coarse: Tensor? = nil, residual: Tensor? = nil, _ pass: ForwardPass
   ) -> Tensor {
     guard let convolution else {
       preconditionFailure("\(path) was left for another layer to compute")
     }
-    return pass.convolution(x, convolution, addingNearest: coarse, layer: path)
+    return pass.convolution(
+      x, convolution, addingNearest: coarse, residual: residual, layer: path)
   }
 }
 
@@ -96,33 +98,49 @@ extension BatchNormStatistics {
   }
 }
 
-/// A convolution of each channel by itself, stride 1, padding half the kernel.
+/// A convolution of each channel by itself, padding half the kernel.
 public struct DepthwiseConv2D: Sendable {
   /// `[own, 1, kernel, kernel]`; in a model for training only.
   public let weight: Tensor?
-  /// `[own]`; in a model for training only.
+  /// `[own]`; in a model for training only, and where the convolution has one.
   public let bias: Tensor?
+  /// The batch norm after it; in a model for training only.
+  package let norm: BatchNormStatistics?
   /// For operators that contain the convolution.
   let prepared: DepthwiseWeight
   let path: String
 
-  /// Reads `weight` `[own, 1, kernel, kernel]` and `bias` `[own]`.
+  /// Reads `<key>weight` `[own, 1, kernel, kernel]` and what follows it.
   ///
   /// - Parameters:
   ///   - channels: channels of the checkpoint's tensor.
   ///   - kernel: side of the window, an odd number.
+  ///   - stride: cells from one window to the next.
+  ///   - following: the bias or the batch norm.
   ///   - repeated: how many groups of channels, side by side, share it.
   ///   - addsInput: whether the layer is `x + convolution(x)`: the kernels' form has 1 more in the middle of the window.
+  ///   - key: scope of the convolution below `tree`; empty where it is `tree` itself.
   ///   - tree: the layer's place.
   public init(
-    _ channels: Int, kernel: Int, repeated: Int = 1, addsInput: Bool = false,
-    from tree: ParameterScope
+    _ channels: Int, kernel: Int, stride: Int = 1, following: Conv2D.Following = .bias(true),
+    repeated: Int = 1, addsInput: Bool = false, key: String = "", from tree: ParameterScope
   ) throws {
-    let weight = try tree.tensor("weight", [channels, 1, kernel, kernel], initially: .fanIn)
-    let bias = try tree.tensor("bias", [channels], initially: .zeros)
+    let scope = key.isEmpty ? tree : tree.scope(key)
+    let weight = try scope.tensor("weight", [channels, 1, kernel, kernel], initially: .fanIn)
+    var bias: Tensor?
+    var norm: BatchNormStatistics?
+    switch following {
+    case .bias(let exists):
+      if exists { bias = try scope.tensor("bias", [channels], initially: .zeros) }
+    case .batchNorm(let epsilon, let key, let exists):
+      if exists { bias = try scope.tensor("bias", [channels], initially: .zeros) }
+      norm = try BatchNormStatistics(channels, epsilon: epsilon, from: tree.scope(key))
+    }
     self.weight = tree.kept(weight)
-    self.bias = tree.kept(bias)
-    prepared = DepthwiseWeight(weight, bias: bias, repeated: repeated, addsInput: addsInput)
+    self.bias = bias.flatMap(tree.kept)
+    self.norm = tree.context.purpose == .training ? norm : nil
+    prepared = DepthwiseWeight(
+      weight, bias: bias, norm: norm, repeated: repeated, stride: stride, addsInput: addsInput)
     path = tree.path
   }
 
@@ -132,7 +150,7 @@ public struct DepthwiseConv2D: Sendable {
   ///   - activation: applied to the result.
   ///   - residual: as many elements as the result, added after the activation.
   ///   - pass: has the operators.
-  /// - Returns: `[B, H, W, channels * repeated]`.
+  /// - Returns: `[B, H', W', channels * repeated]`, sides divided by the stride and rounded up.
   public func callAsFunction(
     _ x: Tensor, offset: Int = 0, activation: Activation = .none, residual: Tensor? = nil,
     _ pass: ForwardPass

@@ -12,8 +12,8 @@ import FlattenRegions
 /// Turns score fields into what is wanted of every pixel of the picture, a band of rows at a time.
 ///
 /// Scores are resized twice, from the coarse logits to the network's size and from there to the
-/// picture's, as mmsegmentation does; the same label map as resizing everything first, without the
-/// memory.
+/// picture's, as mmsegmentation does; or once, where the field has the picture's size. The same label map as
+/// resizing everything first, without the memory.
 package struct PixelScores {
   /// The scores that a sink receives.
   package enum Kind: Sendable {
@@ -32,7 +32,7 @@ package struct PixelScores {
 
   let fields: [ScoreField]
   let size: PixelSize
-  let alignCorners: Bool
+  let interpolation: Interpolation
   /// Of a model with one score a pixel: the probability above which a pixel is the object.
   let threshold: Float
 
@@ -41,11 +41,11 @@ package struct PixelScores {
   ///   - size: of the picture.
   ///   - threshold: with one class, the probability above which a pixel is the object, label 1.
   package init(
-    fields: [ScoreField], size: PixelSize, alignCorners: Bool, threshold: Float = 0.5
+    fields: [ScoreField], size: PixelSize, interpolation: Interpolation, threshold: Float = 0.5
   ) {
     self.fields = fields
     self.size = size
-    self.alignCorners = alignCorners
+    self.interpolation = interpolation
     self.threshold = threshold
   }
 
@@ -88,10 +88,12 @@ package struct PixelScores {
 
   /// The bytes that the threads take for their rows.
   package static func memoryNeed(
-    threads: Int, fields: Int, classes: Int, width: Int, networkWidth: Int, hasSinks: Bool
+    threads: Int, fields: Int, classes: Int, width: Int, networkWidth: Int,
+    _ interpolation: Interpolation, hasSinks: Bool
   ) -> Int {
-    // A field's rows: two that are mixed and a source row, at the network's size and at the picture's.
-    let field = 3 * networkWidth + 2 * width + networkWidth
+    // A field's rows: those that are mixed and a source row, at the network's size and at the picture's.
+    let mixed = interpolation == .bicubic ? 4 : 2
+    let field = (mixed + 1) * networkWidth + mixed * width + networkWidth
     let scores = (hasSinks ? band : 1) * width * (fields > 1 ? 2 : 1)
     return threads * 4 * classes * (fields * field + scores)
   }
@@ -101,7 +103,7 @@ package struct PixelScores {
     ids: UnsafeMutablePointer<UInt16>, confidence: UnsafeMutablePointer<Float>?
   ) {
     let classes = fields[0].classes
-    var readers = fields.map { PictureRows($0, size: size, alignCorners: alignCorners, memory) }
+    var readers = fields.map { PictureRows($0, size: size, interpolation, memory) }
     // A row at a time, while its scores are in the cache; sinks get the whole band.
     let height = sinks.isEmpty ? 1 : rows.count
     let scores = Tensor(uninitialized: [height * size.width * classes], pool: memory)
@@ -194,17 +196,18 @@ extension PixelScores {
 private struct PictureRows {
   private var network: ScoreField.Rows
   /// From the network's size to the picture's; none where they are equal.
-  private var resize: BilinearRows?
+  private var resize: ResizedRows?
   private let length: Int
 
-  init(_ field: ScoreField, size: PixelSize, alignCorners: Bool, _ memory: BufferPool) {
+  init(
+    _ field: ScoreField, size: PixelSize, _ interpolation: Interpolation, _ memory: BufferPool
+  ) {
     network = field.rows(memory: memory)
     length = size.width * field.classes
     if field.size != size {
-      resize = BilinearRows(
-        vertical: LinearTable(
-          from: field.size.height, to: size.height, alignCorners: alignCorners),
-        horizontal: LinearTable(from: field.size.width, to: size.width, alignCorners: alignCorners),
+      resize = ResizedRows(
+        vertical: ResizeTable(from: field.size.height, to: size.height, interpolation),
+        horizontal: ResizeTable(from: field.size.width, to: size.width, interpolation),
         sourceWidth: field.size.width, channels: field.classes, pool: memory)
     }
   }

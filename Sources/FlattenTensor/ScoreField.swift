@@ -40,8 +40,8 @@ package struct ScoreField: Sendable {
 
   private struct Placed: Sendable {
     let tile: Tile
-    let vertical: LinearTable
-    let horizontal: LinearTable
+    let vertical: ResizeTable
+    let horizontal: ResizeTable
   }
 
   /// Size of the resized picture, without padding.
@@ -53,17 +53,17 @@ package struct ScoreField: Sendable {
   /// - Parameters:
   ///   - size: of the picture part of the network's input; padding lies beyond it.
   ///   - isFlipped: whether the input was mirrored; the scores are mirrored back.
-  package init(_ tiles: [Tile], size: PixelSize, isFlipped: Bool, alignCorners: Bool) {
+  package init(
+    _ tiles: [Tile], size: PixelSize, isFlipped: Bool, interpolation: Interpolation
+  ) {
     self.size = size
     self.isFlipped = isFlipped
     classes = tiles.first?.logits.shape[3] ?? 0
     self.tiles = tiles.map { tile in
       Placed(
         tile: tile,
-        vertical: LinearTable(
-          from: tile.logits.shape[1], to: tile.height, alignCorners: alignCorners),
-        horizontal: LinearTable(
-          from: tile.logits.shape[2], to: tile.width, alignCorners: alignCorners))
+        vertical: ResizeTable(from: tile.logits.shape[1], to: tile.height, interpolation),
+        horizontal: ResizeTable(from: tile.logits.shape[2], to: tile.width, interpolation))
     }
   }
 
@@ -74,16 +74,17 @@ package struct ScoreField: Sendable {
   ///   - size: of the field.
   ///   - picture: of the picture that the scores are resized to.
   package static func reach(
-    _ size: PixelSize, to picture: PixelSize, alignCorners: Bool
+    _ size: PixelSize, to picture: PixelSize, _ interpolation: Interpolation
   ) -> (rows: (_ ready: Int) -> Int, first: (_ row: Int) -> Int) {
     if size == picture { return ({ $0 }, { $0 }) }
-    let table = LinearTable(from: size.height, to: picture.height, alignCorners: alignCorners)
+    let table = ResizeTable(from: size.height, to: picture.height, interpolation)
     return (
       { ready in
         if ready >= size.height { return picture.height }
-        return (0..<picture.height).first { Int(table.second[$0]) >= ready } ?? picture.height
+        let last = table.taps - 1
+        return (0..<picture.height).first { table.source($0, last) >= ready } ?? picture.height
       },
-      { Int(table.first[min($0, picture.height - 1)]) }
+      { table.source(min($0, picture.height - 1), 0) }
     )
   }
 
@@ -91,20 +92,21 @@ package struct ScoreField: Sendable {
   package struct Rows {
     private let field: ScoreField
     /// For a single window.
-    private var resize: BilinearRows?
-    /// For several, a row of one of them.
+    private var resize: ResizedRows?
+    /// For several, a row of one of them, and what a cubic one is mixed of.
     private let scratch: Tensor
 
     init(_ field: ScoreField, memory: BufferPool) {
       self.field = field
       if field.isWhole {
         let placed = field.tiles[0]
-        resize = BilinearRows(
+        resize = ResizedRows(
           vertical: placed.vertical, horizontal: placed.horizontal,
           sourceWidth: placed.tile.logits.shape[2], channels: field.classes, pool: memory)
       }
       let width = field.tiles.map(\.tile.width).max() ?? 0
-      scratch = Tensor(uninitialized: [width * field.classes], pool: memory)
+      let rows = field.isWhole ? 1 : 1 + (field.tiles.map(\.vertical.taps).max() ?? 0)
+      scratch = Tensor(uninitialized: [rows * width * field.classes], pool: memory)
     }
 
     /// Writes one row; what lies beyond the picture is cut off.
@@ -136,14 +138,28 @@ package struct ScoreField: Sendable {
   /// Reads the scores row by row.
   package func rows(memory: BufferPool) -> Rows { Rows(self, memory: memory) }
 
+  /// Writes a row of one window; a cubic one takes the memory of four more rows behind it.
   private func write(
     _ placed: Placed, row: Int, into out: UnsafeMutablePointer<Float>
   ) {
     let logits = placed.tile.logits
     let length = logits.shape[2] * classes
-    placed.horizontal.write(
-      row - placed.tile.top, of: placed.vertical, channels: classes,
-      rows: { logits.pointer + $0 * length }, into: out)
+    let (vertical, horizontal) = (placed.vertical, placed.horizontal)
+    if case .linear(let rows) = vertical, case .linear(let columns) = horizontal {
+      return columns.write(
+        row - placed.tile.top, of: rows, channels: classes,
+        rows: { logits.pointer + $0 * length }, into: out)
+    }
+    let count = horizontal.count * classes
+    let mixed = out + count
+    for tap in 0..<vertical.taps {
+      horizontal.mixColumns(
+        logits.pointer + vertical.source(row - placed.tile.top, tap) * length,
+        width: logits.shape[2], channels: classes, into: mixed + tap * count)
+    }
+    vertical.mixRows(row - placed.tile.top, count: count, into: out) {
+      UnsafePointer(mixed + $0 * count)
+    }
   }
 
   /// Sums the windows that cover the row in their order, then divides by how many there are.

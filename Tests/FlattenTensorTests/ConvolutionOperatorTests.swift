@@ -49,7 +49,7 @@ import Testing
     Case([1, 1, 1, 32], 32, kernel: 5, padding: 2),
   ]
 
-  @Test(arguments: cases, [Activation.none, .relu, .gelu])
+  @Test(arguments: cases, [Activation.none, .relu, .gelu, .geluTanh, .hardSwish])
   func agreesWithTheDefinition(_ c: Case, activation: Activation) {
     let (channels, kernel) = (c.shape[3], c.geometry.kernel)
     let map = Tensor.noise(c.shape, seed: 1)
@@ -117,7 +117,7 @@ import Testing
     let residual = Tensor.noise([2, 3, 5, 4], seed: 4)
     let x = Naive.Array4(wide)
     for offset in [0, 3, 7] {
-      for activation: Activation in [.none, .relu, .gelu] {
+      for activation: Activation in [.none, .relu, .gelu, .geluTanh, .hardSwish] {
         let y = pass().depthwiseConvolution(
           wide, offset: offset, DepthwiseWeight(taps: weight, bias: bias), activation: activation,
           residual: residual.reshaped([2, 15, 4]), layer: "dwc")
@@ -136,5 +136,81 @@ import Testing
         #expect(y.mismatch(wanted, [2, 3, 5, 4]) == nil)
       }
     }
+  }
+
+  /// The residual comes after the activation, however the convolution is computed.
+  @Test(arguments: [cases[0], cases[3], Case([2, 7, 13, 33], 35, kernel: 3, padding: 1)])
+  func theResidualIsAddedLast(_ c: Case) {
+    let map = Tensor.noise(c.shape, seed: 1)
+    let weight = ConvolutionWeights(
+      .noise([c.outputs, c.shape[3], c.geometry.kernel, c.geometry.kernel], seed: 2), c.geometry)
+    let plain = pass().convolution(map, weight, bias: nil, activation: .relu, layer: "conv")
+    let residual = Tensor.noise(plain.shape, seed: 3)
+    let y = pass().convolution(
+      map, weight, bias: nil, activation: .relu, residual: residual, layer: "conv")
+    let wanted = zip(plain.elements, residual.elements).map { Double($0) + Double($1) }
+    #expect(y.mismatch(wanted, plain.shape) == nil)
+  }
+
+  /// Windows that move by two and three cells, on even and odd sides.
+  @Test(arguments: [2, 3], [1, 3, 5]) func depthwiseStrides(step: Int, kernel: Int) {
+    for (height, width) in [(6, 9), (7, 8), (1, 1), (2, 31)] {
+      let map = Tensor.noise([2, height, width, 21], seed: 1)
+      let stored = Tensor.noise([21, 1, kernel, kernel], seed: 2)
+      let norm = BatchNormStatistics(
+        gamma: .noise([21], seed: 3), beta: .noise([21], seed: 4), mean: .noise([21], seed: 5),
+        variance: .noise([21], seed: 6, offset: 2), epsilon: 0.25)
+      let x = Naive.Array4(map)
+      let shape: Shape = [2, (height + step - 1) / step, (width + step - 1) / step, 21]
+      let wanted = Naive.map(shape) { b, row, column, c in
+        var sum = 0.0
+        for i in 0..<kernel {
+          for j in 0..<kernel {
+            sum +=
+              Double(stored.elements[(c * kernel + i) * kernel + j])
+              * x.padded(b, row * step + i - kernel / 2, column * step + j - kernel / 2, c)
+          }
+        }
+        let deviation = (Double(norm.variance.elements[c]) + 0.25).squareRoot()
+        let normed =
+          (sum - Double(norm.mean.elements[c])) / deviation * Double(norm.gamma.elements[c])
+          + Double(norm.beta.elements[c])
+        return Naive.activated(normed, .hardSwish)
+      }
+      let y = pass().depthwiseConvolution(
+        map, DepthwiseWeight(stored, bias: nil, norm: norm, stride: step), activation: .hardSwish,
+        layer: "dw")
+      #expect(y.mismatch(wanted, shape) == nil)
+    }
+  }
+
+  @Test(arguments: [(1, 3, 5, 7), (6, 8, 8, 20), (3, 16, 16, 5), (2, 33, 17, 130)])
+  func groupsAreMixedByThemselves(size: (Int, Int, Int, Int)) {
+    let (groups, inputs, outputs, rows) = size
+    let x = Tensor.noise([rows, groups * inputs], seed: 1)
+    let weight = Tensor.noise([groups * outputs, inputs, 1, 1], seed: 2)
+    let y = pass().groupedConvolution(x, PackedGroups(weight, groups: groups), layer: "mix")
+    let wanted = (0..<rows * groups * outputs).map { index in
+      let (row, output) = (index / (groups * outputs), index % (groups * outputs))
+      return (0..<inputs).reduce(0.0) {
+        $0 + Double(weight.elements[output * inputs + $1])
+          * Double(x.elements[row * groups * inputs + output / outputs * inputs + $1])
+      }
+    }
+    #expect(y.mismatch(wanted, [rows, groups * outputs]) == nil)
+  }
+
+  @Test func partsOfHeadsAreGathered() {
+    // Two lists of two heads of three parts of two channels.
+    let lists = [0, 100].map { start in
+      Tensor([1, 2, 12], (0..<24).map { Float(start + $0) - 5 })
+    }
+    let part = pass().headParts(lists, part: 1, of: 3, width: 2, layer: "k")
+    #expect(part.shape == [1, 2, 8])
+    #expect(
+      part.elements == [-3, -2, 3, 4, 97, 98, 103, 104, 9, 10, 15, 16, 109, 110, 115, 116])
+    let positive = pass().headParts(
+      lists, part: 1, of: 3, width: 2, activation: .relu, layer: "k")
+    #expect(positive.elements == part.elements.map { max($0, 0) })
   }
 }

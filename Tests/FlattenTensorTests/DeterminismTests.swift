@@ -72,6 +72,27 @@ import Testing
         DepthwiseWeight(taps: .noise([25, 35], seed: 2), bias: .noise([35], seed: 3)),
         activation: .gelu, layer: "")
     },
+    Operator(testDescription: "strided depthwise convolution") { pass in
+      pass.depthwiseConvolution(
+        .noise([2, 9, 11, 35], seed: 1),
+        DepthwiseWeight(.noise([35, 1, 3, 3], seed: 2), bias: nil, stride: 2),
+        activation: .hardSwish, layer: "")
+    },
+    Operator(testDescription: "convolution in groups") { pass in
+      pass.groupedConvolution(
+        .noise([601, 40], seed: 1), PackedGroups(.noise([40, 8, 1, 1], seed: 2), groups: 5),
+        layer: "")
+    },
+    Operator(testDescription: "parts of heads") { pass in
+      pass.headParts(
+        [.noise([2, 131, 24], seed: 1), .noise([2, 131, 24], seed: 2)], part: 1, of: 3, width: 4,
+        activation: .geluTanh, layer: "")
+    },
+    Operator(testDescription: "bicubic resize") { pass in
+      pass.resizeBicubic(
+        .noise([2, 9, 11, 19], seed: 1), height: 70, width: 33,
+        addedTo: .noise([2, 70, 33, 19], seed: 2), layer: "")
+    },
     Operator(testDescription: "linear attention") { pass in
       pass.linearAttention(
         .noise([2, 513, 64], seed: 1, offset: 1), .noise([2, 49, 64], seed: 2, offset: 1),

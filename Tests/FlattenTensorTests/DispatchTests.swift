@@ -60,6 +60,7 @@ import Testing
     #expect(table.softmax != nil && table.column_sums != nil && table.divide_by_dot != nil)
     #expect(table.softmax_columns != nil && table.clamp_magnitude != nil)
     #expect(table.divide_by_dot_clamped != nil)
+    #expect(table.cubic_columns != nil && table.cubic_rows != nil)
     #expect(table.depthwise_row != nil && table.bilinear_row != nil && table.argmax != nil)
     #expect(table.winograd_weights != nil)
     #expect(table.mix_columns != nil && table.mix_rows != nil && table.all_finite != nil)

@@ -9,7 +9,7 @@ func environment(_ name: String) -> String? { ProcessInfo.processInfo.environmen
   /// Whether bias and residual are given.
   static let combinations = [(false, false), (true, false), (false, true), (true, true)]
 
-  @Test(arguments: KernelSet.present, [FK_NONE, FK_RELU, FK_GELU])
+  @Test(arguments: KernelSet.present, fk_activation.all)
   func agreesWithTheReference(set: KernelSet, activation: fk_activation) {
     for (rows, columns, gap) in Extents.shapes {
       for (hasBias, hasResidual) in Self.combinations {
@@ -25,8 +25,11 @@ func environment(_ name: String) -> String? { ProcessInfo.processInfo.environmen
             residual?.pointer, residual?.stride ?? 0)
         }
         let problem = c.mismatch(wanted) { row, column in
-          if activation != FK_GELU { return 0 }
+          if activation == FK_NONE || activation == FK_RELU { return 0 }
           let x = abs(before[row, column] + (bias?[0, column] ?? 0))
+          if activation != FK_GELU {
+            return 4 * ulp * (x + abs(residual?[row, column] ?? 0))
+          }
           // Half of x times the error of erf, and the rounding of what is added.
           return 0.5 * x * 2.5e-7 + 2 * ulp * (x + abs(residual?[row, column] ?? 0))
         }
@@ -42,16 +45,13 @@ func environment(_ name: String) -> String? { ProcessInfo.processInfo.environmen
     let c = Rows(3, 17, stride: 20, seed: 1, scale: 4)
     let bias = Rows(1, 17, seed: 2)
     let residual = Rows(3, 17, stride: 19, seed: 3)
-    for activation in [FK_NONE, FK_RELU, FK_GELU] {
+    for activation in fk_activation.all {
       let got = c.copy()
       KernelSet.reference.epilogue(
         got.pointer, 20, 3, 17, bias.pointer, activation, residual.pointer, 19)
       let wanted = Rows(3, 17) { row, column in
         let x = Double(c[row, column]) + Double(bias[0, column])
-        let y =
-          activation == FK_RELU
-          ? max(x, 0) : activation == FK_GELU ? 0.5 * x * (1 + erf(x / 2.0.squareRoot())) : x
-        return Float(y + Double(residual[row, column]))
+        return Float(activation.defined(x) + Double(residual[row, column]))
       }
       #expect(got.mismatch(wanted, within: 1e-6) == nil)
     }
@@ -80,6 +80,24 @@ func environment(_ name: String) -> String? { ProcessInfo.processInfo.environmen
     #expect(y.isIntact)
   }
 
+  /// The header's promises: 5e-7 and 2 ulp of x, and 2 ulp of x.
+  @Test(arguments: KernelSet.all) func theOthersKeepTheirPromises(set: KernelSet) {
+    let count = 24_001
+    let x =
+      (0..<count).map { Float(-12 + 24 * Double($0) / Double(count - 1)) } + [88, -88, 1e30, -1e30]
+    for (activation, floor) in [(FK_GELU_TANH, 5e-7), (FK_HARD_SWISH, 0.0)] {
+      let y = Rows(x)
+      set.table.epilogue(y.pointer, x.count, 1, x.count, nil, activation, nil, 0)
+      for index in x.indices {
+        let value = Double(x[index])
+        let error = abs(Double(y[0, index]) - activation.defined(value))
+        let allowed = floor + 2 * Double(ulp) * abs(value)
+        #expect(error <= allowed, "\(activation.testDescription) of \(value): \(error)")
+      }
+      #expect(y.isIntact)
+    }
+  }
+
   /// Where both pieces of erf meet, and at both ends.
   @Test(arguments: KernelSet.all) func geluHasNoSteps(set: KernelSet) {
     let borders: [Float] = [1, 4].map { $0 * Float(2).squareRoot() }
@@ -92,7 +110,7 @@ func environment(_ name: String) -> String? { ProcessInfo.processInfo.environmen
     }
   }
 
-  @Test(arguments: KernelSet.all, [FK_NONE, FK_RELU, FK_GELU])
+  @Test(arguments: KernelSet.all, fk_activation.all)
   func whatIsNotANumberStaysVisible(set: KernelSet, activation: fk_activation) {
     for columns in [1, 5, 16, 23, 32] {
       for position in [0, columns / 2, columns - 1] {
@@ -110,7 +128,7 @@ func environment(_ name: String) -> String? { ProcessInfo.processInfo.environmen
       .infinity, -.infinity, 0, -0.0, .leastNonzeroMagnitude, -.leastNonzeroMagnitude,
       .leastNormalMagnitude, .greatestFiniteMagnitude, -.greatestFiniteMagnitude, 1, -1,
     ]
-    for activation in [FK_NONE, FK_RELU, FK_GELU] {
+    for activation in fk_activation.all {
       let got = Rows(extremes + extremes)
       let count = got.columns
       set.table.epilogue(got.pointer, count, 1, count, nil, activation, nil, 0)
@@ -134,7 +152,7 @@ func environment(_ name: String) -> String? { ProcessInfo.processInfo.environmen
   @Test(arguments: KernelSet.all) func nothingIsDoneToNothing(set: KernelSet) {
     let c = Rows(2, 3, seed: 1)
     let before = c.values
-    for activation in [FK_NONE, FK_RELU, FK_GELU] {
+    for activation in fk_activation.all {
       set.table.epilogue(c.pointer, 3, 0, 3, c.pointer, activation, nil, 0)
       set.table.epilogue(c.pointer, 3, 2, 0, c.pointer, activation, nil, 0)
     }
@@ -144,8 +162,28 @@ func environment(_ name: String) -> String? { ProcessInfo.processInfo.environmen
 }
 
 extension fk_activation: @retroactive CustomTestStringConvertible {
+  static let all = [FK_NONE, FK_RELU, FK_GELU, FK_GELU_TANH, FK_HARD_SWISH]
+
+  /// The definition.
+  func defined(_ x: Double) -> Double {
+    switch self {
+    case FK_RELU: max(x, 0)
+    case FK_GELU: 0.5 * x * (1 + erf(x / 2.0.squareRoot()))
+    case FK_GELU_TANH:
+      0.5 * x * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
+    case FK_HARD_SWISH: x * min(max(x + 3, 0), 6) / 6
+    default: x
+    }
+  }
+
   /// The name in a test's arguments.
   public var testDescription: String {
-    self == FK_GELU ? "GELU" : self == FK_RELU ? "ReLU" : "no activation"
+    switch self {
+    case FK_RELU: "ReLU"
+    case FK_GELU: "GELU"
+    case FK_GELU_TANH: "GELU by tanh"
+    case FK_HARD_SWISH: "hard swish"
+    default: "no activation"
+    }
   }
 }

@@ -91,6 +91,11 @@ private final class FencedRows {
       table.mix_columns(
         x.pointer, 2, [0, 1], [1, 1], [0.5, 0.5], [0.5, 0.5], 2, columns, c.pointer)
       table.mix_rows(x.pointer, x.pointer, 0.5, 0.5, rows * columns, c.pointer)
+      table.cubic_columns(
+        x.pointer, [0, 0, 1, 1, 1, 1, 1, 1], [0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5], 2, columns,
+        c.pointer)
+      let same = [UnsafePointer<Float>?](repeating: UnsafePointer(x.pointer), count: 4)
+      table.cubic_rows(same, [0.5, 0.5, 0.5, 0.5], x.pointer, rows * columns, c.pointer)
       #expect(table.all_finite(x.pointer, rows * columns) == 1)
       table.add_scaled(c.pointer, x.pointer, 2, rows * columns)
       table.roi_align(
@@ -105,8 +110,8 @@ private final class FencedRows {
         let weight = try fenced(kernel * kernel * columns)
         for row in 0..<2 {
           table.depthwise_row(
-            x.pointer, columns, 2, 1, columns, row, Int32(kernel), weight.pointer, one.pointer,
-            FK_NONE, two.pointer, c.pointer + row * columns)
+            x.pointer, columns, 2, 1, columns, row, Int32(kernel), 1, weight.pointer,
+            one.pointer, FK_NONE, two.pointer, c.pointer + row * columns)
         }
       }
     }

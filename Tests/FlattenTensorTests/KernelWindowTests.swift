@@ -11,9 +11,13 @@ import Testing
     let channels: Int
     /// Channels that lie between one pixel's and the next's.
     var gap = 0
+    var stride = 1
+
+    var rows: Int { (height + stride - 1) / stride }
+    var columns: Int { (width + stride - 1) / stride }
 
     var testDescription: String {
-      "\(kernel) x \(kernel) on \(height) x \(width), \(channels) channels, gap \(gap)"
+      "\(kernel) x \(kernel) on \(height) x \(width), \(channels) channels, gap \(gap), stride \(stride)"
     }
   }
 
@@ -27,16 +31,26 @@ import Testing
       }
     }
     + Extents.columns.map { Map(kernel: 3, height: 3, width: 4, channels: $0, gap: $0 % 3) }
+    + [2, 3].flatMap { stride in
+      [1, 3, 5].flatMap { kernel in
+        [(1, 1), (1, 7), (8, 1), (6, 13), (5, 20)].map { height, width in
+          Map(kernel: kernel, height: height, width: width, channels: 19, gap: 3, stride: stride)
+        }
+      }
+    }
+    + [16, 32, 40].flatMap { channels in
+      (1...3).map { Map(kernel: 3, height: 7, width: 23, channels: channels, stride: $0) }
+    }
 
   private func run(
     _ table: fk_table, _ map: Map, _ x: Rows, _ weight: Rows, _ bias: Rows?,
     _ activation: fk_activation, _ residual: Rows?
   ) -> Rows {
-    let out = Rows.output(map.height, map.width * map.channels)
-    for row in 0..<map.height {
+    let out = Rows.output(map.rows, map.columns * map.channels)
+    for row in 0..<map.rows {
       table.depthwise_row(
         x.pointer, x.stride, map.height, map.width, map.channels, row, Int32(map.kernel),
-        weight.pointer, bias?.pointer, activation,
+        Int32(map.stride), weight.pointer, bias?.pointer, activation,
         residual.map { UnsafePointer($0.pointer + row * $0.stride) }, out.pointer + row * out.stride
       )
     }
@@ -49,14 +63,14 @@ import Testing
       map.height * map.width, map.channels, stride: map.channels + map.gap, seed: 1, scale: 2)
     let weight = Rows(area, map.channels, seed: 2)
     let bias = Rows(1, map.channels, seed: 3)
-    let residual = Rows(map.height, map.width * map.channels, seed: 4)
-    let sums = Rows(map.height, map.width * map.channels) { row, position in
+    let residual = Rows(map.rows, map.columns * map.channels, seed: 4)
+    let sums = Rows(map.rows, map.columns * map.channels) { row, position in
       let (column, channel) = (position / map.channels, position % map.channels)
       var sum = 0.0
       for i in 0..<map.kernel {
         for j in 0..<map.kernel {
-          let y = row + i - map.kernel / 2
-          let z = column + j - map.kernel / 2
+          let y = row * map.stride + i - map.kernel / 2
+          let z = column * map.stride + j - map.kernel / 2
           guard (0..<map.height).contains(y), (0..<map.width).contains(z) else { continue }
           sum +=
             Double(x[y * map.width + z, channel]) * Double(weight[i * map.kernel + j, channel])
@@ -64,16 +78,13 @@ import Testing
       }
       return Float(sum)
     }
-    for activation in [FK_NONE, FK_RELU, FK_GELU] {
+    for activation in fk_activation.all {
       for (hasBias, hasResidual) in KernelEpilogueTests.combinations {
         let got = run(
           set.table, map, x, weight, hasBias ? bias : nil, activation, hasResidual ? residual : nil)
-        let wanted = Rows(map.height, map.width * map.channels) { row, position in
+        let wanted = Rows(map.rows, map.columns * map.channels) { row, position in
           let s = Double(sums[row, position] + (hasBias ? bias[0, position % map.channels] : 0))
-          let y =
-            activation == FK_RELU
-            ? max(s, 0) : activation == FK_GELU ? 0.5 * s * (1 + erf(s / 2.0.squareRoot())) : s
-          return Float(y + (hasResidual ? Double(residual[row, position]) : 0))
+          return Float(activation.defined(s) + (hasResidual ? Double(residual[row, position]) : 0))
         }
         #expect(got.mismatch(wanted, within: ulp * Float(8 + 2 * area)) == nil)
       }
@@ -87,7 +98,7 @@ import Testing
     let x = Rows(30, 18, seed: 1)
     x[2 * 6 + 3, 17] = .nan
     let weight = Rows(9, 18, seed: 2)
-    for activation in [FK_NONE, FK_RELU, FK_GELU] {
+    for activation in fk_activation.all {
       let out = run(set.table, map, x, weight, nil, activation, nil)
       for row in 0..<5 {
         for column in 0..<6 {
@@ -204,14 +215,58 @@ import Testing
     }
   }
 
+  @Test(arguments: KernelSet.all) func cubicColumnsAndRowsAgree(set: KernelSet) {
+    for channels in Extents.columns {
+      let row = Rows(1, 6 * channels, seed: 1)
+      let index: [Int32] = [0, 0, 1, 2, 1, 2, 3, 4, 4, 5, 5, 5]
+      let weights = Rows(1, 12, seed: 2)
+      let mixed = Rows.output(1, 3 * channels)
+      set.table.cubic_columns(row.pointer, index, weights.pointer, 3, channels, mixed.pointer)
+      let wanted = Rows(1, 3 * channels) { _, position in
+        let (pixel, channel) = (position / channels, position % channels)
+        return Float(
+          (4 * pixel..<4 * pixel + 4).reduce(0.0) {
+            $0 + Double(weights[0, $1]) * Double(row[0, Int(index[$1]) * channels + channel])
+          })
+      }
+      #expect(mixed.mismatch(wanted, within: 16 * ulp) == nil)
+
+      let sources = (0..<3).map { Rows(1, channels, seed: 10 + $0) }
+      let taps = [sources[0], sources[1], sources[2], sources[2]]
+      let pointers = taps.map { Optional(UnsafePointer($0.pointer)) }
+      let base = Rows(1, channels, seed: 4)
+      let sum = base.copy()
+      for (target, start) in [
+        (Rows.output(1, channels), nil), (Rows.output(1, channels), base), (sum, sum),
+      ] {
+        let before = start?.copy()
+        set.table.cubic_rows(
+          pointers, weights.pointer, start?.pointer, channels, target.pointer)
+        let wanted = Rows(1, channels) { _, channel in
+          Float(
+            (0..<4).reduce(before.map { Double($0[0, channel]) } ?? 0) {
+              $0 + Double(weights[0, $1]) * Double(taps[$1][0, channel])
+            })
+        }
+        #expect(target.mismatch(wanted, within: 16 * ulp) == nil)
+      }
+      #expect(row.isIntact && weights.isIntact && base.isIntact)
+      #expect(sources.allSatisfy { $0.isIntact })
+    }
+  }
+
   @Test(arguments: KernelSet.all) func nothingIsDoneToNothing(set: KernelSet) {
     let x = Rows(2, 3, seed: 1)
     let before = x.values
     let p = x.pointer
-    set.table.depthwise_row(p, 3, 1, 0, 3, 0, 3, p, nil, FK_NONE, nil, p)
-    set.table.depthwise_row(p, 3, 1, 2, 0, 0, 3, p, nil, FK_NONE, nil, p)
+    set.table.depthwise_row(p, 3, 1, 0, 3, 0, 3, 1, p, nil, FK_NONE, nil, p)
+    set.table.depthwise_row(p, 3, 1, 2, 0, 0, 3, 1, p, nil, FK_NONE, nil, p)
     set.table.bilinear_row(p, p, 1, 0, [0], [0], p, p, 0, 3, nil, p)
     set.table.bilinear_row(p, p, 1, 0, [0], [0], p, p, 1, 0, p, p)
+    set.table.cubic_columns(p, [0, 0, 0, 0], p, 0, 3, p)
+    set.table.cubic_columns(p, [0, 0, 0, 0], p, 1, 0, p)
+    let same = [UnsafePointer<Float>?](repeating: UnsafePointer(p), count: 4)
+    set.table.cubic_rows(same, p, nil, 0, p)
     #expect(x.values == before)
     #expect(x.isIntact)
   }

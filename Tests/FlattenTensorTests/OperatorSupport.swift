@@ -38,6 +38,9 @@ enum Naive {
     case .silu: x / (1 + exp(-x))
     case .elu: x > 0 ? x : expm1(x)
     case .eluPlusOne: x > 0 ? x + 1 : exp(x)
+    case .geluTanh:
+      0.5 * x * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
+    case .hardSwish: x * min(max(x + 3, 0), 6) / 6
     }
   }
 
@@ -108,12 +111,13 @@ extension ForwardPass {
   /// A convolution that is prepared for this call.
   func convolution(
     _ x: Tensor, _ weights: ConvolutionWeights, bias: Tensor?, activation: Activation = .none,
-    addingNearest coarse: Tensor? = nil, layer: String
+    addingNearest coarse: Tensor? = nil, residual: Tensor? = nil, layer: String
   ) -> Tensor {
     let stored = StoredConvolution(
       weights.geometry, weight: weights.weight, bias: bias, norm: nil, activation: activation)
     return convolution(
-      x, PackedConvolution(stored, weights.context), addingNearest: coarse, layer: layer)
+      x, PackedConvolution(stored, weights.context), addingNearest: coarse, residual: residual,
+      layer: layer)
   }
 
   /// Both halves of linear attention, as FLatten joins them.

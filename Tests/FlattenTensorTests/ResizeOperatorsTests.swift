@@ -116,21 +116,82 @@ import Testing
     let (height, width, newHeight, newWidth) = size
     for (channels, alignCorners) in [(1, false), (11, true), (16, false), (21, false)] {
       let x = Tensor.noise([height, width, channels], seed: 1)
-      let vertical = LinearTable(from: height, to: newHeight, alignCorners: alignCorners)
-      let horizontal = LinearTable(from: width, to: newWidth, alignCorners: alignCorners)
+      let tables = (
+        LinearTable(from: height, to: newHeight, alignCorners: alignCorners),
+        LinearTable(from: width, to: newWidth, alignCorners: alignCorners)
+      )
       for step in [1, 2] {
-        var rows = BilinearRows(
-          vertical: vertical, horizontal: horizontal, sourceWidth: width, channels: channels,
+        var rows = ResizedRows(
+          vertical: .linear(tables.0), horizontal: .linear(tables.1), sourceWidth: width,
+          channels: channels,
           pool: BufferPool())
         for row in stride(from: 0, to: newHeight, by: step) {
           let got = Tensor(zeros: [newWidth, channels])
           let wanted = Tensor(zeros: [newWidth, channels])
           func source(_ index: Int) -> UnsafePointer<Float> { x.pointer + index * width * channels }
           rows.write(row, into: got.mutablePointer) { index, _ in source(index) }
-          horizontal.write(
-            row, of: vertical, channels: channels, rows: source, into: wanted.mutablePointer)
+          tables.1.write(
+            row, of: tables.0, channels: channels, rows: source, into: wanted.mutablePointer)
           #expect(got.elements.map(\.bitPattern) == wanted.elements.map(\.bitPattern))
         }
+      }
+    }
+  }
+
+  /// Cubic convolution with a = -0.75, by its definition: a sum over 4x4 cells around the position.
+  private static func cubic(
+    _ x: Naive.Array4, _ b: Int, _ row: Int, _ column: Int, _ c: Int, height: Int, width: Int
+  ) -> Double {
+    func kernel(_ d: Double) -> Double {
+      let (a, t) = (-0.75, abs(d))
+      if t <= 1 { return (a + 2) * t * t * t - (a + 3) * t * t + 1 }
+      return t < 2 ? a * (t * t * t - 5 * t * t + 8 * t - 4) : 0
+    }
+    let y = (Double(row) + 0.5) * Double(x.shape[1]) / Double(height) - 0.5
+    let z = (Double(column) + 0.5) * Double(x.shape[2]) / Double(width) - 0.5
+    var sum = 0.0
+    for i in Int(y.rounded(.down)) - 1...Int(y.rounded(.down)) + 2 {
+      for j in Int(z.rounded(.down)) - 1...Int(z.rounded(.down)) + 2 {
+        let inside = (min(max(i, 0), x.shape[1] - 1), min(max(j, 0), x.shape[2] - 1))
+        sum += kernel(y - Double(i)) * kernel(z - Double(j)) * x[b, inside.0, inside.1, c]
+      }
+    }
+    return sum
+  }
+
+  @Test(
+    arguments: [
+      ([2, 3, 5, 7], 12, 20), ([1, 9, 7, 3], 50, 61), ([1, 1, 1, 2], 4, 4),
+      ([1, 40, 37, 17], 19, 23),
+      ([1, 2, 2, 33], 5, 3),
+    ] as [(Shape, Int, Int)])
+  func bicubicAgrees(shape: Shape, height: Int, width: Int) {
+    let map = Tensor.noise(shape, seed: 1)
+    let x = Naive.Array4(map)
+    let target: Shape = [shape[0], height, width, shape[3]]
+    let wanted = Naive.map(target) { Self.cubic(x, $0, $1, $2, $3, height: height, width: width) }
+    let y = pass().resizeBicubic(map, height: height, width: width, layer: "up")
+    #expect(y.mismatch(wanted, target, tolerance: 1e-5) == nil)
+    #expect(map.resizedBicubic(height: height, width: width).bits == y.bits)
+    let base = Tensor.noise(target, seed: 2)
+    let sum = pass().resizeBicubic(map, height: height, width: width, addedTo: base, layer: "up")
+    #expect(
+      sum.mismatch(zip(wanted, base.elements).map { $0 + Double($1) }, target, tolerance: 1e-5)
+        == nil)
+  }
+
+  /// Rows made one after another, some left out, have the bits of the whole.
+  @Test func cubicRowsInOrderHaveTheSameBits() {
+    let x = Tensor.noise([1, 6, 5, 11], seed: 1)
+    let whole = pass().resizeBicubic(x, height: 37, width: 18, layer: "")
+    for step in [1, 2, 5, 9] {
+      var rows = ResizedRows(
+        vertical: ResizeTable(from: 6, to: 37, .bicubic),
+        horizontal: ResizeTable(from: 5, to: 18, .bicubic), sourceWidth: 5, channels: 11, pool: nil)
+      for row in stride(from: 0, to: 37, by: step) {
+        let got = Tensor(zeros: [18, 11])
+        rows.write(row, into: got.mutablePointer) { index, _ in x.pointer + index * 5 * 11 }
+        #expect(got.elements == Array(whole.elements[row * 18 * 11..<(row + 1) * 18 * 11]))
       }
     }
   }

@@ -15,7 +15,7 @@ import Testing
     ] {
       let field = ScoreField(
         [tile(1, left: 0), tile(3, left: 2)], size: size, isFlipped: isFlipped,
-        alignCorners: false)
+        interpolation: .bilinear(alignCorners: false))
       let out = Tensor(zeros: [6])
       var rows = field.rows(memory: BufferPool())
       rows.write(2, into: out.mutablePointer)

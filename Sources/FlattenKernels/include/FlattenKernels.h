@@ -31,7 +31,9 @@ enum fk_activation {
   FK_SIGMOID = 3,
   FK_SILU = 4,
   FK_ELU = 5,
-  FK_ELU_PLUS_ONE = 6
+  FK_ELU_PLUS_ONE = 6,
+  FK_GELU_TANH = 7,
+  FK_HARD_SWISH = 8
 };
 
 // What a product does to its result while it is in registers or the first-level cache:
@@ -55,11 +57,14 @@ struct fk_table {
   //   c[r][j] = activation(c[r][j] + bias[j]) + residual[r][j], in place.
   // c: rows x cols, row stride ldc. bias: cols, or NULL. residual: rows x cols, row stride ldr, or
   // NULL.
-  // ReLU is max(x, 0); GELU is the exact form 0.5 x (1 + erf(x / sqrt 2)); sigmoid is 1 / (1 + e^-x),
-  // SiLU x sigmoid(x); ELU is x above 0, else e^x - 1, and FK_ELU_PLUS_ONE that plus 1.
+  // ReLU is max(x, 0); GELU is the exact form 0.5 x (1 + erf(x / sqrt 2)), GELU_TANH the other one,
+  // 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))); sigmoid is 1 / (1 + e^-x), SiLU
+  // x sigmoid(x); ELU is x above 0, else e^x - 1, and FK_ELU_PLUS_ONE that plus 1; HARD_SWISH is
+  // x min(max(x + 3, 0), 6) / 6.
   // Error: each sum is rounded once. GELU is within 5e-7, its erf within 2.5e-7, and half an ulp of
-  // the result where that is more; of -infinity it may be NaN, as SiLU is. Sigmoid, SiLU and ELU + 1
-  // are within 4 ulp of the result where x is above -87, ELU within 2 ulp of 1.
+  // the result where that is more; of -infinity it may be NaN, as the three below are. Sigmoid, SiLU
+  // and ELU + 1 are within 4 ulp of the result where x is above -87, ELU within 2 ulp of 1;
+  // GELU_TANH is within 5e-7 and 2 ulp of x, HARD_SWISH within 2 ulp of x.
   void (*epilogue)(float *c, ptrdiff_t ldc, size_t rows, size_t cols, const float *bias,
                    enum fk_activation activation, const float *residual, ptrdiff_t ldr);
 
@@ -192,15 +197,15 @@ struct fk_table {
   void (*exp_features)(float *y, ptrdiff_t ldy, size_t rows, size_t cols, const float *x,
                        ptrdiff_t ldx, size_t width, float half, const float *top, float eps);
 
-  // One output row, number `row`, of a depthwise convolution, stride 1, zero padding kernel / 2:
+  // One output row, number `row`, of a depthwise convolution, zero padding kernel / 2:
   //   out[column][c] = activation(bias[c] + sum_ij x[y][z][c] w[i][j][c]) + residual[column][c],
-  //   y = row + i - half,   z = column + j - half,   half = kernel / 2
+  //   y = row stride + i - half,   z = column stride + j - half,   half = kernel / 2
   // x: height x width pixels of `channels`, pixels ldx apart. weight: kernel x kernel x channels,
-  // kernel odd. bias: channels, or NULL. residual: width x channels, this output row, or NULL; it
-  // may be the same as out. out: width x channels.
+  // kernel odd. bias: channels, or NULL. out: columns x channels, columns = ceil(width / stride).
+  // residual: the same, this output row, or NULL; it may be the same as out.
   // Error: (kernel^2 + 1) / 2 ulp of |bias| + sum |x w|, then as epilogue.
   void (*depthwise_row)(const float *x, ptrdiff_t ldx, size_t height, size_t width,
-                        size_t channels, size_t row, int kernel, const float *weight,
+                        size_t channels, size_t row, int kernel, int stride, const float *weight,
                         const float *bias, enum fk_activation activation, const float *residual,
                         float *out);
 
@@ -226,6 +231,21 @@ struct fk_table {
   // Then between two rows: out[i] = a * upper[i] + b * lower[i]. All: count.
   void (*mix_rows)(const float *upper, const float *lower, float a, float b, size_t count,
                    float *out);
+
+  // A cubic resize in two steps. First along a row, four taps a pixel:
+  //   out[p] = sum_t w[4 p + t] * row[x[4 p + t]],   0 <= t < 4
+  // row: pixels of `channels`, contiguous, at least as long as x reaches. x, w: 4 x pixels.
+  // out: pixels x channels.
+  // Error: 4 ulp of sum |w row|.
+  void (*cubic_columns)(const float *row, const int32_t *x, const float *w, size_t pixels,
+                        size_t channels, float *out);
+
+  // Then between four rows, some of which may be the same:
+  //   out[i] = base[i] + sum_t w[t] * rows[t][i]
+  // rows, out: count. base: count, or NULL; it may be the same as out.
+  // Error: 4 ulp of sum |w rows|, and half an ulp of the result with base.
+  void (*cubic_rows)(const float *const rows[4], const float w[4], const float *base, size_t count,
+                     float *out);
 
   // One row of the bins of RoIAlign: for each bin a sum over some rows and some columns of a map,
   //   out[bin][c] = sum_i sum_j wy[i] wz[j] x[y[i]][z[j]][c],   ends[bin - 1] <= j < ends[bin]

@@ -39,10 +39,11 @@ extension ForwardPass {
   ///   - x: `[B, H, W, C]`.
   ///   - coarse: a map `[B, h, w, outputs]` that is resized by nearest neighbour and added; for 1x1
   ///     windows.
+  ///   - residual: shape of the result, added after the activation.
   /// - Returns: `[B, H', W', outputs]`.
   package func convolution(
     _ x: Tensor, _ weight: PackedConvolution, addingNearest coarse: Tensor? = nil,
-    layer: @autoclosure () -> String
+    residual: Tensor? = nil, layer: @autoclosure () -> String
   ) -> Tensor {
     let (batch, height, width, channels) = x.mapShape(layer())
     let (geometry, bias, activation) = (weight.geometry, weight.bias, weight.activation)
@@ -51,7 +52,14 @@ extension ForwardPass {
     let shape = Shape(
       batch, geometry.outputSize(height), geometry.outputSize(width), weight.outputs)
     let macs = shape.elementCount * geometry.kernel * geometry.kernel * channels
-    let reading = x.count + weight.count + (coarse?.count ?? 0)
+    if case .winograd = weight.method, let residual {
+      let y = convolution(x, weight, layer: layer())
+      return add(y, residual, layer: "\(layer()).sum")
+    }
+    precondition(
+      residual.map { $0.shape == shape && coarse == nil } ?? true,
+      "\(layer()): residual is \(residual?.shape ?? []), output \(shape)")
+    let reading = x.count + weight.count + (coarse?.count ?? 0) + (residual?.count ?? 0)
     precondition(
       coarse.map { $0.shape.first == batch && $0.shape.last == weight.outputs } ?? true,
       "\(layer()): \(coarse?.shape ?? []) does not add to \(shape)")
@@ -68,13 +76,13 @@ extension ForwardPass {
         let pixels = batch * height * width
         multiply(
           RowBlock(x.pointer, rows: pixels, columns: channels), weight, bias: bias,
-          activation: activation, residual: nil,
+          activation: activation, residual: residual,
           into: RowBlock(y, rows: pixels, columns: weight.outputs))
       case .gathered(let weight):
         precondition(coarse == nil, "\(layer()): only 1x1 windows add a coarser map")
         gathered(
-          x, weight, bias: bias, geometry, activation: activation, outHeight: shape[1],
-          outWidth: shape[2], into: y)
+          x, weight, bias: bias, geometry, activation: activation, residual: residual,
+          outHeight: shape[1], outWidth: shape[2], into: y)
       }
     }
   }
@@ -113,14 +121,16 @@ extension ForwardPass {
   /// A block of output pixels at a time is gathered into rows and multiplied while it is cached.
   private func gathered(
     _ x: Tensor, _ weight: PackedMatrix, bias: Tensor?, _ geometry: ConvolutionGeometry,
-    activation: Activation, outHeight: Int, outWidth: Int,
+    activation: Activation, residual: Tensor?, outHeight: Int, outWidth: Int,
     into y: UnsafeMutablePointer<Float>
   ) {
     let pixels = x.shape[0] * outHeight * outWidth
     let block = max(32, min(256, pixels / 8)).rounded(up: Products.rows)
-    let epilogue = fk_epilogue(
-      bias: bias?.pointer, activation: activation.code, residual: nil, ldr: 0)
     chunks(pixels, of: block) { [self] range in
+      let epilogue = fk_epilogue(
+        bias: bias?.pointer, activation: activation.code,
+        residual: residual.map { $0.pointer + range.lowerBound * weight.outputs },
+        ldr: weight.outputs)
       withScratch(range.count * weight.inputs) { windows in
         gather(x, geometry, pixels: range, outHeight: outHeight, outWidth: outWidth, into: windows)
         withRows(

@@ -7,27 +7,35 @@ package struct DepthwiseWeight: Sendable {
   /// `[C]`.
   package let bias: Tensor?
   package let kernel: Int
+  /// Cells from one window to the next, in both directions.
+  package let stride: Int
 
   /// - Parameters:
   ///   - stored: as PyTorch stores it, `[own, 1, kernel, kernel]`.
   ///   - storedBias: `[own]`.
+  ///   - norm: after the bias, taken in.
   ///   - repeated: how many groups of channels, side by side, share it: C is `own * repeated`.
-  ///   - addsInput: whether the input is added to the convolution: 1 more in the middle of each window.
+  ///   - stride: cells from one window to the next.
+  ///   - addsInput: whether the input is added to the convolution and its norm: 1 more in the middle of each window.
   package init(
-    _ stored: Tensor, bias storedBias: Tensor?, repeated: Int = 1, addsInput: Bool = false
+    _ stored: Tensor, bias storedBias: Tensor?, norm: BatchNormStatistics? = nil,
+    repeated: Int = 1, stride: Int = 1, addsInput: Bool = false
   ) {
     let (own, kernel) = (stored.shape[0], stored.shape[2])
     precondition(
       stored.shape == Shape(own, 1, kernel, kernel) && kernel % 2 == 1,
       "a depthwise weight \(stored.shape)")
     let all = own * repeated
+    let (scale, storedBias) = (norm?.scale, norm?.shift(of: storedBias) ?? storedBias)
     self.kernel = kernel
+    self.stride = stride
     weight = Tensor([kernel * kernel, all]) { packed in
       for position in 0..<kernel * kernel {
         let more: Float = addsInput && position == kernel * kernel / 2 ? 1 : 0
         for channel in 0..<all {
+          let own = channel % own
           packed[position * all + channel] =
-            stored.pointer[channel % own * kernel * kernel + position] + more
+            stored.pointer[own * kernel * kernel + position] * (scale?.pointer[own] ?? 1) + more
         }
       }
     }
@@ -40,19 +48,20 @@ package struct DepthwiseWeight: Sendable {
 }
 
 extension ForwardPass {
-  /// Depthwise convolution, stride 1, zero padding of half the kernel.
+  /// Depthwise convolution, zero padding of half the kernel.
   ///
   /// - Parameters:
   ///   - x: `[B, H, W, C]`, or more channels of which C are read from `offset` on.
   ///   - residual: as many elements as the result, added after the activation.
-  /// - Returns: `[B, H, W, C]`.
+  /// - Returns: `[B, H', W', C]`, sides divided by the stride and rounded up.
   package func depthwiseConvolution(
     _ x: Tensor, offset: Int = 0, _ weight: DepthwiseWeight, activation: Activation = .none,
     residual: Tensor? = nil, layer: @autoclosure () -> String
   ) -> Tensor {
     let (batch, height, width, stride) = x.mapShape(layer())
-    let (kernel, channels) = (weight.kernel, weight.weight.shape[1])
-    let shape = Shape(batch, height, width, channels)
+    let (kernel, channels, step) = (weight.kernel, weight.weight.shape[1], weight.stride)
+    let rows = (height + step - 1) / step
+    let shape = Shape(batch, rows, (width + step - 1) / step, channels)
     precondition(
       offset + channels <= stride, "\(layer()): \(channels) channels from \(offset) of \(x.shape)")
     precondition(
@@ -60,13 +69,13 @@ extension ForwardPass {
       "\(layer()): residual is \(residual?.shape ?? []), output \(shape)")
     let kernels = kernels
     let macs = shape.elementCount * kernel * kernel
-    let reading = shape.elementCount + weight.weight.count + (residual?.count ?? 0)
+    let reading = x.count / stride * channels + weight.weight.count + (residual?.count ?? 0)
     return output(shape, .depthwiseConvolution, layer: layer(), macs: macs, reading: reading) { y in
-      let rowLength = width * channels
-      threads.run(batch * height) { task in
-        let image = x.pointer + task / height * height * width * stride + offset
+      let rowLength = shape[2] * channels
+      threads.run(batch * rows) { task in
+        let image = x.pointer + task / rows * height * width * stride + offset
         kernels.depthwise_row(
-          image, stride, height, width, channels, task % height, Int32(kernel),
+          image, stride, height, width, channels, task % rows, Int32(kernel), Int32(step),
           weight.weight.pointer, weight.bias?.pointer, activation.code,
           residual.map { $0.pointer + task * rowLength }, y + task * rowLength)
       }
@@ -109,7 +118,7 @@ extension ForwardPass {
           let (item, row) = (task / height, task % height)
           kernels.depthwise_row(
             x.pointer + item * height * width * stride + offset, stride, height, width, channels,
-            row, Int32(kernel), weights + item * window * channels, nil, FK_NONE,
+            row, Int32(kernel), 1, weights + item * window * channels, nil, FK_NONE,
             residual.pointer + task * rowLength, y + task * rowLength)
         }
       }

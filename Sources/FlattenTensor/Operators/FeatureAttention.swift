@@ -310,7 +310,7 @@ extension ForwardPass {
               let line = y + (item * tokens + row * grid.width) * width
               kernels.depthwise_row(
                 v.x.pointer + item * tokens * stride + v.channels.lowerBound, stride, grid.height,
-                grid.width, width, row, Int32(weight.kernel), weight.weight.pointer,
+                grid.width, width, row, Int32(weight.kernel), 1, weight.weight.pointer,
                 weight.bias?.pointer, FK_NONE, UnsafePointer(line), line)
             }
           }

@@ -167,8 +167,8 @@ extension ForwardPass {
         let out = y + (item * tokens + row * grid.width) * channels
         kernels.depthwise_row(
           kv.pointer + (item * tokens * 2 + 1) * channels, 2 * channels, grid.height, grid.width,
-          channels, row, Int32(w.depthwise.kernel), w.depthwise.weight.pointer,
-          w.depthwise.bias?.pointer, FK_NONE, UnsafePointer(out), out)
+          channels, row, Int32(w.depthwise.kernel), 1,
+          w.depthwise.weight.pointer, w.depthwise.bias?.pointer, FK_NONE, UnsafePointer(out), out)
       }
     }
   }

@@ -16,6 +16,10 @@ public enum Activation: Sendable, CaseIterable {
   case elu
   /// `x + 1` above 0, else `exp(x)`: positive, so a feature map of linear attention.
   case eluPlusOne
+  /// GELU's approximation, `0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`.
+  case geluTanh
+  /// `x min(max(x + 3, 0), 6) / 6`.
+  case hardSwish
 
   var code: fk_activation {
     switch self {
@@ -26,6 +30,8 @@ public enum Activation: Sendable, CaseIterable {
     case .silu: FK_SILU
     case .elu: FK_ELU
     case .eluPlusOne: FK_ELU_PLUS_ONE
+    case .geluTanh: FK_GELU_TANH
+    case .hardSwish: FK_HARD_SWISH
     }
   }
 }

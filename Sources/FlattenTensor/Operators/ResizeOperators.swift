@@ -61,66 +61,6 @@ package struct LinearTable: Sendable {
   }
 }
 
-/// The rows of a bilinear resize, made from top to bottom: each source row is mixed along its columns
-/// once, however many rows it is part of. The bits are those of ``LinearTable/write(_:of:channels:rows:addedTo:into:)``.
-package struct BilinearRows {
-  private let vertical: LinearTable
-  private let horizontal: LinearTable
-  private let sourceWidth: Int
-  private let channels: Int
-  /// The two rows, already mixed, that the last output row lay between, and a source row.
-  private let kept: Tensor
-  private var held = (-1, -1)
-
-  /// - Parameters:
-  ///   - sourceWidth: pixels of a source row.
-  package init(
-    vertical: LinearTable, horizontal: LinearTable, sourceWidth: Int, channels: Int,
-    pool: BufferPool
-  ) {
-    self.vertical = vertical
-    self.horizontal = horizontal
-    self.sourceWidth = sourceWidth
-    self.channels = channels
-    kept = Tensor(
-      uninitialized: Shape((2 * horizontal.count + sourceWidth) * channels), pool: pool)
-  }
-
-  /// Writes one row of the result.
-  ///
-  /// - Parameters:
-  ///   - source: gives the address of a source row, which may be in the memory it is given.
-  package mutating func write(
-    _ row: Int, into out: UnsafeMutablePointer<Float>,
-    source: (Int, UnsafeMutablePointer<Float>) -> UnsafePointer<Float>
-  ) {
-    let (upper, lower) = (Int(vertical.first[row]), Int(vertical.second[row]))
-    let upperRow = mixed(upper, sparing: lower, source)
-    let lowerRow = mixed(lower, sparing: upper, source)
-    fk_active().pointee.mix_rows(
-      upperRow, lowerRow, vertical.firstWeight[row], vertical.secondWeight[row],
-      horizontal.count * channels, out)
-  }
-
-  private mutating func mixed(
-    _ row: Int, sparing other: Int,
-    _ source: (Int, UnsafeMutablePointer<Float>) -> UnsafePointer<Float>
-  ) -> UnsafePointer<Float> {
-    let length = horizontal.count * channels
-    let first = kept.mutablePointer
-    if held.0 == row { return UnsafePointer(first) }
-    if held.1 == row { return UnsafePointer(first + length) }
-    let isSecond = held.0 == other
-    if isSecond { held.1 = row } else { held.0 = row }
-    let target = isSecond ? first + length : first
-    let values = source(row, first + 2 * length)
-    fk_active().pointee.mix_columns(
-      values, sourceWidth, horizontal.first, horizontal.second, horizontal.firstWeight,
-      horizontal.secondWeight, horizontal.count, channels, target)
-    return UnsafePointer(target)
-  }
-}
-
 /// The source index of each output index of a nearest resize, as PyTorch computes it: the product of
 /// index and ratio is rounded to single precision.
 struct NearestPositions {
@@ -240,54 +180,5 @@ struct BilinearResize {
     horizontal.write(
       row % vertical.count, of: vertical, channels: source.shape[3],
       rows: { image + $0 * length }, addedTo: base, into: out)
-  }
-}
-
-extension Tensor {
-  /// Bicubic resize of a map `[B, H, W, C]`, a = -0.75, align_corners false, no antialiasing: how the
-  /// official loader fits positional tables to another size.
-  package func resizedBicubic(height: Int, width: Int) -> Tensor {
-    let (batch, sourceHeight, sourceWidth, channels) = mapShape("bicubic resize")
-    let rows = cubicTable(from: sourceHeight, to: height)
-    let columns = cubicTable(from: sourceWidth, to: width)
-    return Tensor([batch, height, width, channels]) { out in
-      var index = 0
-      for item in 0..<batch {
-        let image = pointer + item * sourceHeight * sourceWidth * channels
-        for row in rows {
-          for column in columns {
-            for channel in 0..<channels {
-              var sum: Float = 0
-              for (y, wy) in row {
-                var line: Float = 0
-                for (x, wx) in column {
-                  line += wx * image[(y * sourceWidth + x) * channels + channel]
-                }
-                sum += wy * line
-              }
-              out[index] = sum
-              index += 1
-            }
-          }
-        }
-      }
-    }
-  }
-}
-
-/// The four source indices (clamped to the edge) and weights of each output index of a cubic resize.
-private func cubicTable(from input: Int, to output: Int) -> [[(index: Int, weight: Float)]] {
-  let a: Float = -0.75
-  func near(_ x: Float) -> Float { ((a + 2) * x - (a + 3)) * x * x + 1 }
-  func far(_ x: Float) -> Float { ((a * x - 5 * a) * x + 8 * a) * x - 4 * a }
-  let scale = Float(input) / Float(output)
-  return (0..<output).map { index in
-    let position = scale * (Float(index) + 0.5) - 0.5
-    let low = position.rounded(.down)
-    let t = position - low
-    let weights = [far(t + 1), near(t), near(1 - t), far(2 - t)]
-    return weights.enumerated().map { offset, weight in
-      (min(max(Int(low) - 1 + offset, 0), input - 1), weight)
-    }
   }
 }

@@ -51,4 +51,48 @@ extension ForwardPass {
       }
     }
   }
+
+  /// One part of every head, where the channels of each head's parts lie side by side: `q k v, q k v, ...`; of several
+  /// token lists, whose heads then stand behind each other.
+  ///
+  /// - Parameters:
+  ///   - lists: `[B, N, heads * parts * width]` each.
+  ///   - part: its number.
+  ///   - parts: of each head.
+  ///   - width: channels of a part.
+  ///   - activation: applied to the result.
+  /// - Returns: `[B, N, lists * heads * width]`.
+  package func headParts(
+    _ lists: [Tensor], part: Int, of parts: Int, width: Int, activation: Activation = .none,
+    layer: @autoclosure () -> String
+  ) -> Tensor {
+    let (batch, tokens, channels) = lists[0].tokenShape(layer())
+    precondition(
+      lists.allSatisfy { $0.shape == lists[0].shape } && channels % (parts * width) == 0
+        && (0..<parts).contains(part),
+      "\(layer()): part \(part) of \(parts) x \(width) of \(lists.map(\.shape))")
+    let heads = channels / (parts * width)
+    let shape = Shape(batch, tokens, lists.count * heads * width)
+    return output(shape, .elementwise, layer: layer(), reading: shape.elementCount) { y in
+      let row = shape[2]
+      chunks(batch * tokens, of: 64) { [kernels] rows in
+        var out = y + rows.lowerBound * row
+        for token in rows {
+          for list in lists {
+            var source = list.pointer + token * channels + part * width
+            for _ in 0..<heads {
+              out.update(from: source, count: width)
+              out += width
+              source += parts * width
+            }
+          }
+        }
+        if activation != .none {
+          let first = y + rows.lowerBound * row
+          kernels.epilogue(
+            first, row, rows.count, row, nil, activation.code, nil, 0)
+        }
+      }
+    }
+  }
 }

@@ -111,7 +111,9 @@ import Testing
       ) { row in
         try field.grow(beyond: row)
         return (
-          PixelScores(fields: [field.scores], size: picture.size, alignCorners: false),
+          PixelScores(
+            fields: [field.scores], size: picture.size,
+            interpolation: .bilinear(alignCorners: false)),
           field.readyRows
         )
       }

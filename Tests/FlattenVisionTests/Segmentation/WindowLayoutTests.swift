@@ -107,9 +107,11 @@ import Testing
         }
       }
       return ScoreField(
-        tiles, size: image.size, isFlipped: flip?.mirrorsColumns == true, alignCorners: false)
+        tiles, size: image.size, isFlipped: flip?.mirrorsColumns == true,
+        interpolation: .bilinear(alignCorners: false))
     }
-    let scores = PixelScores(fields: fields, size: picture.size, alignCorners: false)
+    let scores = PixelScores(
+      fields: fields, size: picture.size, interpolation: .bilinear(alignCorners: false))
     let wanted = PixelScores.labels(
       of: picture.size, threads: segmenter.loaded.threads, memory: BufferPool(),
       wantsConfidence: true
