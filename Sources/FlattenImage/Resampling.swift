@@ -1,9 +1,13 @@
 import FlattenRegions
 
-/// Filters for resizing pictures. Each equals, to the bit, a library that models were trained with.
+/// Filters for resizing pictures. Each equals a library that models were trained with: to the bit, but for
+/// ``bicubic``.
 public enum Resampling: Sendable, CaseIterable {
   /// OpenCV's `INTER_LINEAR`: two pixels a side, also when shrinking; half-pixel centres.
   case bilinear
+  /// OpenCV's `INTER_CUBIC`: four pixels a side (a = -0.75), also when shrinking; half-pixel centres. Within one
+  /// level: OpenCV itself has several ways to round it.
+  case bicubic
   /// OpenCV's `INTER_NEAREST`.
   case nearest
   /// Pillow's `BILINEAR`: a triangle, widened by the scale when shrinking (antialiasing).
@@ -20,6 +24,7 @@ extension Raster where Sample == UInt8 {
     precondition(width > 0 && height > 0, "a picture of \(width)x\(height) pixels")
     return switch method {
     case .bilinear: resizedLikeOpenCV(width: width, height: height)
+    case .bicubic: resizedByCubicConvolution(width: width, height: height)
     case .nearest: resizedToNearest(width: width, height: height)
     case .antialiasedBilinear: resizedLikePillow(width: width, height: height, by: .triangle)
     case .antialiasedBicubic: resizedLikePillow(width: width, height: height, by: .cubic)

@@ -18,7 +18,7 @@ extension AugmentationScale: ExpressibleByFloatLiteral {
 
 extension InputRule {
   /// The sizes that a picture passes through: first the one that keeps the proportions, then the one
-  /// rounded up. Equal sizes stand for no resize.
+  /// rounded up. Equal sizes stand for no resize. With ``shortSide`` the one rounded up comes at once.
   ///
   /// - Parameter scale: of test-time augmentation; a factor is relative to the picture within ``largest``, not to
   ///   `scale`, which it replaces (mmsegmentation's convention).
@@ -38,9 +38,22 @@ extension InputRule {
         size = picture.fitted(long: scale.long, short: scale.short)
       }
     }
+    if let shortSide, scale == nil { return [onShortSide(picture, shortSide)] }
     let rounded = PixelSize(
       height: size.height.rounded(up: multiple), width: size.width.rounded(up: multiple))
-    return [size, rounded]
+    return shortSide == nil ? [size, rounded] : [rounded]
+  }
+
+  /// The size of a picture whose shorter side becomes `side`, the other one rounded up to ``multiple``.
+  private func onShortSide(_ picture: PixelSize, _ side: Int) -> PixelSize {
+    let (height, width) = (Double(picture.height), Double(picture.width))
+    // Upstream: efficientvit/apps/data_provider, the quotient first, in double precision.
+    func longSide(_ ratio: Double) -> Int {
+      multiple * Int((ratio * Double(side) / Double(multiple)).rounded(.up))
+    }
+    return height < width
+      ? PixelSize(height: side, width: longSide(width / height))
+      : PixelSize(height: longSide(height / width), width: side)
   }
 
   /// The size of a picture that is brought to another one: with its proportions within that, or exactly.
@@ -68,7 +81,7 @@ extension InputRule {
     return sizes(of: picture.size, scale: scale)
       .reduce(base) { image, size in
         size.height == image.height && size.width == image.width
-          ? image : image.resized(width: size.width, height: size.height, by: .bilinear)
+          ? image : image.resized(width: size.width, height: size.height, by: filter)
       }
   }
 

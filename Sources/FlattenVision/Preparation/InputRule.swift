@@ -16,6 +16,11 @@ public struct InputRule: Sendable, Equatable {
   public var scale: (long: Int, short: Int)?
   /// Size after a first resize that does not keep the proportions, in the place of ``scale``.
   public var exactSize: PixelSize?
+  /// Shortest side after a resize that leads to the network's size at once: the other side is rounded up to
+  /// ``multiple``, so that the proportions change a little. In the place of ``scale``.
+  public var shortSide: Int?
+  /// The filter of the resizes.
+  public var filter = Resampling.bilinear
   /// Both sides are resized up to a multiple of this; 1 leaves them.
   public var multiple: Int
   /// After normalisation, zeros are added at the right and the bottom up to a multiple of this; the
@@ -41,6 +46,7 @@ public struct InputRule: Sendable, Equatable {
       && a.exactSize == b.exactSize && a.paddedSize == b.paddedSize
       && a.largest?.long == b.largest?.long && a.largest?.short == b.largest?.short
       && a.trained?.long == b.trained?.long && a.trained?.short == b.trained?.short
+      && a.shortSide == b.shortSide && a.filter == b.filter
   }
 }
 
@@ -48,8 +54,8 @@ extension InputRule {
   /// Reads the `input` section of a config.
   init(_ node: ConfigNode) throws {
     let map = try node.map(known: [
-      "mean", "std", "largest", "trained_size", "scale", "keep_ratio", "multiple_of",
-      "pad_to_multiple_of", "pad_to",
+      "mean", "std", "largest", "trained_size", "scale", "keep_ratio", "short_side", "resize",
+      "multiple_of", "pad_to_multiple_of", "pad_to",
     ])
     func sides(_ key: String) throws -> (long: Int, short: Int)? {
       let sides = try map.optional(key)?.ints(count: 2, in: 1...65536)
@@ -67,6 +73,17 @@ extension InputRule {
       }
       (self.scale, exactSize) = (nil, PixelSize(height: scale[1], width: scale[0]))
     }
+    filter = try map.optional("resize")?.choice(Filter.self).resampling ?? .bilinear
+    if let node = map.optional("short_side") {
+      shortSide = try node.int(in: 1...65536)
+      if let other = ["scale", "keep_ratio"].first(where: { map.optional($0) != nil }) {
+        throw node.error(found: "stands beside input.\(other)", expected: "one of the two")
+      }
+      if let side = shortSide, side % multiple != 0 {
+        throw node.error(
+          found: "is \(side)", expected: "a multiple of input.multiple_of, \(multiple)")
+      }
+    }
     if let node = map.optional("pad_to") {
       let size = try node.ints(count: 2, in: 1...65536)
       guard padding == 1 else {
@@ -74,6 +91,19 @@ extension InputRule {
           found: "stands beside input.pad_to_multiple_of", expected: "one of the two")
       }
       paddedSize = PixelSize(height: size[1], width: size[0])
+    }
+  }
+}
+
+/// The names of filters in configs.
+private enum Filter: String, CaseIterable {
+  case bilinear
+  case bicubic
+
+  var resampling: Resampling {
+    switch self {
+    case .bilinear: .bilinear
+    case .bicubic: .bicubic
     }
   }
 }
@@ -87,6 +117,8 @@ extension InputRule {
     }
     if let scale { rule.append("long side <= \(scale.long), short side <= \(scale.short)") }
     if let size = exactSize { rule.append("resized to \(size.height)x\(size.width)") }
+    if let shortSide { rule.append("short side \(shortSide)") }
+    if filter == .bicubic { rule.append("by a bicubic filter") }
     if multiple > 1 { rule.append("sides up to a multiple of \(multiple)") }
     if padding > 1 { rule.append("padded to a multiple of \(padding)") }
     if let size = paddedSize { rule.append("padded to \(size.height)x\(size.width)") }

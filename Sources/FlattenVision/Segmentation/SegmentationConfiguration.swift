@@ -39,6 +39,9 @@ public struct SegmentationConfiguration: Sendable {
   public var input: InputRule
   /// How the network is applied.
   public var mode: InferenceMode
+  /// How scores are brought from the network's grid to the picture's size: bilinearly, by way of the network's
+  /// input, or bicubically, at once where the network is applied to the whole picture.
+  public var interpolation: Interpolation
   package let model: SegmentorConfiguration
 
   /// Reads a config file.
@@ -51,13 +54,14 @@ public struct SegmentationConfiguration: Sendable {
 
   package init(
     name: String, dataset: DatasetDescription, model: SegmentorConfiguration, input: InputRule,
-    mode: InferenceMode
+    mode: InferenceMode, interpolation: Interpolation = .bilinear(alignCorners: false)
   ) {
     self.name = name
     self.dataset = dataset
     self.model = model
     self.input = input
     self.mode = mode
+    self.interpolation = interpolation
   }
 
   package init(_ node: ConfigNode, attentions: AttentionRegistry) throws {
@@ -85,14 +89,18 @@ public struct SegmentationConfiguration: Sendable {
     self.dataset = description
     input = try InputRule(try map.required("input"))
     mode = try map.optional("inference").map(Self.mode) ?? .whole
+    let scores = try map.optional("inference")?.map().optional("scores")?.choice(Scores.self)
+    interpolation =
+      scores == .bicubic ? .bicubic : .bilinear(alignCorners: model.head.alignCorners)
     // Documentation for people: figures with their source. Only its form is checked.
     _ = try map.optional("published")?.map()
   }
 
   private enum Mode: String, CaseIterable { case whole, slide }
+  private enum Scores: String, CaseIterable { case bilinear, bicubic }
 
   private static func mode(_ node: ConfigNode) throws -> InferenceMode {
-    let map = try node.map(known: ["mode", "crop_size", "stride"])
+    let map = try node.map(known: ["mode", "crop_size", "stride", "scores"])
     switch try map.required("mode").choice(Mode.self) {
     case .whole: return .whole
     case .slide:

@@ -147,15 +147,14 @@ public struct Segmenter: Sendable {
         try fields[fields.count - 1].grow(beyond: 0)
       }
     }
-    let head = configuration.model.head
     let (labels, confidence) = try PixelScores.labels(
       of: picture.size, threads: loaded.threads, memory: loaded.memory,
       wantsConfidence: options.keepsConfidence, sinks: sinks
     ) { row in
       for index in fields.indices { try fields[index].grow(beyond: row) }
       let scores = PixelScores(
-        fields: fields.map(\.scores), size: picture.size, alignCorners: head.alignCorners,
-        threshold: head.threshold)
+        fields: fields.map(\.scores), size: picture.size,
+        interpolation: configuration.interpolation, threshold: configuration.model.head.threshold)
       return (scores, fields.map(\.readyRows).min() ?? picture.height)
     }
     return Segmentation(
@@ -176,7 +175,7 @@ public struct Segmenter: Sendable {
     let layout = FieldLayout(
       resized.size, padded: rule.padded(resized.size), mode ?? configuration.mode)
     return GrowingField(
-      layout, for: picture, flip: flip, alignCorners: configuration.model.head.alignCorners
+      layout, for: picture, flip: flip, interpolation: configuration.interpolation
     ) { top, left in
       try loaded(
         rule.normalisation.input(
@@ -219,9 +218,11 @@ public struct Segmenter: Sendable {
         + (shrunk == picture ? 0 : 3 * (shrunk.area + filtered))
       networkWidth = max(networkWidth, resized.width, window.width)
     }
+    let interpolation = configuration.interpolation
+    if interpolation == .bicubic { networkWidth = max(networkWidth, picture.width) }
     let rows = PixelScores.memoryNeed(
       threads: loaded.threads.threads, fields: options.allScales.count * options.allFlips.count,
-      classes: max(classes, 2), width: picture.width, networkWidth: networkWidth,
+      classes: max(classes, 2), width: picture.width, networkWidth: networkWidth, interpolation,
       hasSinks: hasSinks)
     let labels = (options.keepsConfidence ? 6 : 2) * picture.height * picture.width
     return PictureNeed(runs: largestRun + scores + rows, results: labels, pictures: pictures)

@@ -81,7 +81,9 @@ struct GrowingField {
   /// the scores when these are turned back.
   private let lines: [(start: Int, top: Int, size: Int)]
   private let flip: Flip?
-  private let alignCorners: Bool
+  private let interpolation: Interpolation
+  /// Of the scores: that of the resized picture, or the picture's where one bicubic resize leads there.
+  private let size: PixelSize
   /// None when all windows are computed: the picture that it reads goes with it.
   private var compute: ((_ top: Int, _ left: Int) throws -> Tensor)?
   private let reach: (rows: (_ ready: Int) -> Int, first: (_ row: Int) -> Int)
@@ -93,23 +95,29 @@ struct GrowingField {
   ///   - flip: how the picture was turned.
   ///   - compute: runs the network on the window that begins at a row and a column of the input.
   init(
-    _ layout: FieldLayout, for picture: PixelSize, flip: Flip?, alignCorners: Bool,
+    _ layout: FieldLayout, for picture: PixelSize, flip: Flip?, interpolation: Interpolation,
     compute: @escaping (_ top: Int, _ left: Int) throws -> Tensor
   ) {
     self.layout = layout
     self.flip = flip
+    let isDirect = interpolation == .bicubic && layout.window == layout.size
+    size = isDirect ? picture : layout.size
     lines =
-      flip?.mirrorsRows == true
-      ? layout.rows.reversed().map { ($0.start, layout.size.height - $0.start - $0.size, $0.size) }
-      : layout.rows.map { ($0.start, $0.start, $0.size) }
-    self.alignCorners = alignCorners
+      isDirect
+      ? [(0, 0, picture.height)]
+      : flip?.mirrorsRows == true
+        ? layout.rows.reversed().map {
+          ($0.start, layout.size.height - $0.start - $0.size, $0.size)
+        }
+        : layout.rows.map { ($0.start, $0.start, $0.size) }
+    self.interpolation = interpolation
     self.compute = compute
-    reach = ScoreField.reach(layout.size, to: picture, alignCorners: alignCorners)
+    reach = ScoreField.reach(size, to: picture, interpolation)
   }
 
   /// Rows of the picture, from the top, for which the scores are there.
   var readyRows: Int {
-    reach.rows(next < lines.count ? lines[next].top : layout.size.height)
+    reach.rows(next < lines.count ? lines[next].top : size.height)
   }
 
   /// Computes windows until one more row of the picture than so many is ready.
@@ -122,8 +130,8 @@ struct GrowingField {
       let row = try layout.columns.map { column in
         let tile = ScoreField.Tile(
           logits: try compute(line.start, column.start), top: line.start, left: column.start,
-          height: line.size, width: column.size)
-        return isUpsideDown ? tile.upsideDown(in: layout.size.height) : tile
+          height: line.size, width: size == layout.size ? column.size : size.width)
+        return isUpsideDown ? tile.upsideDown(in: size.height) : tile
       }
       // In the order of the input, in which overlaps are added up.
       tiles.insert(contentsOf: row, at: isUpsideDown ? 0 : tiles.count)
@@ -135,6 +143,6 @@ struct GrowingField {
   /// The scores that are there.
   var scores: ScoreField {
     ScoreField(
-      tiles, size: layout.size, isFlipped: flip?.mirrorsColumns == true, alignCorners: alignCorners)
+      tiles, size: size, isFlipped: flip?.mirrorsColumns == true, interpolation: interpolation)
   }
 }

@@ -48,6 +48,35 @@ import Testing
     #expect(size(0.5) == PixelSize(height: 25, width: 34))
   }
 
+  /// EfficientViT's rule on ADE20K: one resize to a short side of 512 and a long side rounded up to 32.
+  @Test(arguments: [
+    (height: 512, width: 683, wanted: [512, 704]), (height: 683, width: 512, wanted: [704, 512]),
+    (height: 300, width: 300, wanted: [512, 512]), (height: 256, width: 512, wanted: [512, 1024]),
+    (height: 1, width: 1, wanted: [512, 512]), (height: 1024, width: 1023, wanted: [544, 512]),
+    (height: 31, width: 1000, wanted: [512, 16544]),
+  ])
+  func theShortSideIsExact(height: Int, width: Int, wanted: [Int]) {
+    var rule = rule(multiple: 32)
+    rule.shortSide = 512
+    let got = rule.sizes(of: PixelSize(height: height, width: width))
+    #expect(got.flatMap { [$0.height, $0.width] } == wanted)
+    let augmented = rule.sizes(of: PixelSize(height: height, width: width), scale: 0.5)
+    #expect(augmented.count == 1)
+    #expect(augmented.allSatisfy { $0.height % 32 == 0 && $0.width % 32 == 0 })
+  }
+
+  /// The filter of a rule is the one that resizes.
+  @Test func theFilterIsTaken() {
+    var noise = SystemRandomNumberGenerator()
+    let image = Image(
+      width: 9, height: 7, pixels: (0..<9 * 7 * 3).map { _ in .random(in: 0...255, using: &noise) })
+    var rule = rule(multiple: 32)
+    #expect(
+      rule.resized(image).pixels == image.resized(width: 32, height: 32, by: .bilinear).pixels)
+    rule.filter = .bicubic
+    #expect(rule.resized(image).pixels == image.resized(width: 32, height: 32, by: .bicubic).pixels)
+  }
+
   /// Padding to a size adds nothing to a side that is longer.
   @Test func paddingToASize() {
     var rule = rule()
@@ -81,6 +110,10 @@ import Testing
     #expect(padded.paddedSize == PixelSize(height: 96, width: 128))
     let turned = try config("pad_to: [96, 128]")
     #expect(exact != kept && padded != turned)
+    let short = try config("short_side: 512, multiple_of: 32, resize: bicubic")
+    #expect(short.shortSide == 512 && short.filter == .bicubic && short.multiple == 32)
+    #expect(try config("resize: bilinear") == config("multiple_of: 1"))
+    #expect(short.summary == "short side 512, by a bicubic filter, sides up to a multiple of 32")
   }
 
   @Test(arguments: [
@@ -89,6 +122,8 @@ import Testing
     ("pad_to: [128, 96], pad_to_multiple_of: 32", "input.pad_to"),
     ("pad_to: 128", "input.pad_to"), ("pad_to: [128]", "input.pad_to"),
     ("pad_to: [0, 96]", "input.pad_to[0]"),
+    ("short_side: 500, multiple_of: 32", "input.short_side"), ("short_side: 0", "input.short_side"),
+    ("short_side: 512, scale: [80, 40]", "input.short_side"), ("resize: cubic", "input.resize"),
   ])
   func sizesThatAreRefused(input: String, key: String) {
     let error = #expect(throws: ConfigError.self) { try config(input) }
