@@ -1,5 +1,6 @@
 """Times flatten-seg and its peers in turn on the same weights and the same picture."""
 import argparse
+import importlib
 import json
 import os
 import platform
@@ -11,7 +12,7 @@ import time
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--program", required=True)
-parser.add_argument("--config", required=True)
+parser.add_argument("--model", choices=["flatten_pvt_t", "efficientvit_b1"], default="flatten_pvt_t")
 parser.add_argument("--json", help="write the medians to this file")
 parser.add_argument("--size", type=int, default=512, help="side of the square picture")
 parser.add_argument("--threads", type=int, default=2)
@@ -29,7 +30,10 @@ import torch
 from safetensors.torch import load_file
 
 sys.path.insert(0, os.path.dirname(__file__))
-from model import Segmentor, load
+
+# The models in PyTorch: a file each, with CONFIG, ENLARGING, Segmentor and load.
+peer = importlib.import_module({"flatten_pvt_t": "model"}.get(arguments.model, arguments.model.rsplit("_", 1)[0]))
+config = os.path.join(os.path.dirname(__file__), "../..", peer.CONFIG)
 
 torch.set_num_threads(arguments.threads)
 torch.set_grad_enabled(False)
@@ -46,9 +50,9 @@ def ours(*words):
 
 # The same weights for all.
 weights_path = os.path.join(folder.name, "weights.safetensors")
-ours("init", "--config", arguments.config, weights_path)
-model = Segmentor((side, side)).eval()
-load(model, load_file(weights_path), (side, side))
+ours("init", "--config", config, weights_path)
+model = peer.Segmentor((side, side)).eval()
+peer.load(model, load_file(weights_path), (side, side))
 
 # The same picture for all: a PNG for us, its normalised values for the others.
 pixels = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
@@ -78,8 +82,8 @@ x = torch.from_numpy(values)
 
 # Outputs first: nothing is timed that does not agree.
 reference = model(x)
-full = torch.nn.functional.interpolate(reference, size=(side, side), mode="bilinear")[0].numpy()
-ours("predict", picture, "--config", arguments.config, "--weights", weights_path, "--logits",
+full = torch.nn.functional.interpolate(reference, size=(side, side), mode=peer.ENLARGING)[0].numpy()
+ours("predict", picture, "--config", config, "--weights", weights_path, "--logits",
      "--output", folder.name + "/out", "--quiet")
 got = np.load(folder.name + "/out/picture.logits.npy")
 error = float(np.abs(got - full).max() / np.abs(full).max())
@@ -127,7 +131,7 @@ def times(run):
 
 def our_times(precision):
     report = json.loads(
-        ours("bench", "--config", arguments.config, "--weights", weights_path, "--size",
+        ours("bench", "--config", config, "--weights", weights_path, "--size",
              f"{side}x{side}", "--threads", str(arguments.threads), "--repeat",
              str(arguments.repeat), "--precision", precision, "--json"))
     return [report["median_ms"]] * arguments.repeat
@@ -160,7 +164,7 @@ result = {}
 for (system, key), medians in collected.items():
     result.setdefault(system, {})[key] = statistics.median(medians)
 
-print(f"{side}x{side}, {arguments.threads} threads, {platform.machine()}; PyTorch "
+print(f"{arguments.model}, {side}x{side}, {arguments.threads} threads, {platform.machine()}; PyTorch "
       f"{torch.__version__}, ONNX Runtime {onnxruntime.__version__}, OpenVINO "
       f"{openvino.__version__.split('-')[0]}; medians of {arguments.rounds} rounds in turn")
 for (system, key), _ in collected.items():

@@ -7,6 +7,10 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+CONFIG = "Configs/ade20k/flatten_pvt_t_semantic_fpn.yaml"
+# How the logits are brought to the picture's size.
+ENLARGING = "bilinear"
+
 
 class LinearAttention(nn.Module):
     def __init__(self, dim, heads, tokens, kernel=5, power=3):
