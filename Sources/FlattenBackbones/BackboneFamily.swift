@@ -18,7 +18,7 @@ package struct BackboneFamily: Sendable {
   /// All families. To add one, write it into a file of its own and name it here.
   package static let all: [BackboneFamily] = [
     .flattenPVT, .flattenPVTv2, .flattenSwin, .flattenCSwin, .flattenDeiT, .pvt, .pvtV2, .swin,
-    .cswin, .deit, .agentPVT, .inlinePVT, .ravlt, .mlla,
+    .cswin, .deit, .agentPVT, .inlinePVT, .ravlt, .mlla, .efficientViT, .efficientViTLarge,
   ]
 }
 

@@ -149,6 +149,14 @@ package struct ModelLikeness {
         width: { "stage\($0 + 1).0.norm1.weight" }, hasLetters: isLinear,
         sizes: Self.cswinSizes)
     }
+    if has("input_stem.op_list.0.conv.weight") || has("stages.0.op_list.0.conv.weight") {
+      // The L models count the stem as a stage.
+      let isSmall = has("input_stem.op_list.0.conv.weight")
+      return Family(
+        name: "EfficientViT", stage: { "stages.\(isSmall ? $0 : $0 + 1).op_list." },
+        width: { "stages.\(isSmall ? $0 : $0 + 1).op_list.0.main.point_conv.conv.weight" },
+        hasLetters: false, sizes: Self.efficientSizes)
+    }
     if has("blocks.0.attn.qkv.weight"), has("cls_token") {
       let isLinear = hasAny("blocks.", ".attn.dwc.weight")
       return Family(
@@ -220,6 +228,10 @@ package struct ModelLikeness {
   private static let mambaLikeSizes = sizes(
     [MLLA.variants], width: { $0.embedDim }, depths: { $0.depths })
 
+  private static let efficientSizes = sizes(
+    [EfficientViT.variants, EfficientViT.largeVariants], width: { $0.widths[1] },
+    depths: { $0.blockCounts.map { 1 + $0 } }, name: { $0.uppercased() })
+
   private func parts(of family: Family) -> Parts {
     var parts = Parts()
     for stage in 0..<8 {
@@ -267,13 +279,19 @@ package struct ModelLikeness {
     add("FPN", "neck.lateral_convs.0.conv.weight")
     add("FPNHead", "decode_head.scale_heads.0.0.conv.weight")
     add("UPerHead", "decode_head.fpn_bottleneck.conv.weight")
-    if let classes = shapes["decode_head.conv_seg.weight"]?.first {
+    add("EfficientViT's head", "head.input_ops.2.conv.weight")
+    let scores = [1, 0].map { "head.output_ops.0.op_list.\($0).conv.weight" }
+    if let classes = (["decode_head.conv_seg.weight"] + scores).lazy.compactMap({
+      self.shapes[$0]?.first
+    })
+    .first {
       words.append("\(classes) classes")
     }
     if shapes.keys.contains(where: { $0.hasPrefix("auxiliary_head.") }) {
       words.append("with an auxiliary head")
     }
-    if let classes = shapes["head.weight"]?.first {
+    let logits = ["head.weight", "head.op_list.3.linear.weight"]
+    if let classes = logits.lazy.compactMap({ self.shapes[$0]?.first }).first {
       words.append("classifier of \(classes) classes")
     }
     return words

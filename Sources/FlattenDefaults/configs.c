@@ -14,6 +14,21 @@ static const unsigned char ade20k_agent_pvt_s_semantic_fpn[] = {
 static const unsigned char ade20k_agent_pvt_t_semantic_fpn[] = {
 #embed "../../Configs/ade20k/agent_pvt_t_semantic_fpn.yaml"
 };
+static const unsigned char ade20k_efficientvit_b1[] = {
+#embed "../../Configs/ade20k/efficientvit_b1.yaml"
+};
+static const unsigned char ade20k_efficientvit_b2[] = {
+#embed "../../Configs/ade20k/efficientvit_b2.yaml"
+};
+static const unsigned char ade20k_efficientvit_b3[] = {
+#embed "../../Configs/ade20k/efficientvit_b3.yaml"
+};
+static const unsigned char ade20k_efficientvit_l1[] = {
+#embed "../../Configs/ade20k/efficientvit_l1.yaml"
+};
+static const unsigned char ade20k_efficientvit_l2[] = {
+#embed "../../Configs/ade20k/efficientvit_l2.yaml"
+};
 static const unsigned char ade20k_flatten_pvt_l_semantic_fpn[] = {
 #embed "../../Configs/ade20k/flatten_pvt_l_semantic_fpn.yaml"
 };
@@ -109,6 +124,24 @@ static const unsigned char camvid_camvid_flatten_pvt_t[] = {
 };
 static const unsigned char camvid_street_flatten_pvtv2_b0[] = {
 #embed "../../Configs/camvid/street_flatten_pvtv2_b0.yaml"
+};
+static const unsigned char cityscapes_efficientvit_b0[] = {
+#embed "../../Configs/cityscapes/efficientvit_b0.yaml"
+};
+static const unsigned char cityscapes_efficientvit_b1[] = {
+#embed "../../Configs/cityscapes/efficientvit_b1.yaml"
+};
+static const unsigned char cityscapes_efficientvit_b2[] = {
+#embed "../../Configs/cityscapes/efficientvit_b2.yaml"
+};
+static const unsigned char cityscapes_efficientvit_b3[] = {
+#embed "../../Configs/cityscapes/efficientvit_b3.yaml"
+};
+static const unsigned char cityscapes_efficientvit_l1[] = {
+#embed "../../Configs/cityscapes/efficientvit_l1.yaml"
+};
+static const unsigned char cityscapes_efficientvit_l2[] = {
+#embed "../../Configs/cityscapes/efficientvit_l2.yaml"
 };
 static const unsigned char coco_flatten_pvt_m_retinanet[] = {
 #embed "../../Configs/coco/flatten_pvt_m_retinanet.yaml"
@@ -407,6 +440,11 @@ static const fd_resource resources[] = {
     CONFIG(ade20k, agent_pvt_m_semantic_fpn),
     CONFIG(ade20k, agent_pvt_s_semantic_fpn),
     CONFIG(ade20k, agent_pvt_t_semantic_fpn),
+    CONFIG(ade20k, efficientvit_b1),
+    CONFIG(ade20k, efficientvit_b2),
+    CONFIG(ade20k, efficientvit_b3),
+    CONFIG(ade20k, efficientvit_l1),
+    CONFIG(ade20k, efficientvit_l2),
     CONFIG(ade20k, flatten_pvt_l_semantic_fpn),
     CONFIG(ade20k, flatten_pvt_m_semantic_fpn),
     CONFIG(ade20k, flatten_pvt_s_semantic_fpn),
@@ -439,6 +477,12 @@ static const fd_resource resources[] = {
     CONFIG(ade20k, swin_t_upernet),
     CONFIG(camvid, camvid_flatten_pvt_t),
     CONFIG(camvid, street_flatten_pvtv2_b0),
+    CONFIG(cityscapes, efficientvit_b0),
+    CONFIG(cityscapes, efficientvit_b1),
+    CONFIG(cityscapes, efficientvit_b2),
+    CONFIG(cityscapes, efficientvit_b3),
+    CONFIG(cityscapes, efficientvit_l1),
+    CONFIG(cityscapes, efficientvit_l2),
     CONFIG(coco, flatten_pvt_m_retinanet),
     CONFIG(coco, flatten_pvt_s_retinanet),
     CONFIG(coco, flatten_pvt_t_mask_rcnn),

@@ -36,9 +36,9 @@ import Testing
   }
 
   @Test func everyFamilyHasItsVariants() throws {
-    #expect(BackboneFamily.all.count == 14)
+    #expect(BackboneFamily.all.count == 16)
     for family in BackboneFamily.all.map(\.name) {
-      let name = family.hasSuffix("v2") ? "b1" : "tiny"
+      let name = family.smallestVariant
       #expect(try read("type: \(family), variant: \(name)").family.name == family)
       #expect(throws: ConfigError.self) { try read("type: \(family), variant: huge") }
       #expect(throws: ConfigError.self) { try read("type: \(family), depthss: [1]") }

@@ -274,6 +274,7 @@ import Testing
     ("pvt", 32), ("flatten_pvt", 32), ("pvt_v2", 29), ("flatten_pvt_v2", 25), ("swin", 1),
     ("flatten_swin", 1), ("cswin", 3), ("flatten_cswin", 3), ("deit", 1), ("flatten_deit", 1),
     ("agent_pvt", 32), ("inline_pvt", 32), ("ravlt", 1), ("mlla", 1),
+    ("efficientvit", 1), ("efficientvit_large", 1),
   ])
   func smallPicturesAreRefused(family: String, least: Int) throws {
     let backbone = try untrained(family)

@@ -25,7 +25,7 @@ import Testing
 
   static let models: [Model] =
     BackboneFamily.all.map(\.name).map {
-      Model(family: $0, variant: $0.hasSuffix("pvt_v2") ? "b0" : "tiny")
+      Model(family: $0, variant: $0.smallestVariant)
     } + [Model(family: "pvt_v2", variant: "b2_li")]
 
   /// With random weights: maps of the promised sizes, finite, and the same bits with other threads.
@@ -78,7 +78,9 @@ import Testing
   @Test func theCasesHaveAllFamilies() {
     let families = Set(BackboneFamily.all.map(\.name))
     // Of the literature's there are small golden networks only.
-    let literature: Set = ["agent_pvt", "inline_pvt", "ravlt", "mlla"]
+    let literature: Set = [
+      "agent_pvt", "inline_pvt", "ravlt", "mlla", "efficientvit", "efficientvit_large",
+    ]
     #expect(Set(Self.cases.map(\.model.family)) == families.subtracting(literature))
     #expect(Self.cases.count == 20)
   }

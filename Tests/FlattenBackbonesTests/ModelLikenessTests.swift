@@ -121,4 +121,28 @@ import Testing
       #expect(text?.hasPrefix(beginning) == true, "\(text ?? "nothing")")
     }
   }
+
+  /// EfficientViT's published segmentors.
+  @Test(arguments: [
+    (
+      "b0_cityscapes",
+      "EfficientViT B0 (depths 2-2-3-3, widths 16-32-64-128), EfficientViT's head 32, 19 classes"
+    ),
+    (
+      "b1_ade20k",
+      "EfficientViT B1 (depths 2-3-4-5, widths 32-64-128-256), EfficientViT's head 64, 150 classes"
+    ),
+    (
+      "l1_ade20k",
+      "EfficientViT L1 (depths 2-2-7-7, widths 64-128-256-512), EfficientViT's head 128, 150 classes"
+    ),
+  ])
+  func efficientViT(file: String, text: String) throws {
+    let list = try FormulaParameters(
+      list: Fixtures.literatureKeys.appending(path: "efficientvit_\(file).txt"), isEmpty: true)
+    let tensors = list.parameterShapes.map { ($0.name, $0.shape) }
+    #expect(ModelLikeness(tensors).description == text)
+    #expect(ModelLikeness.isModel(Set(tensors.map(\.0))))
+    #expect(!ModelLikeness(tensors).isBackboneAlone)
+  }
 }

@@ -14,12 +14,14 @@ enum SmallConfigs {
     "ravlt":
       "embed_dims: [8, 16, 24, 32], num_heads: [1, 2, 3, 4], depths: [1, 2, 1, 1], projection: 16",
     "mlla": "embed_dim: 8, depths: [1, 2, 1, 1], num_heads: [1, 2, 2, 4]",
+    "efficientvit": efficient + ", dim: 8", "efficientvit_large": efficient + ", qkv_dim: 8",
   ]
 
   static let names = families.keys.sorted()
 
   private static let pyramid =
     "embed_dims: [8, 16, 24, 32], num_heads: [1, 2, 3, 4], mlp_ratios: [2, 2, 2, 2], depths: [1, 2, 1, 1]"
+  private static let efficient = "width_list: [8, 8, 16, 24, 32], depth_list: [1, 1, 2, 2, 2]"
   private static let swin = "embed_dim: 8, depths: [2, 2, 1, 1], num_heads: [1, 2, 2, 4]"
   private static let cswin =
     "embed_dim: 8, depth: [1, 2, 1, 1], num_heads: [2, 2, 4, 4], split_size: [1, 2, 7, 7]"

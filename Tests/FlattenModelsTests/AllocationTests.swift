@@ -40,6 +40,10 @@ import Testing
   static let uper = "decode_head: {type: uper_head, channels: 64, num_classes: 19}"
   static let mlp = "decode_head: {type: segformer_head, channels: 64, num_classes: 19}"
   static let classifier = "classifier: {num_classes: 1000}"
+  static let efficient = """
+    decode_head: {type: efficientvit_head, channels: 64, head_depth: 3, expand_ratio: 4, middle_op: mbconv, \
+    act_func: hswish, norm_eps: 1.0e-5, num_classes: 150}
+    """
 
   private static let pvt = "{type: flatten_pvt, variant: tiny, img_size: 224, attn_type: LLLL}"
 
@@ -61,6 +65,8 @@ import Testing
     Case("{type: ravlt, variant: tiny}", classifier, 224, 224),
     Case("{type: mlla, variant: tiny}", uper, 100, 130),
     Case("{type: mlla, variant: tiny}", classifier, 224, 224, .bfloat16),
+    Case("{type: efficientvit, variant: b1}", efficient, 512, 480),
+    Case("{type: efficientvit_large, variant: l1}", efficient, 100, 130, .bfloat16),
   ]
 
   private func makeModel(_ c: Case) throws -> (Tensor, ForwardPass) -> Void {

@@ -41,8 +41,10 @@ import Testing
     #expect(all.subtracting(listed) == Set(Self.literature.map(\.family)).union(["flatten_deit"]))
   }
 
-  static let literature = ["agent_pvt", "inline_pvt", "ravlt", "mlla"].map {
-    Variant(family: $0, name: "tiny")
+  static let literature = [
+    "agent_pvt", "inline_pvt", "ravlt", "mlla", "efficientvit", "efficientvit_large",
+  ].map {
+    Variant(family: $0, name: $0.smallestVariant)
   }
 
   private func count(_ variant: Variant) throws -> Int {
@@ -190,6 +192,8 @@ import Testing
     ("agent_pvt", "agent_pvt_t", "Agent-PVT tiny"),
     ("inline_pvt", "inline_pvt_t", "InLine-PVT tiny"),
     ("ravlt", "ravlt_t", "RAVLT tiny"), ("mlla", "mlla_t", "MLLA tiny"),
+    ("efficientvit", "efficientvit_b0_cityscapes", "EfficientViT B0"),
+    ("efficientvit_large", "efficientvit_l1_ade20k", "EfficientViT L1"),
   ]
 
   /// Weights of each family under the config of each other one, for either task: the error says what the
@@ -215,8 +219,8 @@ import Testing
     }
     try #require(source.parameterShapes.count > 50)
     for family in BackboneFamily.all.map(\.name) where family != weights.family {
-      let variant = family.hasSuffix("pvt_v2") ? "b0" : "tiny"
-      let configuration = try Variant(family: family, name: variant).configuration()
+      let configuration = try Variant(family: family, name: family.smallestVariant)
+        .configuration()
       let tree = ParameterTree(source: configuration.translating(source, below: ""))
       if isDense {
         _ = try configuration.make(for: .densePrediction, from: tree.root)

@@ -49,6 +49,7 @@ extension Golden {
 
   /// A segmentor's parameters as the `model` section of a config.
   package static func modelText(_ p: JSONValue) -> String {
+    if p["backbone"]["type"].text?.hasPrefix("EfficientViT") == true { return efficientViTModel(p) }
     let head = heads[p["decode_head"]["type"].text ?? ""] ?? "unknown"
     return JSONValue.object([
       "backbone": backboneSection(p["backbone"]),

@@ -7,7 +7,7 @@ import FlattenTensor
 /// Turns the maps of a backbone or a neck into a score per class and pixel.
 package protocol SegmentationHead: Sendable {
   /// - Parameter maps: `[B, H, W, C]` each, finest first.
-  /// - Returns: logits `[B, H, W, classes]` on the finest grid.
+  /// - Returns: logits `[B, H, W, classes]`, on the finest grid or, of EfficientViT's head, on the second.
   func callAsFunction(_ maps: [Tensor], _ pass: ForwardPass) -> Tensor
 }
 
@@ -21,12 +21,15 @@ package struct HeadConfiguration: Sendable {
     case uper(poolScales: [Int])
     /// ``AllMLPHead``.
     case allMLP
+    /// ``EfficientViTHead``.
+    case efficientViT(EfficientViTHeadConfiguration)
   }
 
   private enum TypeName: String, CaseIterable {
     case fpn = "fpn_head"
     case uper = "uper_head"
     case segformer = "segformer_head"
+    case efficientViT = "efficientvit_head"
   }
 
   package let kind: Kind
@@ -40,21 +43,34 @@ package struct HeadConfiguration: Sendable {
   package let alignCorners: Bool
   /// Of the batch norms.
   package let normEpsilon: Float
+  /// What is said where the backbone has too few maps.
+  private let tooFewMaps: ConfigError
 
   /// Whether the head reads the maps of a neck; the others read the backbone's.
   package var needsNeck: Bool { kind == .semanticFPN }
+
+  /// What the head's names begin with in checkpoints.
+  package var scope: String {
+    if case .efficientViT = kind { return "head" }
+    return "decode_head"
+  }
 
   /// Reads the section.
   ///
   /// - Throws: `ConfigError` naming the key.
   package init(_ node: ConfigNode) throws {
-    let type = try node.map().required("type").choice(TypeName.self)
+    let typeNode = try node.map().required("type")
+    let type = try typeNode.choice(TypeName.self)
+    tooFewMaps = typeNode.error(
+      found: "reads three maps", expected: "a backbone that gives as many")
     let map = try node.map(
       known: ["type", "channels", "num_classes", "align_corners", "norm_eps"]
-        + ["out_channels", "threshold"] + (type == .uper ? ["pool_scales"] : []))
+        + ["out_channels", "threshold"] + (type == .uper ? ["pool_scales"] : [])
+        + (type == .efficientViT ? EfficientViTHeadConfiguration.keys : []))
     switch type {
     case .fpn: kind = .semanticFPN
     case .segformer: kind = .allMLP
+    case .efficientViT: kind = .efficientViT(try EfficientViTHeadConfiguration(map))
     case .uper:
       // As many grids as there are numbers.
       let scales = try map.optional("pool_scales")?.list().map { try $0.int(in: 1...64) }
@@ -83,9 +99,12 @@ package struct HeadConfiguration: Sendable {
     from inputs: [FeatureInfo], tree: ParameterScope
   ) throws -> any SegmentationHead {
     switch kind {
-    case .semanticFPN: try SemanticFPNHead(self, from: inputs, tree: tree)
-    case .uper(let scales): try UPerHead(self, poolScales: scales, from: inputs, tree: tree)
-    case .allMLP: try AllMLPHead(self, from: inputs, tree: tree)
+    case .semanticFPN: return try SemanticFPNHead(self, from: inputs, tree: tree)
+    case .uper(let scales): return try UPerHead(self, poolScales: scales, from: inputs, tree: tree)
+    case .allMLP: return try AllMLPHead(self, from: inputs, tree: tree)
+    case .efficientViT(let own):
+      guard inputs.count >= 3 else { throw tooFewMaps }
+      return try EfficientViTHead(self, own, from: inputs, tree: tree)
     }
   }
 }

@@ -9,10 +9,12 @@ import FlattenConfig
 ///       neck: { type: fpn, out_channels: 256 }
 ///       decode_head: { type: fpn_head, channels: 128, num_classes: 150, align_corners: false }
 ///
-/// The heads `uper_head` and `segformer_head` take the backbone's maps: no `neck` then.
+/// The heads `uper_head`, `segformer_head` and `efficientvit_head` take the backbone's maps: no `neck` then.
 package struct SegmentorConfiguration: TaskModelConfiguration {
   package static let sectionKey = "decode_head"
-  package static let weightsKeys = ["decode_head.conv_seg.weight"]
+  package static let weightsKeys = [
+    "decode_head.conv_seg.weight", "head.output_ops.0.op_list.0.conv.weight",
+  ]
 
   package enum NeckType: String, CaseIterable { case fpn }
 

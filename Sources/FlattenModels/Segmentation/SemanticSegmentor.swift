@@ -20,7 +20,7 @@ package struct SemanticSegmentor: TaskModel {
       try FeaturePyramidNetwork(from: maps, channels: $0, tree: tree.scope("neck"))
     }
     head = try c.head.makeHead(
-      from: neck?.featureInfo ?? maps, tree: tree.scope("decode_head"))
+      from: neck?.featureInfo ?? maps, tree: tree.scope(c.head.scope))
     classes = c.classes
   }
 
@@ -35,7 +35,8 @@ package struct SemanticSegmentor: TaskModel {
   }
 
   /// - Parameter x: `[B, H, W, 3]`, normalised; both sides at least 32.
-  /// - Returns: logits `[B, H', W', classes]` on the finest grid, a quarter of the input's.
+  /// - Returns: logits `[B, H', W', classes]`, on a quarter of the input's grid or, of EfficientViT's head, an
+  ///   eighth.
   package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> Tensor {
     let maps = backbone(x, pass)
     return head(neck?(maps, pass) ?? maps, pass)

@@ -91,6 +91,9 @@ public struct AttentionViewer: Sendable {
   public func attention(of picture: Image, _ query: AttentionQuery) throws -> AttentionMap {
     try check(query, on: picture)
     let (records, frame) = try model.records(of: picture, query)
+    guard !records.isEmpty else {
+      throw AttentionQueryError.noMatrix(query.block, stage: query.stage)
+    }
     guard records.allSatisfy({ $0.queries.isFinite && $0.keys.isFinite }) else {
       throw InferenceError.scoresNotFinite
     }
@@ -218,6 +221,8 @@ public enum AttentionQueryError: Error, CustomStringConvertible, Sendable {
   case stage(Int, count: Int)
   /// A block, and how many the stage has.
   case block(Int, stage: Int, count: Int)
+  /// A block that mixes values by no matrix, such as one of convolutions.
+  case noMatrix(Int, stage: Int)
   /// A pixel outside the picture.
   case point(x: Int, y: Int, PixelSize)
   /// A pixel that the network does not see.
@@ -234,6 +239,8 @@ public enum AttentionQueryError: Error, CustomStringConvertible, Sendable {
       "stage is \(stage), this model has stages \(Self.range(count))."
     case .block(let block, let stage, let count):
       "block is \(block), stage \(stage) of this model has blocks \(Self.range(count))."
+    case .noMatrix(let block, let stage):
+      "block \(block) of stage \(stage) has no attention: it consists of convolutions. Choose another one."
     case .point(let x, let y, let size):
       "point is \(x),\(y), the picture has x \(Self.range(size.width)) and "
         + "y \(Self.range(size.height))."

@@ -17,7 +17,8 @@ import Testing
 
   @Test func allArePresent() {
     #expect(Self.files.count { $0.hasPrefix("imagenet/") } == 59)
-    #expect(Self.files.count { $0.hasPrefix("ade20k/") } == 34)
+    #expect(Self.files.count { $0.hasPrefix("ade20k/") } == 39)
+    #expect(Self.files.count { $0.hasPrefix("cityscapes/") } == 6)
     #expect(Self.files.count { $0.hasPrefix("coco/") } == 37)
     for model in ["pvt_t", "pvt_l", "pvt_v2_b4", "swin_b_384", "cswin_b_384", "deit_t"] {
       #expect(Self.files.contains("imagenet/flatten_\(model).yaml"))
@@ -56,6 +57,8 @@ import Testing
     "imagenet/deit_b.yaml": "87M",
     // The original codes' own counts are 51.154 and 24.392 M.
     "imagenet/inline_pvt_l.yaml": "51.2M", "imagenet/mlla_t.yaml": "24M",
+    // The original code's own count is 39.55 M.
+    "ade20k/efficientvit_b3.yaml": "40M",
     // 59.92 M without the auxiliary head of training, which the table's other rows include.
     "ade20k/flatten_swin_t_upernet.yaml": "61M",
   ]
