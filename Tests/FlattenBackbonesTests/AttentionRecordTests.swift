@@ -24,7 +24,8 @@ import Testing
   }
 
   /// Every block tells of itself once, in order, with the keys, queries and windows of its map.
-  @Test(arguments: GoldenBackboneTests.cases) func everyBlockReports(fixture: FixtureCase) throws {
+  @Test(arguments: GoldenBackboneTests.ownCases)
+  func everyBlockReports(fixture: FixtureCase) throws {
     let (configuration, records, _) = try run(fixture)
     let blocks = records.count { $0.channels.lowerBound == 0 }
     #expect(blocks == configuration.depths.reduce(0, +))

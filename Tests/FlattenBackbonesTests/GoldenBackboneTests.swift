@@ -9,9 +9,10 @@ import Testing
 
 /// Blocks and whole backbones of all families, stage by stage.
 @Suite struct GoldenBackboneTests {
-  static let cases =
+  /// Those of the families with focused linear attention, and of their parents.
+  static let ownCases =
     Fixtures.cases(kinds: ["backbone"]) + Fixtures.familyCases(kind: "backbone")
-    + Golden.literatureNetworks(kind: "backbone")
+  static let cases = ownCases + Golden.literatureNetworks(kind: "backbone")
 
   private static let counters = [
     IgnoredKeys(pattern: "*.num_batches_tracked", reason: "a training counter")
