@@ -9,6 +9,7 @@ import Testing
   static let kinds: Set = [
     "rala", "rala_softmax", "mlla_attention", "inline", "taylor", "feature_fixation",
     "feature_fixation_shift", "transnormer_norm", "transnormer_norm_2d", "cosformer", "performer",
+    "taylor_released",
   ]
   static let cases = Fixtures.literatureCases(kinds: kinds)
 
@@ -17,7 +18,8 @@ import Testing
   @Test(arguments: cases) func agrees(with fixture: FixtureCase) throws {
     let golden = try Golden(fixture)
     let problems = try golden.problems(ignoring: [
-      IgnoredKeys(pattern: "rope.rotations", reason: "follows from the grid")
+      IgnoredKeys(pattern: "rope.rotations", reason: "follows from the grid"),
+      IgnoredKeys(pattern: "quant_16.*", reason: "never used by the released code"),
     ]) { tree, pass in
       let attention = try Self.attention(golden, from: tree.root)
       let x = try golden.tokens()
@@ -84,6 +86,9 @@ import Testing
       return try InLineAttention(channels: channels, heads: heads, qkvBias: qkvBias, from: tree)
     case "taylor":
       return try TaylorAttention(channels: channels, heads: heads, qkvBias: qkvBias, from: tree)
+    case "taylor_released":
+      return try ReleasedTaylorAttention(
+        channels: channels, heads: heads, qkvBias: qkvBias, from: tree)
     case "feature_fixation", "feature_fixation_shift":
       return try FeatureFixationAttention(
         channels: channels, heads: heads, qkvBias: qkvBias,
