@@ -41,17 +41,21 @@ public struct Linear: Sendable {
 
   /// The same for a layer that reads a map as one row.
   ///
-  /// - Parameter cells: of the map. In the file the inputs are the cells of each channel, here the channels of each
-  ///   cell, as maps lie.
+  /// - Parameters:
+  ///   - cells: of the map. In the file the inputs are the cells of each channel, here the channels of each
+  ///     cell, as maps lie.
+  ///   - inFloat32: whether the product is in float32 in any model.
   package init(
-    in inputs: Int, out outputs: Int, bias: Bool, overCells cells: Int, from tree: ParameterScope
+    in inputs: Int, out outputs: Int, bias: Bool, overCells cells: Int, inFloat32: Bool = false,
+    from tree: ParameterScope
   ) throws {
     let weight = try tree.tensor("weight", [outputs, inputs], initially: .fanIn)
     self.weight = tree.kept(weight)
     self.bias = bias ? try tree.tensor("bias", [outputs], initially: .zeros) : nil
     scale = nil
     product = PackedMatrix(
-      cells == 1 ? weight : weight.channelsLast(cells: cells, tree.context), tree.context)
+      cells == 1 ? weight : weight.channelsLast(cells: cells, tree.context),
+      inFloat32 ? tree.context.inFloat32 : tree.context)
     addend = self.bias
     path = tree.path
   }

@@ -1,4 +1,5 @@
 import AllocationCounter
+import FlattenBackbones
 import FlattenCheckpoint
 import FlattenConfig
 import FlattenTensor
@@ -69,6 +70,12 @@ import Testing
     Case("{type: efficientvit_large, variant: l1}", efficient, 100, 130, .bfloat16),
   ]
 
+  /// The attentions of the literature in all stages.
+  static let letters = StandardAttention.all.map { attention in
+    let letters = String(repeating: attention.letter, count: 4)
+    return Case("{type: flatten_pvt, variant: tiny, img_size: 224, attn_type: \(letters)}")
+  }
+
   private func makeModel(_ c: Case) throws -> (Tensor, ForwardPass) -> Void {
     let text = "backbone: \(c.backbone)\n\(c.decoder)\n"
     let node = try ConfigNode.parse(text, name: "model.yaml")
@@ -102,7 +109,7 @@ import Testing
 
   @Test(
     .enabled(if: ac_counts() == 1, "glibc without sanitizers, optimised code only"),
-    arguments: cases)
+    arguments: cases + letters)
   func aRepeatedPassTakesNoMemoryForTensors(_ c: Case) throws {
     let run = try makeModel(c)
     let input = Tensor(zeros: [1, c.size.height, c.size.width, 3])

@@ -52,10 +52,11 @@ struct CentredMixing: Sendable {
     let scale = 1 / Float(channels / heads).squareRoot()
     let centred = pass.centred(
       state, meanValue: meanValue, scale: scale, layer: "\(path).centred")
-    pass.observe(
-      rows: LinearAttentionRows(
-        queries: q, keys: pass.features(keys, layer: "\(path).k"), heads: heads,
-        centring: Double(scale)), grid: grid, layer: path)
+    pass.observe(q, kv, channels: channels, heads: heads, grid: grid, layer: path) { [heads] pass in
+      LinearAttentionRows(
+        queries: q, keys: pass.features(keys, layer: "keys"), heads: heads,
+        centring: Double(scale))
+    }
     let y = pass.linearAttention(
       rows, centred, normaliser: .none, adding: meanValue, values: (kv, values),
       grid: (grid.height, grid.width), layer: path)

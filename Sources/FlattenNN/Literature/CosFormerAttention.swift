@@ -37,11 +37,14 @@ public struct CosFormerAttention: TokenAttention {
   ///   - tree: the attention's place.
   public init(channels: Int, heads: Int, from tree: ParameterScope) throws {
     precondition(channels % heads == 0, "\(channels) channels, \(heads) heads")
-    func linear(_ name: String) throws -> Linear {
-      try Linear(in: channels, out: channels, bias: true, from: tree.scope(name))
+    // A query that ReLU makes 0 has no weights at all: what rounding makes of it would have them all.
+    func linear(_ name: String, inFloat32: Bool = false) throws -> Linear {
+      try Linear(
+        in: channels, out: channels, bias: true, overCells: 1, inFloat32: inFloat32,
+        from: tree.scope(name))
     }
-    query = try linear("q_proj")
-    key = try linear("k_proj")
+    query = try linear("q_proj", inFloat32: true)
+    key = try linear("k_proj", inFloat32: true)
     value = try linear("v_proj")
     projection = try linear("out_proj")
     angles = TokenWeights(2) { grid, row, column, out in
@@ -65,9 +68,9 @@ public struct CosFormerAttention: TokenAttention {
     let phiQ = FeatureRows(q, heads: heads, copies: weights)  // [B, N, h 2d]
     let phiK = FeatureRows(k, heads: heads, copies: weights)
     let normaliser = LinearAttentionNormaliser.clampedMeanKey(least: 1e-6 / Float(x.shape[1]))
-    pass.observe(
-      rows: LinearAttentionRows(phiQ, phiK, normaliser, plain: false, layer: path, pass),
-      width: q.shape[2], grid: grid, layer: path)
+    pass.observe(q, k, channels: v.shape[2], heads: heads, grid: grid, layer: path) {
+      LinearAttentionRows(phiQ, phiK, normaliser, $0)
+    }
     let values = 0..<v.shape[2]
     let state = pass.linearAttentionState(phiK, v, channels: values, layer: "\(path).state")
     let y = pass.linearAttention(

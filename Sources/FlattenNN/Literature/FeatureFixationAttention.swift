@@ -60,37 +60,30 @@ public struct FeatureFixationAttention: TokenAttention {
   public func callAsFunction(
     _ x: Tensor, grid: Grid, residual: Tensor?, _ pass: ForwardPass
   ) -> Tensor {
-    let (batch, tokens, width) = (x.shape[0], x.shape[1], channels / heads)
+    let (tokens, width) = (x.shape[1], channels / heads)
     let qkv = projections(x, pass)  // [B, N, 3C]
-    var kv = (x: qkv, offset: channels)
+    var (k, v) = ((x: qkv, offset: channels), (x: qkv, offset: 2 * channels))
     if isShifted {
       // Channels of k and of v are cut into sixteenths each by itself.
-      let k = shifted(qkv, channels, "k", grid, pass)
-      let v = shifted(qkv, 2 * channels, "v", grid, pass)
-      kv = (pass.joinedHeads([(k, 0), (v, 0)], heads: 1, width: channels, layer: "\(path).kv"), 0)
+      k = (shifted(qkv, channels, "k", grid, pass), 0)
+      v = (shifted(qkv, 2 * channels, "v", grid, pass), 0)
     }
-    let map = FeatureMap.activation(.relu, plus: 1 / Float(width).squareRoot())
-    let q = pass.features(qkv, channels: 0..<channels, map, layer: "\(path).relu_q")
-    let k = pass.features(
-      kv.x, channels: kv.offset..<kv.offset + channels, map, layer: "\(path).relu_k")
-    let values = kv.offset + channels..<kv.offset + 2 * channels
-    let joined = pass.joinedHeads(  // [B, N, h 3d]
-      [(q, 0), (k, 0), (kv.x, values.lowerBound)], heads: heads, width: width,
-      layer: "\(path).joined"
-    ).reshaped(Shape(batch, tokens * heads, 3 * width))
-    let gate = queryGate(joined, activation: .sigmoid, pass).reshaped(q.shape)  // [B, N, C]
-    let other = keyGate.map { $0(joined, activation: .sigmoid, pass).reshaped(q.shape) } ?? gate
-    let phiQ = pass.multiply(q, gate, layer: "\(path).gated_q")
-    let phiK = pass.multiply(k, other, layer: "\(path).gated_k")
+    let phi = pass.gatedFeatures(  // [B, N, 2C]
+      (qkv, 0), k, v, heads: heads,
+      map: .activation(.relu, plus: 1 / Float(width).squareRoot()),
+      queryGate: (queryGate.product, queryGate.addend),
+      keyGate: keyGate.map { ($0.product, $0.addend) }, layer: "\(path).gated")
+    let rows = FeatureRows(phi, channels: 0..<channels, heads: heads)
+    let keys = FeatureRows(phi, channels: channels..<2 * channels, heads: heads)
+    let values = v.offset..<v.offset + channels
     let normaliser = LinearAttentionNormaliser.meanKey(epsilon: 1e-6 / Float(tokens))
-    pass.observe(
-      rows: LinearAttentionRows(
-        queries: phiQ, keys: phiK, heads: heads,
-        divisor: .normaliser(normaliser, queries: phiQ, keys: phiK)), grid: grid, layer: path)
-    let state = pass.linearAttentionState(
-      phiK, kv.x, channels: values, heads: heads, layer: "\(path).state")
+    pass.observe(phi, phi, channels: channels, heads: heads, grid: grid, layer: path) {
+      LinearAttentionRows(rows, keys, normaliser, $0)
+    }
+    let state = pass.linearAttentionState(keys, v.x, channels: values, layer: "\(path).state")
     let y = pass.linearAttention(
-      phiQ, state, normaliser: normaliser, layer: "\(path).attention")
+      rows, state, normaliser: normaliser, values: (v.x, values), grid: (grid.height, grid.width),
+      layer: path)
     return projection(y, residual: residual, pass)
   }
 

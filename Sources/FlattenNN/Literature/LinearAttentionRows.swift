@@ -24,17 +24,17 @@ struct LinearAttentionRows: Sendable {
 
   /// Rows of features that are made on the way.
   init(
-    _ q: FeatureRows, _ k: FeatureRows, _ normaliser: LinearAttentionNormaliser, plain: Bool,
-    layer: String, _ pass: ForwardPass
+    _ q: FeatureRows, _ k: FeatureRows, _ normaliser: LinearAttentionNormaliser,
+    plain: Bool = false, _ pass: ForwardPass
   ) {
-    let queries = pass.features(q, layer: "\(layer).phi_q")
-    let keys = pass.features(k, layer: "\(layer).phi_k")
+    let queries = pass.features(q, layer: "queries")
+    let keys = pass.features(k, layer: "keys")
     self.init(
       queries: queries, keys: keys, heads: q.heads,
       divisor: .normaliser(
         normaliser,
-        queries: plain ? pass.features(q, plain: true, layer: "\(layer).psi_q") : queries,
-        keys: plain ? pass.features(k, plain: true, layer: "\(layer).psi_k") : keys))
+        queries: plain ? pass.features(q, plain: true, layer: "queries") : queries,
+        keys: plain ? pass.features(k, plain: true, layer: "keys") : keys))
   }
 
   init(
@@ -90,24 +90,46 @@ struct LinearAttentionRows: Sendable {
 }
 
 extension ForwardPass {
-  /// Shows the observer an attention over a whole grid by its rows; nothing is made where nobody looks.
+  /// Shows the observer an attention over a whole grid by its rows; what gives them is made when somebody
+  /// asks for the first one.
   ///
   /// - Parameters:
-  ///   - rows: makes what gives a row.
-  ///   - width: channels of the values, where those of the features are others.
+  ///   - q: what queries are made of, `[B, N, ...]`.
+  ///   - k: what keys are made of, `[B, n, ...]`.
+  ///   - channels: of the values.
   ///   - local: a convolution of the values that is added.
+  ///   - rows: makes what gives a row, on a pass of its own.
   func observe(
-    rows: @autoclosure () -> LinearAttentionRows, width: Int? = nil, grid: Grid,
-    local: DepthwiseConv2D? = nil, layer: @autoclosure () -> String
+    _ q: Tensor, _ k: Tensor, channels: Int, heads: Int, grid: Grid,
+    local: DepthwiseConv2D? = nil, layer: @autoclosure () -> String,
+    rows: @escaping @Sendable (_ pass: ForwardPass) -> LinearAttentionRows
   ) {
     observe(
       attention: {
-        let rows = rows()
-        let channels = 0..<(width ?? rows.queries.shape[2])
+        let rows = MadeOnce { [threads] in
+          rows(ForwardPass(threads: threads, memory: nil, purpose: .inspection))
+        }
         return AttentionRecord(
-          layer: layer(), .rows { rows($0, $1) }, queries: rows.queries, keys: rows.keys,
-          heads: rows.heads, layout: WindowLayout(wholeOf: grid.height, grid.width),
-          depthwise: local.map { [$0.prepared] } ?? [], channels: channels)
+          layer: layer(), .rows { rows.value($0, $1) }, queries: q, keys: k, heads: heads,
+          layout: WindowLayout(wholeOf: grid.height, grid.width),
+          depthwise: local.map { [$0.prepared] } ?? [], channels: 0..<channels)
       }())
+  }
+}
+
+/// A value that is made when it is first asked for.
+private final class MadeOnce<Value: Sendable>: Sendable {
+  private let made = Locked<Value?>(nil)
+  private let make: @Sendable () -> Value
+
+  init(_ make: @escaping @Sendable () -> Value) { self.make = make }
+
+  var value: Value {
+    made.withLock { made in
+      if let made { return made }
+      let value = make()
+      made = value
+      return value
+    }
   }
 }

@@ -69,10 +69,12 @@ public struct LiteMLA: Sendable {
     let k = part(1, "k", .relu)
     let v = part(2, "v", .none)
     let normaliser = LinearAttentionNormaliser.meanKey(epsilon: Self.floor / Float(tokens))
-    pass.observe(
-      rows: LinearAttentionRows(
+    pass.observe(q, k, channels: v.shape[2], heads: 2 * heads, grid: x.grid, layer: path) {
+      [heads] _ in
+      LinearAttentionRows(
         queries: q, keys: k, heads: 2 * heads,
-        divisor: .normaliser(normaliser, queries: q, keys: k)), grid: x.grid, layer: path)
+        divisor: .normaliser(normaliser, queries: q, keys: k))
+    }
     let state = pass.linearAttentionState(k, v, heads: 2 * heads, layer: path)
     let y = pass.linearAttention(q, state, normaliser: normaliser, layer: path)  // [B, N, 2 h D]
     return projection(y.asMap(x.grid), residual: residual, pass)

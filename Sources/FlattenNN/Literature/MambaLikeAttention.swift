@@ -52,9 +52,9 @@ public struct MambaLikeAttention: TokenAttention {
     let q = FeatureRows(qk, channels: 0..<channels, heads: heads, rotation: table)
     let k = FeatureRows(qk, channels: channels..<2 * channels, heads: heads, rotation: table)
     let normaliser = LinearAttentionNormaliser.meanKey(epsilon: 1e-6)
-    pass.observe(
-      rows: LinearAttentionRows(q, k, normaliser, plain: true, layer: path, pass), grid: grid,
-      local: local, layer: path)
+    pass.observe(qk, qk, channels: channels, heads: heads, grid: grid, local: local, layer: path) {
+      LinearAttentionRows(q, k, normaliser, plain: true, $0)
+    }
     let state = pass.linearAttentionState(
       k, x, channels: 0..<channels, plain: true, layer: "\(path).state")
     let z = pass.linearAttention(

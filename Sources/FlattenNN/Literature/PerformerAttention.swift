@@ -28,11 +28,10 @@ public struct PerformerAttention: TokenAttention {
   private let query: Linear
   private let keyValue: Linear
   private let projection: Linear
-  /// `[m, d]`, divided by `d^(1/4)`.
-  private let directions: PackedMatrix
+  /// Directions `[m, d]`, divided by `d^(1/4)`.
+  private let random: RandomFeatures
   private let channels: Int
   private let heads: Int
-  private let epsilon: Float
   private let path: String
 
   /// Reads `q`, `kv`, `proj` and `projection_matrix` `[m, d]`.
@@ -57,11 +56,12 @@ public struct PerformerAttention: TokenAttention {
     let stored = try tree.tensor(
       "projection_matrix", [features, width], initially: .normal(deviation: 1))
     let scale = 1 / Float(width).squareRoot().squareRoot()
-    directions = PackedMatrix(
-      Tensor(stored.shape, stored.elements.map { $0 * scale }), tree.context.inFloat32)
+    random = RandomFeatures(
+      PackedMatrix(
+        Tensor(stored.shape, stored.elements.map { $0 * scale }), tree.context.inFloat32),
+      half: 1 / (2 * Float(width).squareRoot()), epsilon: epsilon)
     self.channels = channels
     self.heads = heads
-    self.epsilon = epsilon
     path = tree.path
   }
 
@@ -77,33 +77,19 @@ public struct PerformerAttention: TokenAttention {
     let q = query(x, pass)  // [B, N, C]
     let kv = keyValue(x, pass)  // [B, N, 2C]
     let values = channels..<2 * channels
-    let k = pass.features(
-      kv, channels: 0..<channels, .activation(.none), layer: "\(path).k")
-    let phiQ = features(q, isQuery: true, "q", pass)  // [B, N, h m]
-    let phiK = features(k, isQuery: false, "k", pass)
-    pass.observe(
-      rows: LinearAttentionRows(
-        queries: phiQ, keys: phiK, heads: heads,
-        divisor: .normaliser(.meanKey(epsilon: 0), queries: phiQ, keys: phiK)), width: channels,
-      grid: grid, layer: path)
-    let state = pass.linearAttentionState(
-      phiK, kv, channels: values, heads: heads, layer: "\(path).state")
+    let tops = pass.largestProducts(  // [B, h]
+      kv, channels: 0..<channels, heads: heads, random, layer: "\(path).tops")
+    let rows = FeatureRows(q, heads: heads, random: random)  // [B, N, h m]
+    let keys = FeatureRows(
+      kv, channels: 0..<channels, heads: heads, random: random.with(tops: tops))
+    let normaliser = LinearAttentionNormaliser.meanKey(epsilon: 0)
+    pass.observe(q, kv, channels: channels, heads: heads, grid: grid, layer: path) {
+      LinearAttentionRows(rows, keys, normaliser, $0)
+    }
+    let state = pass.linearAttentionState(keys, kv, channels: values, layer: "\(path).state")
     let y = pass.linearAttention(
-      phiQ, state, normaliser: .meanKey(epsilon: 0), layer: "\(path).attention")
+      rows, state, normaliser: normaliser, values: (kv, values),
+      grid: (grid.height, grid.width), layer: path)
     return projection(y, residual: residual, pass)
-  }
-
-  private func features(
-    _ x: Tensor, isQuery: Bool, _ name: String, _ pass: ForwardPass
-  ) -> Tensor {
-    let width = channels / heads
-    let rows = x.reshaped(Shape(x.shape[0], x.shape[1] * heads, width))
-    let products = pass.linear(  // [B, N h, m]
-      rows, directions, bias: nil, layer: "\(path).products_\(name)"
-    ).reshaped(Shape(x.shape[0], x.shape[1], heads * directions.outputs))
-    return pass.exponentialFeatures(
-      products, of: x, channels: 0..<channels, heads: heads,
-      half: 1 / (2 * Float(width).squareRoot()), isQuery: isQuery, epsilon: epsilon,
-      layer: "\(path).phi_\(name)")
   }
 }

@@ -83,8 +83,8 @@ public struct RankAugmentedAttention: TokenAttention {
     let (q, k) = (rows(0..<channels), rows(channels..<2 * channels, factors: weights))
     let normaliser = LinearAttentionNormaliser.meanKey(epsilon: 1e-6)
     pass.observe(
-      rows: LinearAttentionRows(q, k, normaliser, plain: true, layer: path, pass), grid: grid,
-      local: local, layer: path)
+      qkvo, qkvo, channels: channels, heads: heads, grid: grid, local: local, layer: path
+    ) { LinearAttentionRows(q, k, normaliser, plain: true, $0) }
     let state = pass.linearAttentionState(
       k, qkvo, channels: values, plain: true, layer: "\(path).state")
     return pass.linearAttention(

@@ -95,17 +95,14 @@ public struct TransNormerNormAttention: TokenAttention {
       k, v, channels: 0..<channels, layer: "\(path).state")
     let root = Float(channels).squareRoot()
     let epsilon = 1e-8 / Float(x.shape[1])
-    pass.observe(
-      rows: {
-        let (phiQ, phiK) = (
-          pass.features(q, layer: "\(path).phi_q"), pass.features(k, layer: "\(path).phi_k")
-        )
-        let y = pass.linearAttention(
-          phiQ, state, normaliser: .none, layer: "\(path).products")
-        return LinearAttentionRows(
-          queries: phiQ, keys: phiK, heads: heads,
-          divisor: .tokens(Self.norms(y, epsilon: epsilon)))
-      }(), grid: grid, layer: path)
+    pass.observe(q.x, k.x, channels: channels, heads: heads, grid: grid, layer: path) {
+      [heads] pass in
+      let (phiQ, phiK) = (pass.features(q, layer: "queries"), pass.features(k, layer: "keys"))
+      let y = pass.linearAttention(phiQ, state, normaliser: .none, layer: "products")
+      return LinearAttentionRows(
+        queries: phiQ, keys: phiK, heads: heads,
+        divisor: .tokens(Self.norms(y, epsilon: epsilon)))
+    }
     let y = pass.linearAttention(
       q, state, normaliser: .none, values: (v, 0..<channels),
       AttentionFinish(norm: (root, root * epsilon)), grid: (grid.height, grid.width), layer: path)

@@ -166,72 +166,6 @@ extension ForwardPass {
     }
   }
 
-  /// Random features of an exponential kernel: `exp(p - half |x|^2 - top) + epsilon`, per head.
-  ///
-  /// - Parameters:
-  ///   - products: `[B, N, h m]`, p: each head's products with the m random directions.
-  ///   - x: `[B, N, stride]`.
-  ///   - channels: those of x whose squares are added up, h d of them.
-  ///   - half: the squares' factor.
-  ///   - isQuery: whether the top is the largest product of each token and head; else it is that of a head
-  ///     over all tokens.
-  /// - Returns: `[B, N, h m]`.
-  public func exponentialFeatures(
-    _ products: Tensor, of x: Tensor, channels: Range<Int>, heads: Int, half: Float,
-    isQuery: Bool, epsilon: Float, layer: @autoclosure () -> String
-  ) -> Tensor {
-    let (batch, tokens, all) = products.tokenShape(layer())
-    let stride = x.tokenShape(layer()).channels
-    precondition(
-      x.shape[0] == batch && x.shape[1] == tokens && all % heads == 0
-        && channels.count % heads == 0 && channels.lowerBound >= 0
-        && channels.upperBound <= stride,
-      "\(layer()): products \(products.shape), channels \(channels) of \(x.shape), \(heads) heads")
-    let (count, width) = (all / heads, channels.count / heads)
-    return output(
-      products.shape, .elementwise, layer: layer(), reading: 2 * products.count + x.count
-    ) { y in
-      let pieces = KeyPieces(tokens)
-      withScratch(batch * (pieces.count + 1) * all) { maxima in
-        let tops = maxima + batch * pieces.count * all
-        if !isQuery {
-          maxima.update(repeating: -.infinity, count: batch * (pieces.count + 1) * all)
-          threads.run(batch * pieces.count) { [kernels] task in
-            let (item, piece) = (task / pieces.count, task % pieces.count)
-            for range in pieces.ranges(piece) {
-              kernels.column_maxima(
-                products.pointer + (item * tokens + range.lowerBound) * all, all, range.count, all,
-                maxima + task * all)
-            }
-          }
-          for item in 0..<batch {
-            let top = tops + item * all
-            kernels.column_maxima(
-              maxima + item * pieces.count * all, all, pieces.count, all, top)
-            for head in 0..<heads {
-              for index in 1..<max(count, 1) {
-                top[head * count] = max(top[head * count], top[head * count + index])
-              }
-            }
-          }
-        }
-        for item in 0..<batch {
-          chunks(tokens, of: 64) { [kernels] rows in
-            let first = item * tokens + rows.lowerBound
-            let out = y + first * all
-            out.update(from: products.pointer + first * all, count: rows.count * all)
-            for head in 0..<heads {
-              kernels.exp_features(
-                out + head * count, all, rows.count, count,
-                x.pointer + first * stride + channels.lowerBound + head * width, stride, width,
-                half, isQuery ? nil : UnsafePointer(tops + item * all + head * count), epsilon)
-            }
-          }
-        }
-      }
-    }
-  }
-
   /// Channels of a map's tokens taken from a neighbour: Feature Fixation's shift.
   ///
   /// The first eight sixteenths of the channels come from the neighbour at (row, column) (1, 0), (-1, 0),
@@ -291,39 +225,6 @@ extension ForwardPass {
     case 5: (1, 1)
     case 6: (-1, 1)
     default: (1, -1)
-    }
-  }
-
-  /// Heads of several tensors side by side: `[B, N, h d]` each to `[B, N, h n d]`, a head of the first one
-  /// before the same head of the next.
-  ///
-  /// - Parameters:
-  ///   - parts: tensors with the first of their channels that are taken, h d of them.
-  ///   - width: d.
-  public func joinedHeads(
-    _ parts: [(x: Tensor, offset: Int)], heads: Int, width: Int, layer: @autoclosure () -> String
-  ) -> Tensor {
-    let (batch, tokens, _) = parts[0].x.tokenShape(layer())
-    precondition(
-      parts.allSatisfy {
-        $0.x.shape.count == 3 && $0.x.shape[0] == batch && $0.x.shape[1] == tokens
-          && $0.offset >= 0 && $0.offset + heads * width <= $0.x.shape[2]
-      }, "\(layer()): \(heads) heads of \(width) from \(parts.map(\.x.shape))")
-    let shape = Shape(batch, tokens, heads * parts.count * width)
-    return output(shape, .elementwise, layer: layer(), reading: shape.elementCount) { y in
-      chunks(batch * tokens, of: 64) { rows in
-        for row in rows {
-          var out = y + row * heads * parts.count * width
-          for head in 0..<heads {
-            for part in parts {
-              out.update(
-                from: part.x.pointer + row * part.x.shape[2] + part.offset + head * width,
-                count: width)
-              out += width
-            }
-          }
-        }
-      }
     }
   }
 
