@@ -82,7 +82,7 @@ extension Backbone {
     guard !pixels.overflow, !isTooMuch, all <= MemoryNeed.mostPixels else {
       throw BackboneError.pictureTooLarge(width: width, height: height, bytes: .max)
     }
-    return MemoryNeed.bytes(
+    return try MemoryNeed.bytes(
       input: Shape(batch, height, width, inputChannels), threads: threads.threads, purpose
     ) { _ = model($0, $1) }
   }

@@ -8,6 +8,8 @@ public enum BackboneError: Error, CustomStringConvertible, Sendable, Equatable {
   case pictureTooSmall(width: Int, height: Int, least: Int)
   /// A picture, or a batch of them, needs these bytes of memory and cannot have them.
   case pictureTooLarge(width: Int, height: Int, bytes: Int)
+  /// An attention does not take maps of a picture of this size.
+  case pictureRefused(width: Int, height: Int, reason: String)
   /// So many threads need these bytes of memory and cannot have them.
   case noMemory(threads: Int, bytes: Int)
   /// The number of samples is not that of a picture of this size.
@@ -30,6 +32,9 @@ public enum BackboneError: Error, CustomStringConvertible, Sendable, Equatable {
     case .pictureTooLarge(let width, let height, let bytes):
       return "\(width)x\(height) pixels need at least \(bytes >> 20) MB of memory, which the "
         + "system or a limit refuses. Use a smaller picture, or fewer at once."
+    case .pictureRefused(let width, let height, let reason):
+      return
+        "a picture of \(width)x\(height) pixels does not fit this model: \(printable(reason, limit: 300))."
     case .noMemory(let threads, let bytes):
       return "\(threads) threads need \(bytes >> 20) MB of memory, which the system or a limit "
         + "refuses. Ask for fewer threads or raise the limit."

@@ -20,12 +20,16 @@ package enum MemoryNeed {
   ///   - input: `[B, H, W, C]`.
   ///   - purpose: of the pass.
   ///   - network: is called once.
+  /// - Throws: ``BackboneError/pictureRefused(width:height:reason:)``.
   package static func bytes(
     input: Shape, threads: Int, _ purpose: Purpose, _ network: (Tensor, ForwardPass) -> Void
-  ) -> Int {
+  ) throws -> Int {
     let pass = ForwardPass(threads: ThreadPool(threads: 1), purpose: purpose, isDryRun: true)
     guard let memory = pass.memory else { return 0 }
     network(Tensor(uninitialized: input, pool: memory), pass)
+    if let reason = pass.refusal {
+      throw BackboneError.pictureRefused(width: input[2], height: input[1], reason: reason)
+    }
     return memory.mostBytes + threads * bytesOfPieces
   }
 

@@ -80,7 +80,7 @@ package struct Benchmark: Sendable {
     let error = try Self.error(of: scores(model), from: expected, precision)
 
     let memory = BufferPool()
-    let bytes = MemoryNeed.bytes(
+    let bytes = try MemoryNeed.bytes(
       input: Shape(1, size.height, size.width, 3), threads: threads, .inference
     ) { _ = model($0, $1) }
     guard memory.reserve(bytes: bytes, where: { MemoryNeed.isMet($0) }) else {

@@ -52,6 +52,8 @@ public final class ForwardPass {
   package let isDryRun: Bool
   /// Of a dry run: what a model would keep for the next pass of the same size.
   private var keptTensors: [Tensor] = []
+  /// Why the model does not take pictures of this size: of a dry run.
+  package private(set) var refusal: String?
   /// Is told of every operator, intermediate and attention, in the order they are computed. Watching
   /// changes nothing that is computed.
   package var observer: ((Observation) -> Void)?
@@ -99,6 +101,14 @@ public final class ForwardPass {
       bytes: (reading + result.count) * MemoryLayout<Float>.stride, seconds: time.seconds)
     observer(.operation(record, output: isDryRun ? nil : result))
     return result
+  }
+
+  /// Says that a part of the model does not take maps of this size. The pass goes on: what counts a picture's memory
+  /// before it is computed makes an error of it.
+  ///
+  /// - Parameter reason: a sentence without its end: the part, what it found, and what to do.
+  package func refuse(_ reason: @autoclosure () -> String) {
+    if isDryRun, refusal == nil { refusal = reason() }
   }
 
   /// In a dry run, a tensor that a model would make once a size and keep.

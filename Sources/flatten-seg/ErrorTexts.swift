@@ -65,7 +65,7 @@ enum ErrorTexts {
     case .pictureTooLarge(_, _, let windowsHelp):
       "\(error.fact). Use \(windowsHelp ? "--mode slide --crop 1024x1024, or " : "")a smaller picture."
     case .strideTooLarge: "\(error.fact). Give a --stride that is not larger than --crop."
-    case .scoresNotFinite, .proportions: error.description
+    case .scoresNotFinite, .proportions, .pictureRefused: error.description
     }
   }
 

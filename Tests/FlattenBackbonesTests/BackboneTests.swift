@@ -330,6 +330,7 @@ import Testing
     .sampleCount(found: 5, width: 8, height: 9), .batchShape(found: [8, 9], channels: 3),
     .noPictures(channels: 4), .unknownIntermediate("stages.8", known: ["stages.9"]),
     .reservedAttention("L"),
+    .pictureRefused(width: 8, height: 9, reason: "a part has too many keys: set an option"),
   ])
   func errorsAreOneSentenceAndARemedy(error: BackboneError) {
     let text = error.description

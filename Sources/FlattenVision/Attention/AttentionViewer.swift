@@ -144,7 +144,8 @@ extension VisionModel {
     let size = try configuration.sizes(of: picture.size).input
     // The attention that is looked at stays when the pass goes on.
     let need = PictureNeed(
-      runs: loaded.memoryNeed(of: size, for: .inspection) / 4 * 5, results: 9 * picture.size.area,
+      runs: try loaded.memoryNeed(of: size, for: .inspection) / 4 * 5,
+      results: 9 * picture.size.area,
       pictures: 2 * 3 * size.area)
     try loaded.makeRoom(need, for: picture.size)
     let prepared = try configuration.prepared(picture, memory: loaded.memory)

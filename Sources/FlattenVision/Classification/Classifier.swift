@@ -104,7 +104,8 @@ public struct Classifier: Sendable {
     // The filter's first pass has one new side and one old one.
     let filtered = max(resized.width * picture.height, picture.width * resized.height)
     let steps = filtered + resized.area
-    return PictureNeed(runs: loaded.memoryNeed(of: input), results: 0, pictures: 2 * 3 * steps)
+    return PictureNeed(
+      runs: try loaded.memoryNeed(of: input), results: 0, pictures: 2 * 3 * steps)
   }
 
   /// Classifies a picture.

@@ -150,7 +150,7 @@ public struct Detector: Sendable {
     let needs = try pictures.map { try memoryNeed(for: $0.size, options: options) }
     try loaded.makeRoom(
       PictureNeed(
-        runs: loaded.memoryNeed(of: size) * pictures.count,
+        runs: try loaded.memoryNeed(of: size) * pictures.count,
         results: needs.reduce(0) { $0 + $1.results },
         pictures: needs.reduce(0) { $0 + $1.pictures }), for: size)
     let inputs = resized.map { rule.normalised($0, to: size, pool: loaded.memory) }
@@ -185,7 +185,7 @@ public struct Detector: Sendable {
     let most = (options.most ?? configuration.model.selection.most) * looks
     let masks = hasMasks && options.makesMasks ? most * (48 * picture.width + 4096) : 0
     return PictureNeed(
-      runs: sizes.map { loaded.memoryNeed(of: $0.input) }.max() ?? 0,
+      runs: try sizes.map { try loaded.memoryNeed(of: $0.input) }.max() ?? 0,
       results: min(masks, 1 << 30),
       pictures: 3 * (seen.reduce(0) { $0 + $1.area } + sizes.reduce(0) { $0 + $1.resized.area }))
   }

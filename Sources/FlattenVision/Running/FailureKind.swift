@@ -32,7 +32,7 @@ package enum FailureKind: Sendable {
     case is ExistingResultError, is ReaderLeftError: self = .output
     case ResultsJournalError.differs: self = .request
     case is ResultsJournalError: self = .output
-    case InferenceError.pictureTooLarge: self = .input
+    case InferenceError.pictureTooLarge, InferenceError.pictureRefused: self = .input
     case InferenceError.strideTooLarge: self = .request
     case let failure as PictureFailure: self = FailureKind(of: failure.cause) ?? .input
     case is MetricsError, is InferenceError, is BenchmarkError: self = .other

@@ -205,7 +205,7 @@ public struct Segmenter: Sendable {
       let layout = FieldLayout(
         resized, padded: rule.padded(resized), options.mode ?? configuration.mode)
       let window = layout.window
-      largestRun = max(largestRun, loaded.memoryNeed(of: window))
+      largestRun = max(largestRun, try loaded.memoryNeed(of: window))
       // Logits lie on a quarter of the input's grid.
       let logits = (window.height + 3) / 4 * ((window.width + 3) / 4) * classes * 4
       scores +=

@@ -8,6 +8,8 @@ public enum InferenceError: Error, CustomStringConvertible, Sendable, Equatable 
   case noMemory(threads: Int, bytes: Int)
   /// A picture, the bytes that it needs and cannot have, and whether sliding windows would need less.
   case pictureTooLarge(PixelSize, bytes: Int, windowsHelp: Bool)
+  /// A part of the network does not take pictures of this size, or windows of it.
+  case pictureRefused(PixelSize, reason: String)
   /// A stride larger than its window: pixels between windows would be seen by none.
   case strideTooLarge(PixelSize, crop: PixelSize)
   /// What a config's resize would make of a strip.
@@ -21,6 +23,7 @@ public enum InferenceError: Error, CustomStringConvertible, Sendable, Equatable 
     case .noMemory: "\(fact). Use fewer threads or raise the limit."
     case .pictureTooLarge(_, _, let windowsHelp):
       "\(fact). Use \(windowsHelp ? "sliding windows or " : "")a smaller picture."
+    case .pictureRefused: "\(fact)."
     case .strideTooLarge: "\(fact). Use a stride that is not larger than the window."
     case .proportions(let size):
       "the config's rule would make \(size.width)x\(size.height) pixels of it; the picture is too "
@@ -32,6 +35,8 @@ public enum InferenceError: Error, CustomStringConvertible, Sendable, Equatable 
   package var fact: String {
     switch self {
     case .scoresNotFinite, .proportions: description
+    case .pictureRefused(let size, let reason):
+      "\(size.width)x\(size.height) pixels do not fit the model: \(reason)"
     case .strideTooLarge(let stride, let crop):
       "windows of \(crop.height)x\(crop.width), \(stride.height)x\(stride.width) apart, would miss the "
         + "pixels between them"

@@ -63,12 +63,17 @@ package struct LoadedModel<Network: TaskModel>: Sendable {
   /// - Parameters:
   ///   - size: of the network's input.
   ///   - purpose: of the run; `nil` is the one that the model was loaded for.
-  package func memoryNeed(of size: PixelSize, for purpose: Purpose? = nil) -> Int {
+  /// - Throws: ``InferenceError/pictureRefused(_:reason:)``.
+  package func memoryNeed(of size: PixelSize, for purpose: Purpose? = nil) throws -> Int {
     let purpose = purpose ?? self.purpose
-    return needs.bytes(for: size, purpose) {
-      MemoryNeed.bytes(
-        input: Shape(1, size.height, size.width, 3), threads: threads.threads, purpose
-      ) { _ = network($0, $1) }
+    return try needs.bytes(for: size, purpose) {
+      do {
+        return try MemoryNeed.bytes(
+          input: Shape(1, size.height, size.width, 3), threads: threads.threads, purpose
+        ) { _ = network($0, $1) }
+      } catch BackboneError.pictureRefused(_, _, let reason) {
+        throw InferenceError.pictureRefused(size, reason: reason)
+      }
     }
   }
 
@@ -159,10 +164,10 @@ private final class SizedNeeds: Sendable {
 
   private let known = Locked<[Size: Int]>([:])
 
-  func bytes(for size: PixelSize, _ purpose: Purpose, count: () -> Int) -> Int {
+  func bytes(for size: PixelSize, _ purpose: Purpose, count: () throws -> Int) rethrows -> Int {
     let key = Size(size: size, purpose: purpose)
     if let bytes = known.withLock({ $0[key] }) { return bytes }
-    let bytes = count()
+    let bytes = try count()
     known.withLock { known in
       if known.count >= 64 { known.removeAll() }
       known[key] = bytes

@@ -28,7 +28,7 @@ import Testing
       let held = segmenter.loaded.memory.heldBytes
       #expect(held <= max(need.runs, 8 << 20), "held \(held), counted \(need.runs)")
       // Of what was counted the network's own part was used, but for what threads may lend themselves.
-      let run = segmenter.loaded.memoryNeed(of: picture.size) - threads * (4 << 20)
+      let run = try segmenter.loaded.memoryNeed(of: picture.size) - threads * (4 << 20)
       #expect(segmenter.loaded.memory.mostBytes >= run / 2)
     }
   }
