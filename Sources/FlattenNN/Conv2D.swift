@@ -144,6 +144,47 @@ public struct DepthwiseConv2D: Sendable {
     path = tree.path
   }
 
+  /// A kernel that all channels of a head share.
+  package enum HeadKernel: Sendable {
+    /// A square window of that side.
+    case square(Int)
+    /// A window of one column, so many rows high.
+    case column(Int)
+  }
+
+  /// The same without a bias, a kernel a head.
+  ///
+  /// - Parameters:
+  ///   - heads: groups of channels, side by side.
+  ///   - width: channels of a head.
+  ///   - kernel: its shape; `weight` is `[heads, 1, rows, columns]`.
+  ///   - tree: the layer's place.
+  package init(heads: Int, width: Int, kernel: HeadKernel, from tree: ParameterScope) throws {
+    let (side, columns): (Int, Int)
+    switch kernel {
+    case .square(let given): (side, columns) = (given, given)
+    case .column(let given): (side, columns) = (given, 1)
+    }
+    let stored = try tree.tensor("weight", [heads, 1, side, columns], initially: .fanIn)
+    weight = tree.kept(stored)
+    bias = nil
+    norm = nil
+    let left = (side - columns) / 2
+    let square = Tensor(Shape(heads * width, 1, side, side)) { out in
+      out.update(repeating: 0)
+      for channel in 0..<heads * width {
+        for row in 0..<side {
+          for column in 0..<columns {
+            out[(channel * side + row) * side + left + column] =
+              stored.pointer[(channel / width * side + row) * columns + column]
+          }
+        }
+      }
+    }
+    prepared = DepthwiseWeight(square, bias: nil)
+    path = tree.path
+  }
+
   /// - Parameters:
   ///   - x: `[B, H, W, stride]`, channels read from `offset` on.
   ///   - offset: the first channel that is read.

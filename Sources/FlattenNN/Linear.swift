@@ -24,9 +24,11 @@ public struct Linear: Sendable {
   /// - Parameters:
   ///   - scale: a layer scale after it, as many elements as there are outputs; it is taken into the kernels' form of
   ///     the weights.
+  ///   - inFloat32: whether products are in float32 whatever the model's precision: where small errors of the result
+  ///     become large.
   package init(
     convolution inputs: Int, out outputs: Int, bias: Bool = true, scale: Tensor? = nil,
-    from tree: ParameterScope
+    inFloat32: Bool = false, from tree: ParameterScope
   ) throws {
     let weight = try tree.tensor("weight", [outputs, inputs, 1, 1], initially: .fanIn)
     self.weight = tree.kept(weight)
@@ -34,20 +36,22 @@ public struct Linear: Sendable {
     self.scale = scale.flatMap(tree.kept)
     let matrix = weight.reshaped([outputs, inputs])
     product = PackedMatrix(
-      scale.map { matrix.scaledRows(by: $0, tree.context) } ?? matrix, tree.context)
+      scale.map { matrix.scaledRows(by: $0, tree.context) } ?? matrix,
+      inFloat32 ? tree.context.inFloat32 : tree.context)
     addend = self.bias.map { bias in scale.map { bias.scaledRows(by: $0, .plain) } ?? bias }
     path = tree.path
   }
 
-  /// The same for a layer that reads a map as one row.
+  /// The same for a layer that reads a map as one row, or has products in float32.
   ///
   /// - Parameters:
-  ///   - cells: of the map. In the file the inputs are the cells of each channel, here the channels of each
-  ///     cell, as maps lie.
-  ///   - inFloat32: whether the product is in float32 in any model.
+  ///   - cells: of the map. In the file the inputs are the cells of each channel, here the channels of each cell, as
+  ///     maps lie.
+  ///   - inFloat32: whether products are in float32 whatever the model's precision: where small errors of the result
+  ///     become large.
   package init(
-    in inputs: Int, out outputs: Int, bias: Bool, overCells cells: Int, inFloat32: Bool = false,
-    from tree: ParameterScope
+    in inputs: Int, out outputs: Int, bias: Bool, overCells cells: Int = 1,
+    inFloat32: Bool = false, from tree: ParameterScope
   ) throws {
     let weight = try tree.tensor("weight", [outputs, inputs], initially: .fanIn)
     self.weight = tree.kept(weight)

@@ -65,7 +65,8 @@ package struct StandardAttention: Sendable {
 
   /// The attentions of the literature, in the order in which they are listed.
   package static let all: [StandardAttention] = [
-    rala, agent, inLine, taylor, mambaLike, featureFixation, transNormerNorm, cosFormer, performer,
+    rala, agent, inLine, taylor, mambaLike, vicinity, featureFixation, transNormerNorm, diagonal,
+    cosFormer, efficient, performer, hydra, castling, dape, dynamicSparse,
   ]
 
   /// Those that every family has, and all others.

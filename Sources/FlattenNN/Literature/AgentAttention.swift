@@ -45,6 +45,7 @@ package struct AgentAttention: TokenAttention {
   }
 
   private let agents: Grid
+  private let heads: Int
   private let query: Linear
   private let keyValue: Linear
   private let toAgents: AgentBias
@@ -59,6 +60,7 @@ package struct AgentAttention: TokenAttention {
   /// `na_bias`, `ha_bias` and `wa_bias` of the queries for the agents.
   package init(_ c: Configuration, from tree: ParameterScope) throws {
     agents = c.agents
+    self.heads = c.heads
     query = try Linear(in: c.channels, out: c.channels, bias: c.qkvBias, from: tree.scope("q"))
     keyValue = try Linear(
       in: c.channels, out: 2 * c.channels, bias: c.qkvBias, from: tree.scope("kv"))
@@ -105,6 +107,12 @@ package struct AgentAttention: TokenAttention {
     let pooled = pass.adaptiveAveragePool(  // [B, rows, columns, C]
       q.asMap(grid), rows: agents.height, columns: agents.width, layer: "\(path).pool")
     let agents = pooled.asTokens  // [B, n, C]
+    pass.observe(q, kv, heads: heads, grid: grid, local: depthwise, layer: path) {
+      let rows = AgentRows(
+        queries: q, keys: kv, agents: agents, toAgents: toAgents, fromAgents: fromAgents,
+        heads: heads, grid: grid)
+      return { rows($0, $1) }
+    }
     let gathered = pass.agentValues(  // [B, n, C]
       agents, kv: kv, bias: toAgents, grid: cells, layer: "\(path).agents")
     let mixed = pass.agentAttention(  // [B, N, C]

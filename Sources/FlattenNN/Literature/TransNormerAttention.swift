@@ -32,7 +32,7 @@ struct TransNormerPositions: Sendable {
 
   /// Features of heads: mapped, mirrored and turned.
   func rows(
-    _ x: Tensor, heads: Int, map: FeatureMap, grid: Grid, _ pass: ForwardPass
+    _ x: Tensor, heads: Int, map: FeatureMap? = nil, grid: Grid, _ pass: ForwardPass
   ) -> FeatureRows {
     let (height, width) = isOnGrid ? (grid.height, grid.width) : (1, grid.count)
     return FeatureRows(

@@ -95,9 +95,10 @@ extension ForwardPass {
     let columns = x.shape.last ?? 1
     let kernels = kernels
     return output(x.shape, .softmaxAttention, layer: layer(), reading: x.count) { y in
-      y.update(from: x.pointer, count: x.count)
       chunks(x.count / max(columns, 1), of: 256) { rows in
-        kernels.softmax(y + rows.lowerBound * columns, columns, rows.count, columns, 1)
+        let first = rows.lowerBound * columns
+        (y + first).update(from: x.pointer + first, count: rows.count * columns)
+        kernels.softmax(y + first, columns, rows.count, columns, 1)
       }
     }
   }

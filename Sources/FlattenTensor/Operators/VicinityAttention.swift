@@ -167,12 +167,11 @@ extension ForwardPass {
   ) {
     let row = weights.rows + 2 * (token / weights.width)
     let column = weights.columns + 2 * (token % weights.width)
-    for head in 0..<heads {
-      let (source, target) = (x + head * width, y + head * 4 * width)
-      kernels.mix_rows(source, source, row[0], 0, width, target)
-      kernels.mix_rows(source, source, row[1], 0, width, target + width)
-      kernels.mix_rows(source, source, column[0], 0, width, target + 2 * width)
-      kernels.mix_rows(source, source, column[1], 0, width, target + 3 * width)
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: 4) { factors in
+      guard let factors = factors.baseAddress else { return }
+      (factors[0], factors[1]) = (row[0], row[1])
+      (factors[2], factors[3]) = (column[0], column[1])
+      weightedCopies(x, factors, copies: 4, heads: heads, width: width, into: y)
     }
   }
 }

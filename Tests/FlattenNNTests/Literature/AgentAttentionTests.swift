@@ -11,11 +11,13 @@ import Testing
 
   @Test(arguments: cases) func agrees(with fixture: FixtureCase) throws {
     let golden = try Golden(fixture)
-    let problems = try golden.problems { tree, pass in
+    func compute(_ tree: ParameterTree, _ pass: ForwardPass) throws -> Tensor {
       try Self.attention(golden, from: tree.root)(
         golden.input(), grid: golden.grid, residual: nil, pass)
     }
-    #expect(problems == [])
+    #expect(try golden.problems(compute) == [])
+    #expect(try golden.lossInBFloat16(compute) < 0.03)
+    #expect(try golden.mismatch(rowsOf: compute) == nil)
   }
 
   static func attention(_ golden: Golden, from scope: ParameterScope) throws -> AgentAttention {

@@ -78,4 +78,29 @@ extension Golden {
       "matrix",
       Tensor(Shape(record.heads, tokens, rows.count / record.heads / tokens), rows.map(Float.init)))
   }
+
+  /// The same of the one record that a module hands to a pass; `nil` also where the case has no matrix.
+  func mismatch(
+    rowsOf compute: (_ tree: ParameterTree, _ pass: ForwardPass) throws -> Tensor
+  ) throws -> String? {
+    guard expected["matrix"] != nil else { return nil }
+    let pass = ForwardPass(threads: ThreadPool(threads: 2), purpose: .inspection)
+    let tap = OutputTap(pass)
+    _ = try compute(weights(), pass)
+    guard tap.attentions.count == 1 else { return "\(tap.attentions.count) records" }
+    return mismatch(rowsOf: tap.attentions[0])
+  }
+
+  /// What a module loses in bfloat16: the largest difference of its result from that in float32, over the largest
+  /// magnitude of the latter.
+  func lossInBFloat16(
+    _ compute: (_ tree: ParameterTree, _ pass: ForwardPass) throws -> Tensor
+  ) throws -> Float {
+    let pass = ForwardPass(threadCount: 2)
+    let wanted = try compute(weights(), pass).elements
+    let tree = ParameterTree(source: try source(), context: .plain(.bfloat16))
+    let got = try compute(tree, pass).elements
+    let largest = wanted.map(abs).max() ?? 0
+    return (zip(got, wanted).map { abs($0 - $1) }.max() ?? .infinity) / largest
+  }
 }
