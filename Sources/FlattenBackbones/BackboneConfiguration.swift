@@ -30,7 +30,7 @@ package struct BackboneConfiguration: Sendable {
   package var depths: [Int] { numbers.depths }
 
   /// Keys that may be left over below the backbone's scope.
-  package var ignoredKeys: [IgnoredKeys] { family.ignoredKeys }
+  package var ignoredKeys: [IgnoredKeys] { family.ignoredKeys + numbers.ignoredKeys }
 
   /// Builds the backbone. For classification it has the norm or the class token that its vector needs, and
   /// no norms of its maps.

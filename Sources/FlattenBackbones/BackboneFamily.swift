@@ -28,6 +28,8 @@ package struct BackboneNumbers: Sendable {
   let inputChannels: Int
   /// Blocks of each stage.
   let depths: [Int]
+  /// Keys of checkpoints that a model with these numbers may leave unread, beside the family's.
+  var ignoredKeys: [IgnoredKeys] = []
   /// Builds the backbone from its parameters.
   let make: @Sendable (BackbonePurpose, ParameterScope) throws -> any ClassifyingBackbone
 }
@@ -74,18 +76,25 @@ package struct BlockNumbers: Sendable {
   package var kernel = 5
   /// What the names of attentions stand for.
   package var attentions = AttentionRegistry()
+  /// The blocks that take the attention of the one before.
+  package var skipped = SkippedAttention()
 
   init(normEpsilon: Float) { self.normEpsilon = normEpsilon }
 
   /// The keys of a config that set them; a family may leave out `mlp_ratio`.
   static let keys = [
     "img_size", "in_chans", "mlp_ratio", "qkv_bias", "norm_eps", "focusing_factor", "kernel_size",
+    "skip_attention",
   ]
   /// The keys of linear attention, which published softmax models do not have.
   static let linearKeys = ["attn_type", "attention", "focusing_factor", "kernel_size"]
 
   /// Reads a config's keys over what is there.
-  mutating func read(_ section: BackboneSection, imageSizes: ClosedRange<Int> = 8...8192) throws {
+  ///
+  /// - Parameter depths: blocks of each stage.
+  mutating func read(
+    _ section: BackboneSection, depths: [Int], imageSizes: ClosedRange<Int> = 8...8192
+  ) throws {
     let map = section.map
     imageSize = try map.optional("img_size")?.int(in: imageSizes) ?? imageSize
     inputChannels = try map.optional("in_chans")?.int(in: 1...16) ?? inputChannels
@@ -95,5 +104,6 @@ package struct BlockNumbers: Sendable {
     focusingFactor = try map.optional("focusing_factor")?.int(in: 1...32) ?? focusingFactor
     kernel = try map.oddKernel() ?? kernel
     attentions = section.attentions
+    skipped = try SkippedAttention(map.optional("skip_attention"), depths: depths)
   }
 }

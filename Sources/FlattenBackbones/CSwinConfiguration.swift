@@ -58,7 +58,7 @@ package struct CSwinConfiguration: Sendable {
       splitSizes: try map.stageInts("split_size", in: 1...1024, variant?.splitSizes, count: count),
       attention: try map.attentions(given, count: count, section.attentions))
     common.imageSize = variant?.common.imageSize ?? common.imageSize
-    try common.read(section)
+    try common.read(section, depths: depths)
     if let node = map.optional("patch_size") { _ = try node.int(in: 4...4) }
     hasOutputNorms = try map.optional("out_norms")?.bool()
     try checkLinearSplits(map)

@@ -27,12 +27,12 @@ import FlattenTensor
 extension TransformerBlock {
   /// A block of CSwin.
   package init(
-    cswin c: CSwinConfiguration, at site: AttentionSite, from tree: ParameterScope
+    cswin c: CSwinConfiguration, at site: AttentionSite, from tree: ParameterScope,
+    root: ParameterScope? = nil
   ) throws {
     let hidden = Int(Double(site.channels) * c.common.mlpRatio)
     try self.init(
-      site.channels, normEpsilon: c.common.normEpsilon,
-      name: IntermediateNames.block(stage: site.stage, site.block), from: tree,
+      c.common, at: site, from: tree, root: root,
       attention: { try c.attentions.make(c.attention[site.stage], site, from: $0) },
       mlp: { try MLP(site.channels, hidden: hidden, from: $0.scope("mlp")) })
   }
@@ -186,7 +186,8 @@ package struct CSwinTransformer: ClassifyingBackbone {
             in: c.channels(stage - 1), out: c.channels(stage), normEpsilon: c.common.normEpsilon,
             from: tree.scope("merge\(stage)")),
         blocks: try TransformerStage(c.depths[stage], from: tree.scope("stage\(stage + 1)")) {
-          try TransformerBlock(cswin: c, at: c.site(stage: stage, block: $0), from: $1)
+          try TransformerBlock(
+            cswin: c, at: c.site(stage: stage, block: $0), from: $1, root: tree)
         },
         outputNorm: hasOutputNorms
           ? try LayerNorm(
@@ -199,7 +200,7 @@ package struct CSwinTransformer: ClassifyingBackbone {
       ? try LayerNorm(c.channels(last), epsilon: c.common.normEpsilon, from: tree.scope("norm"))
       : nil
     featureInfo = c.featureInfo
-    intermediateNames = IntermediateNames.all(blocks: c.depths)
+    intermediateNames = IntermediateNames.all(blocks: c.depths, skipped: c.common.skipped)
   }
 
   package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> [Tensor] {
@@ -241,9 +242,12 @@ extension BackboneFamily {
       translation: nil
     ) { section in
       let c = try CSwinConfiguration(section, variants: variants, isFlatten: isFlatten)
-      return BackboneNumbers(inputChannels: c.common.inputChannels, depths: c.depths) {
-        try CSwinTransformer(c, for: $0, from: $1)
-      }
+      // A block's attention has no scope of its own.
+      let parts = ["norm1", "attn", "qkv", "attns", "proj"]
+      return BackboneNumbers(
+        inputChannels: c.common.inputChannels, depths: c.depths,
+        ignoredKeys: c.common.skipped.ignoredKeys(parts) { "stage\($0 + 1).\($1)" }
+      ) { try CSwinTransformer(c, for: $0, from: $1) }
     }
   }
 }

@@ -66,11 +66,18 @@ public enum IntermediateNames {
 
   /// All names of a model with so many blocks in each stage, in the order they are made.
   public static func all(blocks: [Int]) -> [String] {
+    all(blocks: blocks, skipped: SkippedAttention())
+  }
+
+  /// The same where some blocks have no first norm.
+  static func all(blocks: [Int], skipped: SkippedAttention) -> [String] {
     blocks.enumerated().flatMap { stage, count in
       [patchEmbedding(stage)]
         + (0..<count).flatMap { index in
           let block = block(stage: stage, index)
-          return ["norm1", "attn", "norm2", "mlp"].map { "\(block).\($0)" } + [block]
+          let parts = ["norm1", "attn", "norm2", "mlp"]
+            .dropFirst(skipped.contains(stage: stage, block: index) ? 1 : 0)
+          return parts.map { "\(block).\($0)" } + [block]
         } + [Self.stage(stage)]
     }
   }

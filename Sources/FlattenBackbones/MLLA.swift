@@ -57,7 +57,7 @@ package struct MLLAConfiguration: Sendable {
         ?? map.required("embed_dim").int(in: 1...4096),
       depths: depths,
       heads: try map.stageInts("num_heads", in: 1...128, variant?.heads, count: depths.count))
-    try common.read(section)
+    try common.read(section, depths: depths)
     hasOutputNorms = try map.optional("out_norms")?.bool()
     try map.checkHeads(heads, channels: depths.indices.map(channels))
     if embedDim % 4 != 0 {

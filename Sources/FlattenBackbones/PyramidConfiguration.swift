@@ -1,3 +1,4 @@
+import FlattenCheckpoint
 import FlattenConfig
 import FlattenNN
 import FlattenTensor
@@ -61,7 +62,7 @@ package struct PyramidConfiguration: Sendable {
       heads: try four("num_heads", 1...64, variant?.heads),
       mlpRatios: try four("mlp_ratios", 1...16, variant?.mlpRatios),
       depths: try four("depths", 1...64, variant?.depths))
-    try common.read(section, imageSizes: 32...8192)
+    try common.read(section, depths: depths, imageSizes: 32...8192)
     reductionRatios = try four("sr_ratios", 1...32, reductionRatios)
     if let node = map.optional("la_sr_ratios") { linearReductionRatios = try Self.digits(node) }
     attention = try map.attentions(
@@ -115,6 +116,11 @@ package struct PyramidConfiguration: Sendable {
     ]
     guard let ratio = ratios[attention[stage]]?[stage] else { return .none }
     return hasPooledKeys ? .pooled(size: 7) : ratio > 1 ? .strided(ratio: ratio) : .none
+  }
+
+  /// Keys of blocks that take the attention of the one before.
+  var skippedKeys: [IgnoredKeys] {
+    common.skipped.ignoredKeys { "block\($0 + 1).\($1)" }
   }
 
   /// Where a block's attention stands.

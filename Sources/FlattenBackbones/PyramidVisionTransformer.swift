@@ -22,12 +22,12 @@ import FlattenTensor
 extension TransformerBlock {
   /// A block of PVT. Its tokens may be preceded by a class token where no keys are reduced.
   package init(
-    pvt c: PyramidConfiguration, at site: AttentionSite, from tree: ParameterScope
+    pvt c: PyramidConfiguration, at site: AttentionSite, from tree: ParameterScope,
+    root: ParameterScope? = nil
   ) throws {
     let hidden = site.channels * c.mlpRatios[site.stage]
     try self.init(
-      site.channels, normEpsilon: c.common.normEpsilon,
-      name: IntermediateNames.block(stage: site.stage, site.block), from: tree,
+      c.common, at: site, from: tree, root: root,
       attention: { try c.attentions.make(c.attention[site.stage], site, from: $0) },
       mlp: { try MLP(site.channels, hidden: hidden, from: $0.scope("mlp")) })
   }
@@ -82,7 +82,8 @@ package struct PyramidVisionTransformer: ClassifyingBackbone {
         blocks: try TransformerStage(
           c.depths[stage], from: tree.scope("block\(stage + 1)")
         ) { block, scope in
-          try TransformerBlock(pvt: c, at: c.site(stage: stage, block: block), from: scope)
+          try TransformerBlock(
+            pvt: c, at: c.site(stage: stage, block: block), from: scope, root: tree)
         })
     }
     if ending == .classToken {
@@ -96,7 +97,7 @@ package struct PyramidVisionTransformer: ClassifyingBackbone {
     }
     featureInfo = c.featureInfo
     leastSide = c.leastSide(roundsUp: false)
-    intermediateNames = IntermediateNames.all(blocks: c.depths)
+    intermediateNames = IntermediateNames.all(blocks: c.depths, skipped: c.common.skipped)
   }
 
   /// Whether the last table has a row for the class token: always as published, never in files of
@@ -180,9 +181,9 @@ extension BackboneFamily {
       translation: PyramidVisionTransformer.parameters(mmdetection:)
     ) { section in
       let c = try PyramidConfiguration(section, variants: variants, attention: attention)
-      return BackboneNumbers(inputChannels: c.common.inputChannels, depths: c.depths) {
-        try PyramidVisionTransformer(c, ending: ending($0), from: $1)
-      }
+      return BackboneNumbers(
+        inputChannels: c.common.inputChannels, depths: c.depths, ignoredKeys: c.skippedKeys
+      ) { try PyramidVisionTransformer(c, ending: ending($0), from: $1) }
     }
   }
 }

@@ -19,12 +19,12 @@ import FlattenTensor
 extension TransformerBlock {
   /// A block of PVTv2, with a convolution in its MLP.
   package init(
-    pvtV2 c: PyramidConfiguration, at site: AttentionSite, from tree: ParameterScope
+    pvtV2 c: PyramidConfiguration, at site: AttentionSite, from tree: ParameterScope,
+    root: ParameterScope? = nil
   ) throws {
     let hidden = site.channels * c.mlpRatios[site.stage]
     try self.init(
-      site.channels, normEpsilon: c.common.normEpsilon,
-      name: IntermediateNames.block(stage: site.stage, site.block), from: tree,
+      c.common, at: site, from: tree, root: root,
       attention: { try c.attentions.make(c.attention[site.stage], site, from: $0) },
       mlp: {
         try ConvolutionalMLP(
@@ -61,14 +61,15 @@ package struct PyramidVisionTransformerV2: ClassifyingBackbone {
         blocks: try TransformerStage(
           c.depths[stage], from: tree.scope("block\(stage + 1)")
         ) { block, scope in
-          try TransformerBlock(pvtV2: c, at: c.site(stage: stage, block: block), from: scope)
+          try TransformerBlock(
+            pvtV2: c, at: c.site(stage: stage, block: block), from: scope, root: tree)
         },
         norm: try LayerNorm(
           channels, epsilon: c.common.normEpsilon, from: tree.scope("norm\(stage + 1)")))
     }
     featureInfo = c.featureInfo
     leastSide = c.leastSide(roundsUp: true)
-    intermediateNames = IntermediateNames.all(blocks: c.depths)
+    intermediateNames = IntermediateNames.all(blocks: c.depths, skipped: c.common.skipped)
   }
 
   package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> [Tensor] {
@@ -111,9 +112,9 @@ extension BackboneFamily {
       translation: PyramidVisionTransformerV2.parameters(mmdetection:)
     ) { section in
       let c = try PyramidConfiguration(section, variants: variants, attention: attention)
-      return BackboneNumbers(inputChannels: c.common.inputChannels, depths: c.depths) { _, tree in
-        try PyramidVisionTransformerV2(c, from: tree)
-      }
+      return BackboneNumbers(
+        inputChannels: c.common.inputChannels, depths: c.depths, ignoredKeys: c.skippedKeys
+      ) { _, tree in try PyramidVisionTransformerV2(c, from: tree) }
     }
   }
 }

@@ -75,7 +75,7 @@ package struct SwinConfiguration: Sendable {
       softmaxWindow = variant.softmaxWindow
       linearWindow = variant.linearWindow
     }
-    try common.read(section)
+    try common.read(section, depths: depths)
     if let window = try map.optional("window_size")?.int(in: 1...1024) {
       linearWindow = window
       softmaxWindow = !isFlatten ? window : window <= 56 ? 7 : 12

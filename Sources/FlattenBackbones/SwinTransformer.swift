@@ -137,12 +137,12 @@ extension SwinConfiguration {
 extension TransformerBlock {
   /// A block of Swin.
   fileprivate init(
-    swin c: SwinConfiguration, at site: AttentionSite, from tree: ParameterScope
+    swin c: SwinConfiguration, at site: AttentionSite, from tree: ParameterScope,
+    root: ParameterScope
   ) throws {
     let hidden = Int(Double(site.channels) * c.common.mlpRatio)
     try self.init(
-      site.channels, normEpsilon: c.common.normEpsilon,
-      name: IntermediateNames.block(stage: site.stage, site.block), from: tree,
+      c.common, at: site, from: tree, root: root,
       attention: { try c.attentions.make(c.attention[site.stage], site, from: $0) },
       mlp: { try MLP(site.channels, hidden: hidden, from: $0.scope("mlp")) })
   }
@@ -204,7 +204,8 @@ package struct SwinTransformer: ClassifyingBackbone {
       let scope = tree.scope("layers").scope(stage)
       return Stage(
         blocks: try TransformerStage(c.depths[stage], from: scope.scope("blocks")) {
-          try TransformerBlock(swin: c, at: c.site(stage: stage, block: $0), from: $1)
+          try TransformerBlock(
+            swin: c, at: c.site(stage: stage, block: $0), from: $1, root: tree)
         },
         isHandedOut: c.outputs.contains(stage),
         outputNorm: hasOutputNorms && c.outputs.contains(stage)
@@ -221,7 +222,7 @@ package struct SwinTransformer: ClassifyingBackbone {
       ? try LayerNorm(c.channels(last), epsilon: c.common.normEpsilon, from: tree.scope("norm"))
       : nil
     featureInfo = c.featureInfo
-    intermediateNames = IntermediateNames.all(blocks: c.depths)
+    intermediateNames = IntermediateNames.all(blocks: c.depths, skipped: c.common.skipped)
   }
 
   package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> [Tensor] {
@@ -264,9 +265,10 @@ extension BackboneFamily {
       translation: SwinTransformer.parameters(mmsegmentation:)
     ) { section in
       let c = try SwinConfiguration(section, variants: variants, isFlatten: isFlatten)
-      return BackboneNumbers(inputChannels: c.common.inputChannels, depths: c.depths) {
-        try SwinTransformer(c, for: $0, from: $1)
-      }
+      return BackboneNumbers(
+        inputChannels: c.common.inputChannels, depths: c.depths,
+        ignoredKeys: c.common.skipped.ignoredKeys { "layers.\($0).blocks.\($1)" }
+      ) { try SwinTransformer(c, for: $0, from: $1) }
     }
   }
 }

@@ -62,9 +62,9 @@ package struct VisionTransformerConfiguration: Sendable {
       embedDim: try embedDim ?? variant?.embedDim ?? map.required("embed_dim").int(),
       heads: try heads ?? variant?.heads ?? map.required("num_heads").int(),
       attention: try map.attentions([given], count: 1, section.attentions)[0])
-    try common.read(section)
-    patchSize = try map.optional("patch_size")?.int(in: 1...64) ?? patchSize
     depth = try map.optional("depth")?.int(in: 1...64) ?? depth
+    try common.read(section, depths: [depth])
+    patchSize = try map.optional("patch_size")?.int(in: 1...64) ?? patchSize
     try map.checkHeads([self.heads], channels: [self.embedDim])
   }
 
@@ -78,12 +78,12 @@ package struct VisionTransformerConfiguration: Sendable {
 extension TransformerBlock {
   /// A block over a class token and patches.
   fileprivate init(
-    deit c: VisionTransformerConfiguration, at site: AttentionSite, from tree: ParameterScope
+    deit c: VisionTransformerConfiguration, at site: AttentionSite, from tree: ParameterScope,
+    root: ParameterScope
   ) throws {
     let hidden = Int(Double(c.embedDim) * c.common.mlpRatio)
     try self.init(
-      c.embedDim, normEpsilon: c.common.normEpsilon,
-      name: IntermediateNames.block(stage: site.stage, site.block), from: tree,
+      c.common, at: site, from: tree, root: root,
       attention: { try c.attentions.make(c.attention, site, from: $0) },
       mlp: { try MLP(c.embedDim, hidden: hidden, from: $0.scope("mlp")) })
   }
@@ -180,11 +180,11 @@ package struct VisionTransformer: ClassifyingBackbone {
     position = try PositionTable(
       "pos_embed", native: c.nativeGrid, channels: c.embedDim, leading: .kept(1), from: tree)
     blocks = try TransformerStage(c.depth, from: tree.scope("blocks")) {
-      try TransformerBlock(deit: c, at: c.site(block: $0), from: $1)
+      try TransformerBlock(deit: c, at: c.site(block: $0), from: $1, root: tree)
     }
     norm = try LayerNorm(c.embedDim, epsilon: c.common.normEpsilon, from: tree.scope("norm"))
     featureInfo = [FeatureInfo(channels: c.embedDim, stride: c.patchSize)]
-    intermediateNames = IntermediateNames.all(blocks: [c.depth])
+    intermediateNames = IntermediateNames.all(blocks: [c.depth], skipped: c.common.skipped)
   }
 
   /// One map: the patches of the last block, normed.
@@ -230,9 +230,10 @@ extension BackboneFamily {
     ) { section in
       let c = try VisionTransformerConfiguration(
         section, variants: variants, isFlatten: isFlatten)
-      return BackboneNumbers(inputChannels: c.common.inputChannels, depths: [c.depth]) { _, tree in
-        try VisionTransformer(c, from: tree)
-      }
+      return BackboneNumbers(
+        inputChannels: c.common.inputChannels, depths: [c.depth],
+        ignoredKeys: c.common.skipped.ignoredKeys { _, block in "blocks.\(block)" }
+      ) { _, tree in try VisionTransformer(c, from: tree) }
     }
   }
 }

@@ -413,6 +413,12 @@ static const unsigned char imagenet_ravlt_s[] = {
 static const unsigned char imagenet_ravlt_t[] = {
 #embed "../../Configs/imagenet/ravlt_t.yaml"
 };
+static const unsigned char imagenet_skipat_s[] = {
+#embed "../../Configs/imagenet/skipat_s.yaml"
+};
+static const unsigned char imagenet_skipat_t[] = {
+#embed "../../Configs/imagenet/skipat_t.yaml"
+};
 static const unsigned char imagenet_swin_b[] = {
 #embed "../../Configs/imagenet/swin_b.yaml"
 };
@@ -573,6 +579,8 @@ static const fd_resource resources[] = {
     CONFIG(imagenet, ravlt_l),
     CONFIG(imagenet, ravlt_s),
     CONFIG(imagenet, ravlt_t),
+    CONFIG(imagenet, skipat_s),
+    CONFIG(imagenet, skipat_t),
     CONFIG(imagenet, swin_b),
     CONFIG(imagenet, swin_b_384),
     CONFIG(imagenet, swin_l),

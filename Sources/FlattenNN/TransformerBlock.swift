@@ -58,9 +58,17 @@ public struct StageMemory: Sendable {
 /// `attn` and `mlp` are the branches without the residual; a pass for inference, which adds it on the way,
 /// does not show them.
 public struct TransformerBlock: Sendable {
+  /// What comes first.
+  private enum Mixing: Sendable {
+    case attention(norm: LayerNorm, any TokenAttention)
+    /// The attention of the block before stands in for this block's own.
+    case substitute(AttentionSubstitute)
+  }
+
   private let positions: Positions
-  private let norm1: LayerNorm
-  private let attention: any TokenAttention
+  private let mixing: Mixing
+  /// Whether the next block computes from this block's attention.
+  private let leavesAttention: Bool
   private let norm2: LayerNorm
   private let mlp: any ResidualBranch
   private let name: String
@@ -95,19 +103,32 @@ public struct TransformerBlock: Sendable {
   ) throws {
     try self.init(
       channels, normEpsilon: normEpsilon, normKeys: ("norm1", "norm2"), name: name, from: tree,
-      positions: { _ in Positions() }, attention: attention, mlp: mlp)
+      attention: attention, mlp: mlp)
   }
 
-  /// The same with norms of other names, and with positions by convolution.
+  /// The same with norms of other names, with positions by convolution, and for a stage some of whose blocks take the
+  /// attention of the one before.
+  ///
+  /// - Parameters:
+  ///   - substitute: what this block has in the place of its first norm and its attention; `nil` for one with both.
+  ///   - leavesAttention: whether the next block has a substitute.
   package init(
     _ channels: Int, normEpsilon: Float, normKeys: (String, String) = ("norm1", "norm2"),
-    name: String, from tree: ParameterScope, positions: (ParameterScope) throws -> Positions,
+    name: String, from tree: ParameterScope,
+    positions: (ParameterScope) throws -> Positions = { _ in Positions() },
+    substitute: AttentionSubstitute? = nil, leavesAttention: Bool = false,
     attention: (ParameterScope) throws -> any TokenAttention,
     mlp: (ParameterScope) throws -> any ResidualBranch
   ) throws {
     self.positions = try positions(tree)
-    norm1 = try LayerNorm(channels, epsilon: normEpsilon, from: tree.scope(normKeys.0))
-    self.attention = try attention(tree)
+    if let substitute {
+      mixing = .substitute(substitute)
+    } else {
+      mixing = .attention(
+        norm: try LayerNorm(channels, epsilon: normEpsilon, from: tree.scope(normKeys.0)),
+        try attention(tree))
+    }
+    self.leavesAttention = leavesAttention
     norm2 = try LayerNorm(channels, epsilon: normEpsilon, from: tree.scope(normKeys.1))
     self.mlp = try mlp(tree)
     self.name = name
@@ -118,16 +139,47 @@ public struct TransformerBlock: Sendable {
     _ x: Tensor, grid: Grid, memory: inout StageMemory, _ pass: ForwardPass
   ) -> Tensor {
     let x = positions.attention.map { $0(x.asMap(grid), pass).asTokens } ?? x
-    let normed = pass.observe(norm1(x, pass), on: grid, as: "\(name).norm1")
-    var y = pass.residual(x, on: grid, as: "\(name).attn") { x in
-      attention(normed, grid: grid, residual: x, memory: &memory, pass)
-    }
+    var y = mixed(x, grid: grid, memory: &memory, pass)
     if let positions = positions.mlp { y = positions(y.asMap(grid), pass).asTokens }
     let normedAgain = pass.observe(norm2(y, pass), on: grid, as: "\(name).norm2")
     let z = pass.residual(y, on: grid, as: "\(name).mlp") { y in
       mlp(normedAgain, grid: grid, residual: y, pass)
     }
     return pass.observe(z, on: grid, as: name)
+  }
+
+  /// `x + attention(norm1(x))`, or x and what stands in for it.
+  private func mixed(
+    _ x: Tensor, grid: Grid, memory: inout StageMemory, _ pass: ForwardPass
+  ) -> Tensor {
+    switch mixing {
+    case .attention(let norm, let attention):
+      let normed = pass.observe(norm(x, pass), on: grid, as: "\(name).norm1")
+      return added(to: x, grid: grid, memory: &memory, pass) { residual, memory in
+        attention(normed, grid: grid, residual: residual, memory: &memory, pass)
+      }
+    case .substitute(let substitute):
+      guard let before = memory.attention else {
+        preconditionFailure("\(name): the block before has left no attention")
+      }
+      memory.attention = nil
+      return added(to: x, grid: grid, memory: &memory, pass) { residual, _ in
+        substitute(before, grid: grid, residual: residual, pass)
+      }
+    }
+  }
+
+  /// The branch added to x, and left in the memory where the next block wants it.
+  private func added(
+    to x: Tensor, grid: Grid, memory: inout StageMemory, _ pass: ForwardPass,
+    _ branch: (_ residual: Tensor?, _ memory: inout StageMemory) -> Tensor
+  ) -> Tensor {
+    guard leavesAttention else {
+      return pass.residual(x, on: grid, as: "\(name).attn") { branch($0, &memory) }
+    }
+    let attention = pass.observe(branch(nil, &memory), on: grid, as: "\(name).attn")
+    memory.attention = attention
+    return pass.add(attention, x, layer: "\(name).attn.sum")
   }
 }
 

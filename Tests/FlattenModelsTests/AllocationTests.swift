@@ -68,6 +68,8 @@ import Testing
     Case("{type: mlla, variant: tiny}", classifier, 224, 224, .bfloat16),
     Case("{type: efficientvit, variant: b1}", efficient, 512, 480),
     Case("{type: efficientvit_large, variant: l1}", efficient, 100, 130, .bfloat16),
+    Case("{type: deit, variant: tiny, skip_attention: [[3, 4]]}", mlp, 100, 130),
+    Case("{type: flatten_pvt, variant: tiny, skip_attention: [[1], [1], [1], [1]]}"),
   ]
 
   /// The attentions of the literature in all stages.
