@@ -142,7 +142,7 @@ private struct ConvolutionalMerging: Sendable {
     widen = try Conv2D(
       in: inputs, out: hidden, ConvolutionGeometry(kernel: 1), activation: .relu,
       from: tree.scope("conv.0.conv"))
-    halve = try DepthwiseConv2D(hidden, kernel: 3, from: tree.scope("conv.1.conv"))
+    halve = try DepthwiseConv2D(hidden, kernel: 3, stride: 2, from: tree.scope("conv.1.conv"))
     narrow = try Conv2D(
       in: hidden, out: outputs, ConvolutionGeometry(kernel: 1),
       following: .batchNorm(epsilon: MLLA.batchNormEpsilon, key: "norm", bias: true), key: "conv",
@@ -153,12 +153,7 @@ private struct ConvolutionalMerging: Sendable {
   /// `[B, H, W, inputs]` to `[B, ceil(H / 2), ceil(W / 2), outputs]`.
   func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> Tensor {
     let even = pass.padded(x, toMultipleOf: 2, layer: "\(path).pad")
-    // Stride 2 is stride 1 of which each second cell is taken.
-    let all = halve(widen(even, pass), activation: .relu, pass)
-    let cells = pass.mergePatches(all, layer: "\(path).cells")  // [B, H / 2, W / 2, 4 hidden]
-    let first = pass.features(
-      cells.asTokens, channels: 0..<all.shape[3], .activation(.none), layer: "\(path).halved")
-    return narrow(first.asMap(cells.grid), pass)
+    return narrow(halve(widen(even, pass), activation: .relu, pass), pass)
   }
 }
 
