@@ -18,7 +18,8 @@ package struct BackboneFamily: Sendable {
   /// All families. To add one, write it into a file of its own and name it here.
   package static let all: [BackboneFamily] = [
     .flattenPVT, .flattenPVTv2, .flattenSwin, .flattenCSwin, .flattenDeiT, .pvt, .pvtV2, .swin,
-    .cswin, .deit, .agentPVT, .inlinePVT, .ravlt, .mlla, .efficientViT, .efficientViTLarge,
+    .cswin, .deit, .agentPVT, .inlinePVT, .vvt, .ravlt, .mlla, .efficientViT,
+    .efficientViTLarge,
   ]
 }
 

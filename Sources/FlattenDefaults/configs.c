@@ -437,6 +437,18 @@ static const unsigned char imagenet_swin_s[] = {
 static const unsigned char imagenet_swin_t[] = {
 #embed "../../Configs/imagenet/swin_t.yaml"
 };
+static const unsigned char imagenet_vvt_l[] = {
+#embed "../../Configs/imagenet/vvt_l.yaml"
+};
+static const unsigned char imagenet_vvt_m[] = {
+#embed "../../Configs/imagenet/vvt_m.yaml"
+};
+static const unsigned char imagenet_vvt_s[] = {
+#embed "../../Configs/imagenet/vvt_s.yaml"
+};
+static const unsigned char imagenet_vvt_t[] = {
+#embed "../../Configs/imagenet/vvt_t.yaml"
+};
 
 #define CONFIG(folder, name) \
   {"Configs/" #folder "/" #name ".yaml", folder##_##name, sizeof folder##_##name}
@@ -587,6 +599,10 @@ static const fd_resource resources[] = {
     CONFIG(imagenet, swin_l_384),
     CONFIG(imagenet, swin_s),
     CONFIG(imagenet, swin_t),
+    CONFIG(imagenet, vvt_l),
+    CONFIG(imagenet, vvt_m),
+    CONFIG(imagenet, vvt_s),
+    CONFIG(imagenet, vvt_t),
 };
 
 const fd_table fd_configs = {resources, sizeof resources / sizeof resources[0]};

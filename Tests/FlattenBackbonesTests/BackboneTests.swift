@@ -79,7 +79,7 @@ import Testing
     "imagenet/flatten_pvt_v2_b0", "imagenet/flatten_cswin_t", "imagenet/flatten_deit_t",
     "imagenet/swin_t", "imagenet/pvt_t", "imagenet/flatten_swin_t",
     "ade20k/ravlt_t_semantic_fpn", "ade20k/agent_pvt_t_semantic_fpn", "imagenet/ravlt_t",
-    "imagenet/inline_pvt_t", "imagenet/mlla_t",
+    "imagenet/inline_pvt_t", "imagenet/vvt_t", "imagenet/mlla_t",
   ])
   func publishedConfigsRun(config: String) throws {
     let path = Fixtures.repository.appending(path: "Configs/\(config).yaml").path
@@ -273,7 +273,7 @@ import Testing
   @Test(arguments: [
     ("pvt", 32), ("flatten_pvt", 32), ("pvt_v2", 29), ("flatten_pvt_v2", 25), ("swin", 1),
     ("flatten_swin", 1), ("cswin", 3), ("flatten_cswin", 3), ("deit", 1), ("flatten_deit", 1),
-    ("agent_pvt", 32), ("inline_pvt", 32), ("ravlt", 1), ("mlla", 1),
+    ("agent_pvt", 32), ("inline_pvt", 32), ("vvt", 1), ("ravlt", 1), ("mlla", 1),
     ("efficientvit", 1), ("efficientvit_large", 1),
   ])
   func smallPicturesAreRefused(family: String, least: Int) throws {

@@ -79,7 +79,7 @@ import Testing
     let families = Set(BackboneFamily.all.map(\.name))
     // Of the literature's there are small golden networks only.
     let literature: Set = [
-      "agent_pvt", "inline_pvt", "ravlt", "mlla", "efficientvit", "efficientvit_large",
+      "agent_pvt", "inline_pvt", "vvt", "ravlt", "mlla", "efficientvit", "efficientvit_large",
     ]
     #expect(Set(Self.cases.map(\.model.family)) == families.subtracting(literature))
     #expect(Self.cases.count == 20)

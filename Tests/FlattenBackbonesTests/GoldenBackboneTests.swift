@@ -91,7 +91,7 @@ import Testing
     }
   }
 
-  static let literatureKinds: Set = ["block_ravlt", "block_mlla", "block_inline"]
+  static let literatureKinds: Set = ["block_ravlt", "block_mlla", "block_vvt", "block_inline"]
 
   /// Blocks of the literature's networks, for inference and part by part.
   @Test(arguments: Fixtures.literatureCases(kinds: literatureKinds))

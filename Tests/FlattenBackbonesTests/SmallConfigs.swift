@@ -10,7 +10,7 @@ enum SmallConfigs {
     "cswin": cswin, "flatten_cswin": cswin + ", attn_type: LLSS",
     "deit": "embed_dim: 24, num_heads: 3, depth: 2",
     "flatten_deit": "embed_dim: 24, num_heads: 3, depth: 2",
-    "agent_pvt": pyramid, "inline_pvt": pyramid,
+    "agent_pvt": pyramid, "inline_pvt": pyramid, "vvt": pyramid,
     "ravlt":
       "embed_dims: [8, 16, 24, 32], num_heads: [1, 2, 3, 4], depths: [1, 2, 1, 1], projection: 16",
     "mlla": "embed_dim: 8, depths: [1, 2, 1, 1], num_heads: [1, 2, 2, 4]",

@@ -62,6 +62,7 @@ import Testing
     Case("{type: deit, variant: tiny}", mlp, 100, 130),
     Case("{type: agent_pvt, variant: tiny}", fpn, 100, 130),
     Case("{type: inline_pvt, variant: tiny}", fpn, 100, 130),
+    Case("{type: vvt, variant: tiny}", classifier, 224, 224),
     Case("{type: ravlt, variant: tiny}", fpn, 100, 130),
     Case("{type: ravlt, variant: tiny}", classifier, 224, 224),
     Case("{type: mlla, variant: tiny}", uper, 100, 130),

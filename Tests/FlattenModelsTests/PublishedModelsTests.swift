@@ -42,7 +42,7 @@ import Testing
   }
 
   static let literature = [
-    "agent_pvt", "inline_pvt", "ravlt", "mlla", "efficientvit", "efficientvit_large",
+    "agent_pvt", "inline_pvt", "vvt", "ravlt", "mlla", "efficientvit", "efficientvit_large",
   ].map {
     Variant(family: $0, name: $0.smallestVariant)
   }
@@ -190,7 +190,7 @@ import Testing
     ("cswin", "cswin_tiny_dense", "CSwin tiny"),
     ("deit", "deit_tiny", "DeiT tiny"),
     ("agent_pvt", "agent_pvt_t", "Agent-PVT tiny"),
-    ("inline_pvt", "inline_pvt_t", "InLine-PVT tiny"),
+    ("inline_pvt", "inline_pvt_t", "InLine-PVT tiny"), ("vvt", "vvt_tiny", "VVT tiny"),
     ("ravlt", "ravlt_t", "RAVLT tiny"), ("mlla", "mlla_t", "MLLA tiny"),
     ("efficientvit", "efficientvit_b0_cityscapes", "EfficientViT B0"),
     ("efficientvit_large", "efficientvit_l1_ade20k", "EfficientViT L1"),

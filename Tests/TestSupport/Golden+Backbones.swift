@@ -5,7 +5,7 @@ extension Golden {
     "DensePVTv2": "pvt_v2", "PVT": "pvt", "PVTv2": "pvt_v2",
     "FlattenSwin": "flatten_swin", "FlattenCSwin": "flatten_cswin", "Swin": "swin",
     "CSwin": "cswin", "DeiT": "deit", "FlattenDeiT": "flatten_deit",
-    "AgentPVT": "agent_pvt", "InLinePVT": "inline_pvt", "RAVLT": "ravlt",
+    "AgentPVT": "agent_pvt", "InLinePVT": "inline_pvt", "VVT": "vvt", "RAVLT": "ravlt",
     "MLLA": "mlla",
   ]
 

@@ -16,7 +16,7 @@ import Testing
   }()
 
   @Test func allArePresent() {
-    #expect(Self.files.count { $0.hasPrefix("imagenet/") } == 61)
+    #expect(Self.files.count { $0.hasPrefix("imagenet/") } == 65)
     #expect(Self.files.count { $0.hasPrefix("ade20k/") } == 39)
     #expect(Self.files.count { $0.hasPrefix("cityscapes/") } == 6)
     #expect(Self.files.count { $0.hasPrefix("coco/") } == 37)
