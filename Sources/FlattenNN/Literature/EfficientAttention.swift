@@ -43,9 +43,9 @@ package struct EfficientAttention: TokenAttention {
       keys(x, pass), summingTo: nil, layer: "\(path).keys.softmax")
     let state = pass.linearAttentionState(
       weights, values(x, pass), heads: heads, layer: "\(path).state")
-    pass.observe(
-      rows: LinearAttentionRows(queries: features, keys: weights, heads: heads), grid: grid,
-      layer: path)
+    pass.observe(features, weights, channels: channels, heads: heads, grid: grid, layer: path) {
+      [heads] _ in LinearAttentionRows(queries: features, keys: weights, heads: heads)
+    }
     let mixed = pass.linearAttention(
       features, state, normaliser: .none, layer: "\(path).attention")
     return reprojection(mixed, residual: residual, pass)
