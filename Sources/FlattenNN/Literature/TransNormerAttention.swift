@@ -23,7 +23,9 @@ struct TransNormerPositions: Sendable {
   /// Reads `theta` `[1, 1, d / 2]` and `v` `[d]`, of length 1.
   init(width: Int, isOnGrid: Bool, from tree: ParameterScope) throws {
     let theta = try tree.tensor("theta", [1, 1, width / 2], initially: .normal(deviation: 1))
-    normal = try tree.tensor("v", [width], initially: .normal(deviation: 1))
+    // About 1 long: the reflection of a longer one would grow with the square of its length.
+    normal = try tree.tensor(
+      "v", [width], initially: .normal(deviation: 1 / Float(width).squareRoot()))
     let angles = theta.elements.map(Double.init)
     let rows = isOnGrid ? angles.count / 2 : 0
     rotation = Rotation(byRow: Array(angles[..<rows]), byColumn: Array(angles[rows...]))
