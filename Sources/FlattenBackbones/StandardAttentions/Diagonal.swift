@@ -4,7 +4,8 @@ import FlattenTensor
 extension StandardAttention {
   /// TransNormer's attention in blocks.
   static let diagonal = StandardAttention(
-    letter: "D", name: "transnormer_diag", title: "TransNormer, block attention", paper: "arXiv 2210.10340",
+    letter: "D", name: "transnormer_diag", title: "TransNormer, block attention",
+    paper: "arXiv 2210.10340",
     cost: .linear, isGlobal: false,
     own: "windows of the map in the place of runs of tokens, angles by row and column",
     equation: [
