@@ -46,7 +46,7 @@ public struct Backbone: Sendable {
   public var featureInfo: [FeatureInfo] { model.featureInfo }
 
   /// The least height and width of a picture, in pixels: what gives the coarsest map, and the keys of
-  /// each attention, a cell. 32 for PVT, 29 for PVTv2 as published, 3 for CSwin, 1 for the others.
+  /// each attention, a cell. 32 for PVT and 29 for PVTv2 as published, 3 for CSwin, 1 for most others.
   public var leastSide: Int { model.leastSide }
 
   /// The names of everything that can be handed out on the way, in the order it is made; see

@@ -134,7 +134,8 @@ package struct EfficientViTBlock: Sendable {
       channels: channels, width: width, normEpsilon: normEpsilon,
       from: tree.scope("context_module").scope("main"))
     local = try MobileConvolution(
-      in: channels, out: channels, .inverted(hidden: Int((Double(channels) * expansion).rounded())),
+      in: channels, out: channels,
+      .inverted(hidden: max(1, Int((Double(channels) * expansion).rounded()))),
       hasFewerNorms: true, activation: activation, normEpsilon: normEpsilon,
       from: tree.scope("local_module").scope("main"))
   }
@@ -235,7 +236,7 @@ package struct EfficientViT: ClassifyingBackbone {
   ) throws -> MobileConvolution {
     let inputs = c.widths[isEntrance ? stage - 1 : stage]
     let ratio = expansion(c, stage: stage, isEntrance: isEntrance)
-    let hidden = Int((Double(inputs) * ratio).rounded())
+    let hidden = max(1, Int((Double(inputs) * ratio).rounded()))
     let form: MobileConvolution.Form =
       c.series == .large && stage < 3
       ? .fused(hidden: hidden) : ratio == 1 ? .separable : .inverted(hidden: hidden)

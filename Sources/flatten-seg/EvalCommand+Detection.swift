@@ -51,7 +51,9 @@ extension EvalCommand {
     Scored(report: report) {
       try detections.write(report)
       try detections.worst.write(
-        report, annotations, images: images, decoding, isBuiltIn: model.isBuiltIn, results: results)
+        report, annotations, images: images, decoding,
+        isBuiltIn: model.isBuiltIn && detections.results.isEmpty,
+        results: results)
     }
   }
 

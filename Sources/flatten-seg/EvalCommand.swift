@@ -121,8 +121,11 @@ struct EvalCommand: ParsableCommand {
     try finish(pictures: report.pictures)
     try reporting.write(report)
     showRate(pictures: report.pictures, since: start)
-    try scored.writeOthers()
-    try reporting.checkGates(report)
+    // A picture that could not be drawn is no reason to pass a gate over.
+    let others = Result { try scored.writeOthers() }
+    if case .success = others { try reporting.checkGates(report) }
+    if case .failure(ExitStatus.partial) = others { try reporting.checkGates(report) }
+    try others.get()
   }
 
   /// Ends the progress; an interrupted evaluation has no scores.

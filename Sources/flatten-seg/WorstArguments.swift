@@ -27,7 +27,11 @@ struct WorstArguments: ParsableArguments {
       valueName: "number"))
   var worstScore: Double?
 
-  private var folder: String { worstTo ?? "worst" }
+  private var folder: String {
+    var path = worstTo ?? "worst"
+    while path.count > 1, path.hasSuffix("/") { path.removeLast() }
+    return path
+  }
 
   func validate() throws {
     if let worst, worst < 1 { throw ValidationError("--worst is \(worst), at least 1 is wanted.") }
@@ -42,8 +46,9 @@ struct WorstArguments: ParsableArguments {
   /// Refuses a folder that cannot be written, before anything is computed.
   func checkFolder(overwrite: Bool) throws {
     if worst == nil { return }
-    try ResultPath.requireFolderName(folder)
-    try AtomicFile.requireWritableFolder(folder)
+    if let worstTo { try ResultPath.requireFolderName(worstTo) }
+    // What is dropped without a commit leaves nothing behind.
+    try WorstPictures.requireWritable(folder)
     if FileIdentity(path: folder) != nil && !overwrite {
       throw ExistingResultError(path: folder, canBeKept: false)
     }

@@ -36,20 +36,47 @@ extension CommandLineTests {
       expectFailure(unknown, status: 2, says: "Did you mean 'softmax'?")
     }
 
-    @Test func attentionsAreTimedInOneModel() throws {
-      let folder = try Scratch()
+    private func write(_ letters: String, to folder: Scratch, _ name: String) throws {
       try folder.write(
         """
         name: small
         dataset: camvid
         model:
           backbone: {type: flatten_pvt, embed_dims: [16, 16, 16, 16], num_heads: [1, 1, 2, 2],
-            mlp_ratios: [1, 1, 1, 1], depths: [1, 1, 1, 1], attn_type: LLSS}
+            mlp_ratios: [1, 1, 1, 1], depths: [1, 1, 1, 1], attn_type: \(letters)}
           neck: {type: fpn, out_channels: 16}
           decode_head: {type: fpn_head, channels: 16, num_classes: 11}
         input: {mean: [123, 116, 103], std: [58, 57, 57], scale: [64, 64]}
         inference: {mode: whole}
-        """, to: "small.yaml")
+        """, to: name)
+    }
+
+    /// What the list says of matrices is what can be drawn.
+    @Test func thoseWithAMatrixAreDrawn() throws {
+      let folder = try Scratch()
+      try folder.makePicture("a.png", 64, 64)
+      var kinds: Set<Bool> = []
+      for attention in try json(Tool.run(["attentions", "--json"], in: folder)).list {
+        let letter = try #require(attention["letter"].text)
+        let hasMatrix = attention["matrix"].bool == true
+        kinds.insert(hasMatrix)
+        let (config, weights) = ("\(letter).yaml", "\(letter).safetensors")
+        try write(String(repeating: letter, count: 4), to: folder, config)
+        try #require(try Tool.run(["init", "--config", config, weights], in: folder).status == 0)
+        let drawn = try Tool.run(
+          [
+            "attention", "a.png", "--config", config, "--weights", weights, "--stage", "1",
+            "--output", "out_\(letter)",
+          ], in: folder)
+        #expect((drawn.status == 0) == hasMatrix, "\(letter): \(drawn.errors)")
+        if !hasMatrix { #expect(drawn.errors.contains("has no matrix that could be drawn")) }
+      }
+      #expect(kinds.count == 2)
+    }
+
+    @Test func attentionsAreTimedInOneModel() throws {
+      let folder = try Scratch()
+      try write("LLSS", to: folder, "small.yaml")
       let bench = ["bench", "--config", "small.yaml", "--attentions", "--repeat", "1"]
       let sizes = ["--sizes", "96x64", "64x64"]
       let outcome = try Tool.run(bench + ["--letters", "L", "--json"] + sizes, in: folder)

@@ -187,8 +187,40 @@ extension CommandLineTests {
       #expect(lower.status == 5)
       let second = String(decoding: try folder.read("faults/worst.csv"), as: UTF8.self)
       #expect(second.contains("1,bad/two.png,0,1,1,") && !second.contains("good"))
+      // What cannot be drawn costs neither the gate nor the other options' results.
+      let gated = try Tool.run(
+        worst + ["--worst-to", "faults/", "--overwrite", "--fail-under", "AP=99"], in: folder)
+      #expect(gated.status == 6 && gated.errors.contains("at least 99"), "\(gated.errors)")
       let blind = try Tool.run(eval + ["--worst", "3"], in: folder)
       expectFailure(blind, status: 2, says: "--worst needs --images")
+    }
+
+    /// Masks of another size than the picture's are told, also where the annotations have no sizes; scores of other
+    /// programs count from 0.3 on; a folder with anything else is refused before anything is read.
+    @Test func worstPicturesOfStrangeFiles() throws {
+      let folder = try Scratch()
+      try folder.makeFolder("in")
+      try folder.makePicture("in/a.png", 64, 48)
+      try folder.makePicture("in/b.png", 64, 48)
+      try folder.write(
+        #"{"images":[{"id":1,"file_name":"a.png"},{"id":2,"file_name":"b.png","width":64,"height":48}],"#
+          + #""annotations":[{"id":1,"image_id":2,"category_id":3,"bbox":[8,8,9,9],"area":81,"iscrowd":0,"#
+          + #""segmentation":[[8,8,17,8,17,17,8,17]]}],"categories":[{"id":3,"name":"car"}]}"#,
+        to: "gt.json")
+      try folder.write(
+        #"[{"image_id":1,"category_id":3,"score":0.5,"segmentation":{"size":[8,8],"counts":[10,20,34]}}]"#,
+        to: "dt.json")
+      let worst = eval + ["--images", "in", "-q", "--worst", "2"]
+      let masks = try Tool.run(worst + ["--iou-type", "segm"], in: folder)
+      #expect(masks.status == 5 && masks.errors.contains("its masks are 8x8"), "\(masks.errors)")
+      let list = String(decoding: try folder.read("worst/worst.csv"), as: UTF8.self)
+      #expect(list.hasSuffix("1,a.png,0,1,0,\n2,b.png,1,0,0,002_b.jpg\n"))
+      try folder.makeFolder("mine")
+      try folder.write("x", to: "mine/notes.txt")
+      let foreign = try Tool.run(
+        worst + ["--worst-to", "mine", "--overwrite", "--iou-type", "segm"], in: folder)
+      expectFailure(foreign, status: 1, says: "holds 'notes.txt'")
+      #expect(foreign.text == "")
     }
 
     @Test func usage() throws {

@@ -19,7 +19,7 @@ extension StandardAttention {
       "out_proj.weight [C, C]", "out_proj.bias [C]",
     ],
     options: [
-      Option("window", "8", "side of the windows, in tokens"),
+      Option("window", "8", "side of the windows, in tokens, at most 16"),
       Option("form", "softmax", "softmax or relu: how scores become weights"),
     ]
   ) { site, scope in
@@ -34,7 +34,7 @@ extension StandardAttention {
     return try DiagonalAttention(
       DiagonalAttention.Configuration(
         channels: site.channels, heads: site.heads,
-        blocks: .windows(side: site.options.int("window", in: 1...64, default: 8)),
+        blocks: .windows(side: site.options.int("window", in: 1...16, default: 8)),
         weighting: form, bias: site.qkvBias),
       from: scope)
   }

@@ -5,6 +5,7 @@ extension StandardAttention {
   static let dynamicSparse = StandardAttention(
     letter: "Y", name: "dynast", title: "DynaST", paper: "arXiv 2207.06124", cost: .linear,
     isGlobal: true, own: "all of it inside a stage: the pyramid, its padding, one head",
+    hasMatrix: false,
     equation: [
       "q = f(u), k = g(u), q' = f_prune(u), k' = g_prune(u), u = x / (|x| + 1e-10), v = h(x)",
       "coarsest map: all keys, softmax(q k^T / sqrt C); then twice as fine each time:",

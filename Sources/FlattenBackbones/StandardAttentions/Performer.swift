@@ -15,14 +15,15 @@ extension StandardAttention {
       "projection_matrix [m, d]", "proj.weight [C, C]", "proj.bias [C]",
     ],
     options: [
-      Option("features", "d ln d, rounded down", "m"),
+      Option("features", "d ln d, rounded down", "m, at most 4096 of all heads"),
       Option("epsilon", "0.0001", "added to each feature; the official code has 0.000001"),
     ]
   ) { site, scope in
+    // The features of some tokens lie ready for each thread, within what is counted for one.
     try PerformerAttention(
       channels: site.channels, heads: site.heads,
       features: site.options.int(
-        "features", in: 1...4096,
+        "features", in: 1...max(1, 4096 / site.heads),
         default: PerformerAttention.standardFeatures(width: site.channels / site.heads)),
       epsilon: Float(site.options.double("epsilon", in: 0...1, default: 1e-4)),
       qkvBias: site.qkvBias, from: scope)

@@ -1,8 +1,7 @@
 import FlattenCheckpoint
 import FlattenNN
 
-/// An attention of the literature that configs may name beside `focused` and `softmax`, and what a reader
-/// wants to know of it.
+/// An attention that configs may name, and what a reader wants to know of it.
 package struct StandardAttention: Sendable {
   /// How its work grows with the number of tokens.
   package enum CostClass: String, Sendable {

@@ -228,7 +228,7 @@ public struct COCOPictureScorer: Sendable {
   }
 
   /// A detection's box; where it has a mask alone, the one around it.
-  private func box(_ detection: Int, _ results: COCOResults) throws -> COCOBox {
+  func box(_ detection: Int, _ results: COCOResults) throws -> COCOBox {
     let box = results.boxes[detection]
     if !box.isMissing { return box }
     guard let mask = try results.mask(detection, annotations) else {

@@ -91,7 +91,8 @@ extension COCOPictureScorer {
         compared.append(
           ComparedObject(
             verdict: isFound ? .found : .falseFind, name: name(results.categoryIndex[detection]),
-            score: results.scores[detection], box: results.boxes[detection],
+            score: results.scores[detection],
+            box: comparesMasks ? results.boxes[detection] : try box(detection, results),
             mask: try comparesMasks ? results.mask(detection, annotations) : nil))
       }
       for (place, member) in work.objects[objects].enumerated() where !hits.contains(place) {

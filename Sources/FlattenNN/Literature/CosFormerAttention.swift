@@ -40,7 +40,7 @@ public struct CosFormerAttention: TokenAttention {
     // A query that ReLU makes 0 has no weights at all: what rounding makes of it would have them all.
     func linear(_ name: String, inFloat32: Bool = false) throws -> Linear {
       try Linear(
-        in: channels, out: channels, bias: true, overCells: 1, inFloat32: inFloat32,
+        in: channels, out: channels, bias: true, inFloat32: inFloat32,
         from: tree.scope(name))
     }
     query = try linear("q_proj", inFloat32: true)

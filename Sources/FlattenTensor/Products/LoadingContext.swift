@@ -31,7 +31,7 @@ package struct LoadingContext: Sendable {
       staging: purpose == .training ? nil : BufferPool(), precision: precision, purpose: purpose)
   }
 
-  /// The same with weights in float32: for products whose result is an exponent.
+  /// The same with weights in float32: where small errors of a product become large.
   package var inFloat32: LoadingContext {
     LoadingContext(
       threads: threads, memory: memory, staging: staging, precision: .float32, purpose: purpose)

@@ -222,7 +222,7 @@ public enum AttentionQueryError: Error, CustomStringConvertible, Sendable {
   case stage(Int, count: Int)
   /// A block, and how many the stage has.
   case block(Int, stage: Int, count: Int)
-  /// A block that mixes values by no matrix, such as one of convolutions.
+  /// A block without a matrix: one of convolutions, one that skips its attention, or an attention that reports none.
   case noMatrix(Int, stage: Int)
   /// A pixel outside the picture.
   case point(x: Int, y: Int, PixelSize)
@@ -241,7 +241,7 @@ public enum AttentionQueryError: Error, CustomStringConvertible, Sendable {
     case .block(let block, let stage, let count):
       "block is \(block), stage \(stage) of this model has blocks \(Self.range(count))."
     case .noMatrix(let block, let stage):
-      "block \(block) of stage \(stage) has no attention: it consists of convolutions. Choose another one."
+      "block \(block) of stage \(stage) has no matrix that could be drawn. Choose another one."
     case .point(let x, let y, let size):
       "point is \(x),\(y), the picture has x \(Self.range(size.width)) and "
         + "y \(Self.range(size.height))."

@@ -47,7 +47,7 @@ public struct WorstPictures: Sendable {
     results: (_ picture: Int, _ image: Image) throws -> COCOResults,
     onFailure: (any Error) -> Void
   ) throws {
-    let folder = try AtomicFolder(path: folder, replacing: Self.isOwn)
+    let folder = try Self.begin(folder)
     let scorer = COCOPictureScorer(annotations, evaluation.settings)
     let places = Dictionary(
       annotations.pictures.enumerated().map { ($1.id, $0) }, uniquingKeysWith: { first, _ in first }
@@ -64,10 +64,12 @@ public struct WorstPictures: Sendable {
         try picture.requireSize(image.size)
         let compared = try scorer.compared(
           try results(place, image), picture: place, above: score)
+        try picture.requireSize(image.size, of: compared)
         let drawing = Self.overlay(compared).drawn(on: image, opacity: 0.3).image
         let encoded = try drawing.encodedForViewing(name: picture.path)
-        name = Self.fileName(index + 1, annotations.pictures[place].fileName) + encoded.suffix
-        try folder.write(encoded.bytes, to: name)
+        let file = Self.fileName(index + 1, annotations.pictures[place].fileName) + encoded.suffix
+        try folder.write(encoded.bytes, to: file)
+        name = file
       } catch {
         onFailure(error)
       }
@@ -79,6 +81,13 @@ public struct WorstPictures: Sendable {
     }
     try folder.write(Array(rows.utf8), to: Self.list)
     try folder.commit()
+  }
+
+  /// Refuses a folder that could not be written, or that holds anything but results of an earlier run.
+  package static func requireWritable(_ folder: String) throws { _ = try begin(folder) }
+
+  private static func begin(_ folder: String) throws -> AtomicFolder {
+    try AtomicFolder(path: folder, replacing: isOwn)
   }
 
   private static let list = "worst.csv"
@@ -108,6 +117,20 @@ public struct WorstPictures: Sendable {
   private static func fileName(_ rank: Int, _ path: String) -> String {
     let stem = path.lastIndex(of: ".").map { path[..<$0] } ?? path[...]
     return numberedName(rank, String(stem.unicodeScalars.suffix(60)))
+  }
+}
+
+extension AnnotatedPicture {
+  /// Refuses masks of another size than the picture's, where the annotations do not say what it is.
+  fileprivate func requireSize(_ size: PixelSize, of compared: [ComparedObject]) throws {
+    guard let mask = compared.lazy.compactMap(\.mask).first(where: { $0.size != size }) else {
+      return
+    }
+    throw COCOProblem(
+      .pictureSize, path: path, place: "",
+      reason:
+        "is \(size.width)x\(size.height), its masks are \(mask.size.width)x\(mask.size.height)",
+      remedy: "Take the pictures that were annotated")
   }
 }
 

@@ -101,7 +101,7 @@ public struct SegmentationConfiguration: Sendable {
 
   private static func mode(_ node: ConfigNode) throws -> InferenceMode {
     let map = try node.map(known: ["mode", "crop_size", "stride", "scores"])
-    switch try map.required("mode").choice(Mode.self) {
+    switch try map.optional("mode")?.choice(Mode.self) ?? .whole {
     case .whole: return .whole
     case .slide:
       let crop = try map.required("crop_size").ints(count: 2, in: 32...65536)
