@@ -12,7 +12,7 @@ import time
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--program", required=True)
-parser.add_argument("--model", choices=["flatten_pvt_t", "efficientvit_b1"], default="flatten_pvt_t")
+parser.add_argument("--model", choices=["flatten_pvt_t", "efficientvit_b1", "ravlt_t"], default="flatten_pvt_t")
 parser.add_argument("--json", help="write the medians to this file")
 parser.add_argument("--size", type=int, default=512, help="side of the square picture")
 parser.add_argument("--threads", type=int, default=2)
