@@ -92,7 +92,8 @@ public struct DetectionOverlay: Sendable {
       }
       canvas.frame(frame, line: lines.colour, item.colour)
     }
-    return drawNames(on: canvas, scale: scale)
+    let leftOut = drawNames(on: &canvas, scale: scale)
+    return Drawing(image: canvas.image, namesLeftOut: leftOut)
   }
 
   /// Pixels of a letter's dot, and of the line of a large box.
@@ -109,8 +110,8 @@ public struct DetectionOverlay: Sendable {
     return (colour, side >= 24 * colour ? (colour + 1) / 2 : 0)
   }
 
-  private func drawNames(on canvas: Canvas, scale: Int) -> Drawing {
-    var canvas = canvas
+  /// How many names had no room.
+  private func drawNames(on canvas: inout Canvas, scale: Int) -> Int {
     var plates = NamePlates(picture: canvas.image.size)
     let texts = items.map(Self.texts)
     let letters = plates.scale(of: texts.compactMap(\.first), largest: scale)
@@ -139,7 +140,7 @@ public struct DetectionOverlay: Sendable {
       canvas.text(
         plate.text, x: area.x + margin, y: area.y + margin, scale: plate.scale, item.colour.ink)
     }
-    return Drawing(image: canvas.image, namesLeftOut: leftOut)
+    return leftOut
   }
 
   /// What a plate may say, the best first: name and score, or one of them where there is no room for both.

@@ -136,7 +136,7 @@ package struct PixelScores {
       values.update(repeating: 0, count: count)
       for index in readers.indices {
         readers[index].write(rows, into: one.mutablePointer)
-        kernels.softmax(one.mutablePointer, classes, pixels, classes, 1)
+        kernels.softmax(one.mutablePointer, classes, pixels, classes, 1, nil)
         kernels.add_scaled(values, one.pointer, 1, count)
       }
       for index in 0..<count { values[index] /= Float(fields.count) }
@@ -148,7 +148,7 @@ package struct PixelScores {
     }
 
     if confidence == nil && !sinks.contains(where: { $0.0 == .probabilities }) { return }
-    if fields.count == 1 { kernels.softmax(values, classes, pixels, classes, 1) }
+    if fields.count == 1 { kernels.softmax(values, classes, pixels, classes, 1, nil) }
     for (kind, sink) in sinks where kind == .probabilities {
       sink(rows.lowerBound, rows.count, band.span)
     }

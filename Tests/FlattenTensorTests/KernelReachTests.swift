@@ -73,7 +73,7 @@ private final class FencedRows {
       }
       table.layer_norm(x.pointer, c.pointer, rows, columns, one.pointer, two.pointer, 1e-6)
       table.focus(x.pointer, columns, x.pointer, c.pointer, rows, columns, one.pointer, 3)
-      table.softmax(c.pointer, columns, rows, columns, 1)
+      table.softmax(c.pointer, columns, rows, columns, 1, nil)
       let three = try fenced(columns)
       table.softmax_columns(
         c.pointer, columns, rows, columns, one.pointer, two.pointer, three.pointer)

@@ -105,8 +105,8 @@ import Testing
       for scale: Float in [1, 0.125, -2] {
         let got = Rows(rows, columns, stride: columns + gap, seed: columns, scale: 9)
         let wanted = got.copy()
-        set.table.softmax(got.pointer, got.stride, rows, columns, scale)
-        KernelSet.reference.softmax(wanted.pointer, got.stride, rows, columns, scale)
+        set.table.softmax(got.pointer, got.stride, rows, columns, scale, nil)
+        KernelSet.reference.softmax(wanted.pointer, got.stride, rows, columns, scale, nil)
         // What rounding x * scale leaves is an error of the exponent, so it is relative.
         let problem = got.mismatch(wanted) { 24 * ulp * wanted[$0, $1] }
         #expect(problem == nil)
@@ -115,6 +115,25 @@ import Testing
           #expect(abs(sum - 1) <= 4e-7, "row of \(columns) sums to \(sum)")
         }
       }
+    }
+  }
+
+  /// Rows left without their quotients are the softmax, once multiplied by them.
+  @Test(arguments: KernelSet.all) func softmaxHandsOutItsQuotients(set: KernelSet) {
+    for (rows, columns, gap) in Extents.shapes {
+      let whole = Rows(rows, columns, stride: columns + gap, seed: columns, scale: 9)
+      let parts = whole.copy()
+      let factors = Rows.output(1, rows)
+      set.table.softmax(whole.pointer, whole.stride, rows, columns, 0.5, nil)
+      set.table.softmax(parts.pointer, parts.stride, rows, columns, 0.5, factors.pointer)
+      for row in 0..<rows {
+        #expect((0..<columns).contains { parts[row, $0] == 1 }, "the largest is e^0")
+        for column in 0..<columns {
+          let got = parts[row, column] * factors[0, row]
+          #expect(abs(got - whole[row, column]) <= 2 * ulp * whole[row, column])
+        }
+      }
+      #expect(parts.isIntact && factors.isIntact)
     }
   }
 
@@ -167,7 +186,7 @@ import Testing
       let values = (0..<49).map { exp(Double(x[row, $0]) * 0.5) }
       return Float(values[column] / values.reduce(0, +))
     }
-    set.table.softmax(x.pointer, 49, 5, 49, 0.5)
+    set.table.softmax(x.pointer, 49, 5, 49, 0.5, nil)
     #expect(x.mismatch(wanted) { 8 * ulp * wanted[$0, $1] } == nil)
   }
 
@@ -181,7 +200,7 @@ import Testing
       column == 0 ? 0 : -21 - 66 * Float(row * perRow + column - 1) / Float(rows * perRow)
     }
     let before = x.copy()
-    set.table.softmax(x.pointer, perRow + 1, rows, perRow + 1, 1)
+    set.table.softmax(x.pointer, perRow + 1, rows, perRow + 1, 1, nil)
     for row in 0..<rows {
       #expect(x[row, 0] == 1)
       for column in 1...perRow {
@@ -196,7 +215,7 @@ import Testing
   /// Below -87 exp is given up; a reference that has denormals there differs by less than they are.
   @Test(arguments: KernelSet.all) func whatIsTooSmallIsNothing(set: KernelSet) {
     let x = Rows([0, -87.5, -100, -1000, -1e30, -.infinity, -.greatestFiniteMagnitude])
-    set.table.softmax(x.pointer, 7, 1, 7, 1)
+    set.table.softmax(x.pointer, 7, 1, 7, 1, nil)
     #expect(x[0, 0] == 1)
     for column in 1..<7 { #expect(x[0, column] >= 0 && x[0, column] < 1.2e-38) }
   }
@@ -209,7 +228,7 @@ import Testing
         let largest = columns * 2 / 3
         for column in 0..<columns { x[0, column] *= magnitude * 0.9 }
         x[0, largest] = magnitude
-        set.table.softmax(x.pointer, columns, 1, columns, 0.17677669)
+        set.table.softmax(x.pointer, columns, 1, columns, 0.17677669, nil)
         var sum: Float = 0
         for column in 0..<columns {
           #expect(x[0, column] >= 0 && x[0, column] <= 1.000001)
@@ -224,7 +243,7 @@ import Testing
   @Test(arguments: KernelSet.all) func softmaxIsEvenOverEqualScores(set: KernelSet) {
     for columns in Extents.columns {
       let x = Rows(1, columns) { _, _ in -7.25 }
-      set.table.softmax(x.pointer, columns, 1, columns, 0.3)
+      set.table.softmax(x.pointer, columns, 1, columns, 0.3, nil)
       let wanted = Rows(1, columns) { _, _ in 1 / Float(columns) }
       #expect(x.mismatch(wanted, within: 2 * ulp / Float(columns)) == nil)
     }
@@ -237,7 +256,7 @@ import Testing
       for position in [0, columns / 2, columns - 1] {
         let x = Rows(3, columns, seed: 3)
         x[1, position] = bad
-        set.table.softmax(x.pointer, columns, 3, columns, 1)
+        set.table.softmax(x.pointer, columns, 3, columns, 1, nil)
         for column in 0..<columns {
           if bad == -.infinity {
             #expect(x[1, column].isFinite && (x[1, column] == 0) == (column == position))
@@ -249,7 +268,7 @@ import Testing
       }
     }
     let nothing = Rows(1, 5) { _, _ in -.infinity }
-    set.table.softmax(nothing.pointer, 5, 1, 5, 1)
+    set.table.softmax(nothing.pointer, 5, 1, 5, 1, nil)
     for column in 0..<5 { #expect(nothing[0, column].isNaN) }
   }
 
@@ -327,8 +346,11 @@ import Testing
     let before = x.values
     set.table.layer_norm(x.pointer, x.pointer, 0, 3, x.pointer, x.pointer, 1)
     set.table.layer_norm(x.pointer, x.pointer, 2, 0, x.pointer, x.pointer, 1)
-    set.table.softmax(x.pointer, 3, 0, 3, 1)
-    set.table.softmax(x.pointer, 3, 2, 0, 1)
+    set.table.softmax(x.pointer, 3, 0, 3, 1, nil)
+    set.table.softmax(x.pointer, 3, 2, 0, 1, nil)
+    let factors = Rows(1, 2) { _, _ in 7 }
+    set.table.softmax(x.pointer, 3, 2, 0, 1, factors.pointer)
+    #expect(factors.values.prefix(2) == [0, 0])
     #expect(argmax(set, Rows(0, 3, seed: 1)) == [])
     #expect(argmax(set, Rows(2, 0, seed: 1)) == [0, 0])
     #expect(x.values == before)

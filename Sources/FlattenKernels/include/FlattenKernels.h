@@ -92,12 +92,15 @@ struct fk_table {
   //   x = e^(x * scale) / sum e^(x * scale)
   // Evaluated on the distance from the row's maximum, so that nothing overflows.
   // x: rows x cols, row stride ldx.
+  // factors: rows numbers, or NULL. Where given, each row's quotient is written there and is not
+  // multiplied in, for callers who multiply something shorter; 0 of a row without elements.
   // A NaN or +infinity makes its row NaN, as does a row of nothing but -infinity; elsewhere
   // -infinity gives 0.
   // Error: 24 ulp of each element where |x * scale| <= 18; more beyond, as x * scale is rounded and
   // then an exponent. The exponential itself is within 2 ulp, and 0 below -87, where the reference
   // goes on to denormal numbers.
-  void (*softmax)(float *x, ptrdiff_t ldx, size_t rows, size_t cols, float scale);
+  void (*softmax)(float *x, ptrdiff_t ldx, size_t rows, size_t cols, float scale,
+                  float *factors);
 
   // One step of a softmax over rows, of each column:
   //   top' = max(top, max_r x[r]),   factor = e^(top - top'),   x[r] = e^(x[r] - top'),

@@ -216,7 +216,7 @@ extension ForwardPass {
                   depth: width, packed: packed(index), columns: 0..<count, of: count,
                   epilogue: adding(scores + tile.tokens * count, stride: count), into: scores,
                   stride: count)
-                kernels.softmax(scores, count, tile.tokens, count, 1)
+                kernels.softmax(scores, count, tile.tokens, count, 1, nil)
                 Products.multiply(
                   scores, rowStride: count, depthStride: 1, rows: tile.tokens, depth: count,
                   packed: packedValues + index * size, columns: 0..<width, of: width,

@@ -127,15 +127,21 @@ extension ForwardPass {
           let count = min(block, queries - first)
           let offset = (item * queries + first) * channels + head * width
           let source = packed + (item * heads + head) * packedCount
-          withScratch(count * keys) { scores in
+          withScratch(count * keys + count) { scores in
+            let factors = scores + count * keys
             Products.multiply(
               q.pointer + offset, rowStride: channels, depthStride: 1, rows: count, depth: width,
               packed: source, columns: 0..<keys, of: keys, into: scores, stride: keys)
-            kernels.softmax(scores, keys, count, keys, scale)
+            kernels.softmax(scores, keys, count, keys, scale, factors)
             Products.multiply(
               scores, rowStride: keys, depthStride: 1, rows: count, depth: keys,
               packed: source + keyCount, columns: 0..<width, of: width, into: y + offset,
               stride: channels)
+            // A row of the result is shorter than its weights: the sums divide here.
+            for row in 0..<count {
+              let line = y + offset + row * channels
+              kernels.mix_rows(line, line, factors[row], 0, width, line)
+            }
           }
         }
       }

@@ -91,7 +91,7 @@ extension ForwardPass {
         epilogue: fk_epilogue(
           bias: nil, activation: weighting == .relu ? FK_RELU : FK_NONE, residual: nil, ldr: 0),
         into: scores, stride: keys)
-      if weighting == .softmax { kernels.softmax(scores, keys, count, keys, scale) }
+      if weighting == .softmax { kernels.softmax(scores, keys, count, keys, scale, nil) }
       Products.multiply(
         scores, rowStride: keys, depthStride: 1, rows: count, depth: keys, packed: packedValues,
         columns: 0..<width, of: width, into: out, stride: width)

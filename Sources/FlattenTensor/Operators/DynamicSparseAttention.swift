@@ -205,7 +205,7 @@ extension ForwardPass {
         withScratch(count + 1) { [kernels] weights in
           for row in rows {
             weights.update(from: scores.pointer + 2 * row * count, count: count)
-            kernels.softmax(weights, count, 1, count, 1)
+            kernels.softmax(weights, count, 1, count, 1, nil)
             let (out, keys, first) = (y + row * (width + 1), keys(row), row / tokens * tokens)
             out.update(repeating: 0, count: width + 1)
             for index in 0..<count {

@@ -256,7 +256,7 @@ extension ForwardPass {
               packed: start, packedStride: packedCount, weights, cells, tokens: block, grid)
             for head in 0..<heads {
               let part = scores + head * block.count * count
-              kernels.softmax(part, count, block.count, count, 1)
+              kernels.softmax(part, count, block.count, count, 1, nil)
               Products.multiply(
                 part, rowStride: count, depthStride: 1, rows: block.count, depth: count,
                 packed: start + head * packedCount + keyCount, columns: 0..<width, of: width,

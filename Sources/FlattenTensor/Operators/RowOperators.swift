@@ -98,7 +98,7 @@ extension ForwardPass {
       chunks(x.count / max(columns, 1), of: 256) { rows in
         let first = rows.lowerBound * columns
         (y + first).update(from: x.pointer + first, count: rows.count * columns)
-        kernels.softmax(y + first, columns, rows.count, columns, 1)
+        kernels.softmax(y + first, columns, rows.count, columns, 1, nil)
       }
     }
   }

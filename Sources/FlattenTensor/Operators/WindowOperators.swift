@@ -195,7 +195,7 @@ extension ForwardPass {
           }
         }
       }
-      kernels.softmax(scores, stride, tokens, stride, 1 / root)
+      kernels.softmax(scores, stride, tokens, stride, 1 / root, nil)
       Products.multiply(
         scores, rowStride: stride, depthStride: 1, rows: tokens, depth: tokens, packed: values,
         columns: 0..<width, of: width, into: y + offset, stride: channels)
