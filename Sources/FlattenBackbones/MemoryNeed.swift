@@ -8,7 +8,9 @@ package enum MemoryNeed {
   private static let bytesBeside = 96 << 20
   /// Beyond so many pixels, 2^32, nothing is counted: no system has the memory, and costs would overflow.
   package static let mostPixels = 1 << 32
-  /// What each thread lends itself for a piece of an operator's work, at most.
+  /// Room for what each thread lends itself for a piece of an operator's work. Which pieces come together
+  /// differs from pass to pass; this is some times what one takes, so that it never is too small, and a
+  /// second pass takes nothing from the system.
   private static let bytesOfPieces = 4 << 20
 
   /// What so many threads need.
@@ -30,7 +32,7 @@ package enum MemoryNeed {
     if let reason = pass.refusal {
       throw BackboneError.pictureRefused(width: input[2], height: input[1], reason: reason)
     }
-    return memory.mostBytes + threads * bytesOfPieces
+    return memory.mostBytes + pass.keptBytes + threads * bytesOfPieces
   }
 
   /// Whether the system would give so many bytes, addresses and memory.

@@ -2,7 +2,8 @@
 ///
 /// The colours are those of "inferno" (S. van der Walt and N. Smith, public domain): black, violet, red,
 /// orange, pale yellow, whose lightness rises evenly, so that equal steps of the number look equal also in
-/// grey and to the colour-blind.
+/// grey and to the colour-blind. Numbers of either sign have those colours above zero; below it equal magnitudes
+/// have about the same lightness in blue: black, navy, blue, azure, pale cyan.
 package struct HeatMapPicture {
   /// One heat map.
   package struct Panel: Sendable {
@@ -13,12 +14,25 @@ package struct HeatMapPicture {
     package let limit: Double
     /// The label of the scale's end.
     package let limitText: String
+    /// The label of the scale's other end, `-limit`; `nil` where the scale begins with 0.
+    package let negativeLimitText: String?
 
-    package init(title: String, cells: [Double?], limit: Double, limitText: String) {
+    package init(
+      title: String, cells: [Double?], limit: Double, limitText: String,
+      negativeLimitText: String? = nil
+    ) {
       self.title = title
       self.cells = cells
       self.limit = limit
       self.limitText = limitText
+      self.negativeLimitText = negativeLimitText
+    }
+
+    /// The colour of a number.
+    func colour(_ value: Double) -> RGBColor {
+      let share = limit > 0 ? value / limit : 0
+      return negativeLimitText == nil
+        ? HeatMapPicture.colour(share) : HeatMapPicture.signedColour(share)
     }
   }
 
@@ -35,6 +49,11 @@ package struct HeatMapPicture {
   private static let stops = [
     0x000004, 0x1B0C41, 0x4A0C6B, 0x781C6D, 0xA52C60, 0xCF4446, 0xED6925, 0xFB9B06, 0xF7D13D,
     0xFCFFA4,
+  ].map { RGBColor($0) }
+  /// As light as ``stops``, one by one; the last is less pale, so that the two ends differ.
+  private static let negativeStops = [
+    0x000004, 0x081350, 0x0A268A, 0x1041B8, 0x175ED4, 0x207EDF, 0x2FA3E6, 0x4FC5ED, 0x8EE3F3,
+    0xC4FFFF,
   ].map { RGBColor($0) }
   /// Weight of the grey picture against the heat map's colour, of 256.
   private static let pictureShare = 96
@@ -57,6 +76,11 @@ package struct HeatMapPicture {
 
   /// The colour of a share of the scale, 0 to 1.
   static func colour(_ share: Double) -> RGBColor { RGBColor.between(stops, share: share) }
+
+  /// The colour of a share of a scale of both signs, -1 to 1.
+  static func signedColour(_ share: Double) -> RGBColor {
+    share < 0 ? RGBColor.between(negativeStops, share: -share) : colour(share)
+  }
 
   /// Draws everything.
   package func drawn() -> Image {
@@ -108,8 +132,7 @@ package struct HeatMapPicture {
         if let cell = cell((Double(x) + 0.5) * across, (Double(y) + 0.5) * down),
           let value = panel.cells[cell]
         {
-          let share = panel.limit > 0 ? value / panel.limit : 0
-          colour = Self.colour(share).mixed(with: grey, share: Self.pictureShare)
+          colour = panel.colour(value).mixed(with: grey, share: Self.pictureShare)
         }
         let start = (y * shown.width + x) * 3
         result.pixels[start] = colour.red
@@ -140,18 +163,24 @@ package struct HeatMapPicture {
     }
   }
 
-  /// A bar of all colours, with the numbers at its ends below it.
+  /// A bar of all colours, with the numbers at its ends, and in the middle of both signs, below it.
   private func drawScale(
     _ panel: Panel, on canvas: inout Canvas, x: Int, y: Int, width: Int, scale: Int
   ) {
     let height = BitmapFont.height * scale
+    let isSigned = panel.negativeLimitText != nil
     for column in 0..<width {
       let share = Double(column) / Double(max(width - 1, 1))
-      canvas.fill(x: x + column, y: y, width: 1, height: height, Self.colour(share))
+      let colour = isSigned ? Self.signedColour(2 * share - 1) : Self.colour(share)
+      canvas.fill(x: x + column, y: y, width: 1, height: height, colour)
     }
     let below = y + height + 3 * scale
-    canvas.text("0", x: x, y: below, scale: scale, Self.ink)
-    let end = BitmapFont.width(of: panel.limitText) * scale
-    canvas.text(panel.limitText, x: x + width - end, y: below, scale: scale, Self.ink)
+    func label(_ text: String, at share: Double) {
+      let room = Double(width - BitmapFont.width(of: text) * scale)
+      canvas.text(text, x: x + Int(room * share), y: below, scale: scale, Self.ink)
+    }
+    if let text = panel.negativeLimitText { label(text, at: 0) }
+    label("0", at: isSigned ? 0.5 : 0)
+    label(panel.limitText, at: 1)
   }
 }

@@ -50,8 +50,9 @@ public final class ForwardPass {
   package let purpose: Purpose
   /// Shapes, costs and the memory's size only: operators return tensors that have no elements.
   package let isDryRun: Bool
-  /// Of a dry run: what a model would keep for the next pass of the same size.
+  /// Of a dry run: what a model would keep for the next pass of the same size, which is not in the pass's memory.
   private var keptTensors: [Tensor] = []
+  private let keptMemory: BufferPool?
   /// Why the model does not take pictures of this size: of a dry run.
   package private(set) var refusal: String?
   /// Is told of every operator, intermediate and attention, in the order they are computed. Watching
@@ -64,6 +65,7 @@ public final class ForwardPass {
   ) {
     self.threads = threads
     self.memory = isDryRun ? .counting() : memory
+    keptMemory = isDryRun ? .counting() : nil
     self.purpose = purpose
     self.isDryRun = isDryRun
   }
@@ -113,15 +115,20 @@ public final class ForwardPass {
 
   /// In a dry run, a tensor that a model would make once a size and keep.
   func kept(_ shape: Shape) -> Tensor {
-    let tensor = Tensor(uninitialized: shape, pool: memory)
+    let tensor = Tensor(uninitialized: shape, pool: keptMemory)
     keptTensors.append(tensor)
     return tensor
   }
 
-  /// Where operators write small tables before they run, also in a dry run.
-  var tableMemory: BufferPool? { isDryRun ? nil : memory }
+  /// Bytes of what a model would keep, after a dry run.
+  package var keptBytes: Int { keptMemory?.mostBytes ?? 0 }
 
-  /// Lends memory for one piece of an operator's work; its first contents are undefined.
+  /// Memory for all pieces of an operator's work, taken before its output: large memory that a dry run has to
+  /// count.
+  func workspace(_ count: Int) -> Tensor { Tensor(uninitialized: Shape(count), pool: memory) }
+
+  /// Lends memory for one piece of an operator's work, which a dry run does not count: at most some MB, see
+  /// `MemoryNeed`. Its first contents are undefined.
   func withScratch(_ count: Int, _ body: (UnsafeMutablePointer<Float>) -> Void) {
     let bytes = count * MemoryLayout<Float>.stride
     let block = memory?.take(bytes: bytes) ?? MemoryBlock(bytes: bytes)

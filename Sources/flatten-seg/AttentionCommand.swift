@@ -16,9 +16,14 @@ struct AttentionCommand: ParsableCommand {
           --stage 0 --block 1 --head 0 --json
 
       Writes <name>.attention.png: the attention's row of the token, the depthwise
-      convolution's weights around it, and their sum, over the picture. Prints its
-      path, then a line a head: head, rank of the matrix, rank with the depthwise
-      term, rows x columns, separated by tabs.
+      convolution's weights around it, and their sum, over the picture, from black
+      over red to pale yellow. Where a weight of the attention is below zero, the
+      scale is one of two colours: black at 0, red to yellow above, blue below, to the
+      same magnitude on both sides.
+
+      Prints its path; where the scale has two colours 'scale' and its ends; then a
+      line a head: head, rank of the matrix, rank with the depthwise term, rows x
+      columns. What stands in a line is separated by tabs.
       """)
 
   @Argument(
@@ -67,7 +72,7 @@ struct AttentionCommand: ParsableCommand {
   @Flag(inversion: .prefixedNo, help: "Count the rank, which may take some seconds.")
   var rank = true
 
-  @Flag(help: "Print one JSON object: files, token, grid, ranks.")
+  @Flag(help: "Print one JSON object: files, token, grid, scales, ranks.")
   var json = false
 
   @Flag(help: "Replace results that exist.")
@@ -102,6 +107,9 @@ struct AttentionCommand: ParsableCommand {
     if json { return Output.line(document(map, files).text()) }
     if output == "-" { return }
     files.forEach { Output.line(printable($0, limit: .max)) }
+    if let scale = map.panels.first, scale.isSigned {
+      Output.line(String(format: "scale\t%.3g\t%.3g", -scale.limit, scale.limit))
+    }
     for rank in map.ranks {
       let restored = rank.withDepthwise.map(String.init) ?? "-"
       Output.line("\(rank.head)\t\(rank.attention)\t\(restored)\t\(rank.rows)x\(rank.columns)")
@@ -150,7 +158,20 @@ extension AttentionCommand {
             .object([
               ("head", .integer(weights.head)),
               ("largest", .number(weights.attention.max() ?? 0)),
+              ("smallest", .number(weights.attention.min() ?? 0)),
               ("elsewhere", .number(weights.elsewhere)),
+            ])
+          })
+      ),
+      (
+        "scales",
+        .array(
+          map.panels.map { panel in
+            .object([
+              ("panel", .string(panel.part.rawValue)),
+              ("signed", .bool(panel.isSigned)),
+              ("from", .number(panel.isSigned ? -panel.limit : 0)),
+              ("to", .number(panel.limit)),
             ])
           })
       ),

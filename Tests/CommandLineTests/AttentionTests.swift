@@ -133,6 +133,57 @@ extension CommandLineTests {
         status: 2, says: "--stage is 1, this model has stages 0 only.")
     }
 
+    /// TransNormer's queries and keys are turned by their places: some weights are below zero.
+    @Test func weightsOfEitherSignHaveAScaleOfTwoColours() throws {
+      let folder = try Scratch()
+      try folder.write(
+        """
+        name: small
+        dataset: camvid
+        model:
+          backbone: {type: flatten_pvt, variant: tiny, attn_type: NLLL}
+          decode_head: {type: segformer_head, channels: 8, num_classes: 11, align_corners: false}
+        input: {mean: [120, 120, 120], std: [60, 60, 60]}
+        """, to: "model.yaml")
+      expectSuccess(try Tool.run(["init", "--config", "model.yaml", "w.safetensors"], in: folder))
+      try folder.makePicture("a.png", 64, 64)
+      let arguments = [
+        "attention", "a.png", "--no-rank", "--config", "model.yaml", "--weights", "w.safetensors",
+      ]
+      let text = try Tool.run(arguments, in: folder)
+      expectSuccess(text)
+      try #require(text.lines.count == 2)
+      #expect(text.lines[0] == "output/a.attention.png")
+      let scale = text.lines[1].split(separator: "\t").map(String.init)
+      try #require(scale.count == 3)
+      #expect(scale[0] == "scale" && scale[1] == "-\(scale[2])")
+      let json = try Tool.run(arguments + ["--json", "--overwrite"], in: folder)
+      expectSuccess(json)
+      let object = try document(json)
+      let scales = object["scales"].list
+      #expect(scales.map { $0["panel"].text } == ["attention"])
+      for scale in scales {
+        let limit = try #require(scale["to"].number)
+        #expect(scale["signed"] == .bool(true) && scale["from"].number == -limit && limit > 0)
+      }
+      #expect(String(format: "%.3g", scales[0]["to"].number ?? 0) == scale[2])
+      let smallest = try #require(object["weights"].list[0]["smallest"].number)
+      #expect(smallest < 0)
+
+      // The next stage's has none.
+      let other = try Tool.run(arguments + ["--stage", "1", "--overwrite"], in: folder)
+      expectSuccess(other)
+      #expect(other.lines.count == 1)
+      let unsigned = try document(
+        try Tool.run(arguments + ["--stage", "1", "--json", "--overwrite"], in: folder))
+      #expect(unsigned["scales"].list.count == 3)
+      for scale in unsigned["scales"].list {
+        #expect(scale["signed"] == .bool(false) && scale["from"].number == 0)
+      }
+      let least = try #require(unsigned["weights"].list[0]["smallest"].number)
+      #expect(least >= 0)
+    }
+
     @Test(arguments: [
       (["--stage", "4"], "--stage is 4, this model has stages 0 to 3."),
       (["--block", "2"], "--block is 2, stage 0 of this model has blocks 0 to 1."),

@@ -10,7 +10,8 @@ import Testing
 @testable import FlattenModels
 
 /// A pass of a size that was seen before takes no memory for tensors, on none of its threads: what the first
-/// pass has taken is used again. Small objects, lists and closures are not counted.
+/// pass has taken is used again. Small objects, lists and closures are not counted. Room is made before, as every
+/// model does that a program loads.
 @Suite struct AllocationTests {
   /// A model and how its passes are counted.
   struct Case: Sendable, CustomTestStringConvertible {
@@ -74,9 +75,13 @@ import Testing
   ]
 
   /// The attentions of the literature in all stages.
-  static let letters = StandardAttention.all.map { attention in
-    let letters = String(repeating: attention.letter, count: 4)
-    return Case("{type: flatten_pvt, variant: tiny, img_size: 224, attn_type: \(letters)}")
+  static let letters = [(96, 128), (200, 168)].flatMap { height, width in
+    StandardAttention.all.map { attention in
+      let letters = String(repeating: attention.letter, count: 4)
+      return Case(
+        "{type: flatten_pvt, variant: tiny, img_size: 224, attn_type: \(letters)}", fpn, height,
+        width)
+    }
   }
 
   private func makeModel(_ c: Case) throws -> (Tensor, ForwardPass) -> Void {
@@ -118,12 +123,45 @@ import Testing
     let input = Tensor(zeros: [1, c.size.height, c.size.width, 3])
     for threads in [1, 2, 3] {
       let pool = ThreadPool(threads: threads)
-      let pass = ForwardPass(threads: pool)
+      let memory = try memory(for: input, threads: threads, run)
+      let pass = ForwardPass(threads: pool, memory: memory)
       run(input, pass)
       onEachThread(pool) { ac_begin() }
       run(input, pass)
       #expect(largest(pool) < Self.tensorBytes, "\(threads) threads")
     }
+  }
+
+  /// Memory with room for passes on an input.
+  private func memory(
+    for input: Tensor, threads: Int, _ run: (Tensor, ForwardPass) -> Void
+  ) throws -> BufferPool {
+    let memory = BufferPool()
+    memory.reserve(
+      bytes: try MemoryNeed.bytes(input: input.shape, threads: threads, .inference, run))
+    return memory
+  }
+
+  /// Threads lend themselves memory as they come to their pieces, and a pass in which more of them do so at the same
+  /// time than in the first one must find room too: after a pass of one thread, in which none does. There is room for
+  /// 4 MB a thread beside what a dry run counts; one thread takes less than half of it.
+  @Test(
+    arguments: letters + [
+      Case(pvt, fpn, 512, 512), Case("{type: deit, variant: tiny}", mlp, 512, 512),
+    ])
+  func roomIsThereHoweverThreadsMeet(_ c: Case) throws {
+    let run = try makeModel(c)
+    let input = Tensor(zeros: [1, c.size.height, c.size.width, 3])
+    let memory = try memory(for: input, threads: 3, run)
+    let held = memory.heldBytes
+    run(input, ForwardPass(threads: ThreadPool(threads: 1), memory: memory))
+    let dry = ForwardPass(threads: ThreadPool(threads: 1), isDryRun: true)
+    run(input, dry)
+    let counted = try #require(dry.memory).mostBytes
+    #expect(memory.mostBytes - counted <= 2 << 20, "beside \(counted) bytes")
+    let pool = ThreadPool(threads: 3)
+    for _ in 0..<3 { run(input, ForwardPass(threads: pool, memory: memory)) }
+    #expect(memory.heldBytes == held)
   }
 
   /// Bytes of the largest block that the threads of a pool have taken since they began to count.

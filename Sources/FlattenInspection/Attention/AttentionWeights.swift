@@ -12,7 +12,8 @@ public enum AttentionForm: String, Sendable {
 public struct AttentionWeights: Sendable {
   /// The head, counted from 0.
   public let head: Int
-  /// The attention's; 0 to 1.
+  /// The attention's: 0 to 1 in most; of either sign in those whose features are centred, or turned by the tokens'
+  /// places.
   public let attention: [Double]
   /// The depthwise convolution's, of either sign; `nil` where the block has none.
   public let depthwise: [Double]?

@@ -140,31 +140,31 @@ extension ForwardPass {
         && count == bias.agentCount,
       "\(layer()): agents \(agents.shape), kv \(kv.shape), bias of \(bias.agentCount), \(grid)")
     let tiles = TokenTiles(grid, agents: count)
+    // A piece's sums are its own, and pieces are added in order: the same bits for any threads.
+    let length = count * (width + 2)
+    let pieces = max(1, min(tiles.count, 16, Self.mostSums / (heads * length)))
+    let packed = PackedAgents(agents, heads: heads)
+    let workspace = workspace(packed.memory + batch * heads * pieces * length)
     return output(
       agents.shape, .softmaxAttention, layer: layer(), macs: 2 * batch * tokens * count * channels,
       reading: kv.count + agents.count
     ) { y in
+      let parts = workspace.mutablePointer + packed.memory
+      packed.write(agents, into: workspace.mutablePointer, kernels)
       withResized(bias, grid) { [self] bias in
-        withPackedAgents(agents, heads: heads) { packed in
-          // A piece's sums are its own, and pieces are added in order: the same bits for any threads.
-          let length = count * (width + 2)
-          let pieces = max(1, min(tiles.count, 16, Self.mostSums / (heads * length)))
-          withScratch(batch * heads * pieces * length) { parts in
-            threads.run(batch * heads * pieces) { [self] task in
-              let (index, piece) = (task / pieces, task % pieces)
-              let (item, head) = (index / heads, index % heads)
-              gather(
-                kv.pointer + item * tokens * 2 * channels + head * width, stride: 2 * channels,
-                width: width, packed: packed(index), bias, head: head,
-                tiles: tiles.part(piece, of: pieces), into: parts + task * length)
-            }
-            threads.run(batch * heads) { index in
-              let (item, head) = (index / heads, index % heads)
-              Self.merge(
-                parts + index * pieces * length, pieces: pieces, agents: count, width: width,
-                into: y + item * count * channels + head * width, stride: channels)
-            }
-          }
+        threads.run(batch * heads * pieces) { [self] task in
+          let (index, piece) = (task / pieces, task % pieces)
+          let (item, head) = (index / heads, index % heads)
+          gather(
+            kv.pointer + item * tokens * 2 * channels + head * width, stride: 2 * channels,
+            width: width, packed: packed(index, in: workspace.pointer), bias, head: head,
+            tiles: tiles.part(piece, of: pieces), into: parts + task * length)
+        }
+        threads.run(batch * heads) { index in
+          let (item, head) = (index / heads, index % heads)
+          Self.merge(
+            parts + index * pieces * length, pieces: pieces, agents: count, width: width,
+            into: y + item * count * channels + head * width, stride: channels)
         }
       }
     }
@@ -190,39 +190,39 @@ extension ForwardPass {
         && width * heads == channels && count == bias.agentCount,
       "\(layer()): q \(q.shape), agents \(agents.shape), values \(values.shape), \(grid)")
     let tiles = TokenTiles(grid, agents: count)
+    let packed = PackedAgents(agents, heads: heads)
+    let size = Products.packedCount(depth: count, columns: width)
+    let workspace = workspace(packed.memory + batch * heads * size)
     return output(
       q.shape, .softmaxAttention, layer: layer(), macs: 2 * batch * tokens * count * channels,
       reading: q.count + agents.count + values.count
     ) { y in
+      let packedValues = workspace.mutablePointer + packed.memory
+      packed.write(agents, into: workspace.mutablePointer, kernels)
+      for index in 0..<batch * heads {
+        Products.pack(
+          values.pointer + index / heads * count * channels + index % heads * width,
+          depthStride: channels, columnStride: 1, depth: count, columns: width,
+          into: packedValues + index * size)
+      }
       withResized(bias, grid) { [self] bias in
-        withPackedAgents(agents, heads: heads) { packed in
-          let size = Products.packedCount(depth: count, columns: width)
-          withScratch(batch * heads * size) { packedValues in
-            for index in 0..<batch * heads {
-              Products.pack(
-                values.pointer + index / heads * count * channels + index % heads * width,
-                depthStride: channels, columnStride: 1, depth: count, columns: width,
-                into: packedValues + index * size)
-            }
-            threads.run(batch * tiles.count * heads) { [self] task in
-              let (item, head) = (task / (tiles.count * heads), task % heads)
-              let index = item * heads + head
-              let tile = tiles[task / heads % tiles.count]
-              let offset = (item * tokens + tile.first) * channels + head * width
-              withScratch(2 * tile.tokens * count) { scores in
-                write(bias, head: head, tile, into: scores + tile.tokens * count)
-                Products.multiply(
-                  q.pointer + offset, rowStride: channels, depthStride: 1, rows: tile.tokens,
-                  depth: width, packed: packed(index), columns: 0..<count, of: count,
-                  epilogue: adding(scores + tile.tokens * count, stride: count), into: scores,
-                  stride: count)
-                kernels.softmax(scores, count, tile.tokens, count, 1, nil)
-                Products.multiply(
-                  scores, rowStride: count, depthStride: 1, rows: tile.tokens, depth: count,
-                  packed: packedValues + index * size, columns: 0..<width, of: width,
-                  into: y + offset, stride: channels)
-              }
-            }
+        threads.run(batch * tiles.count * heads) { [self] task in
+          let (item, head) = (task / (tiles.count * heads), task % heads)
+          let index = item * heads + head
+          let tile = tiles[task / heads % tiles.count]
+          let offset = (item * tokens + tile.first) * channels + head * width
+          withScratch(2 * tile.tokens * count) { scores in
+            write(bias, head: head, tile, into: scores + tile.tokens * count)
+            Products.multiply(
+              q.pointer + offset, rowStride: channels, depthStride: 1, rows: tile.tokens,
+              depth: width, packed: packed(index, in: workspace.pointer), columns: 0..<count,
+              of: count, epilogue: adding(scores + tile.tokens * count, stride: count),
+              into: scores, stride: count)
+            kernels.softmax(scores, count, tile.tokens, count, 1, nil)
+            Products.multiply(
+              scores, rowStride: count, depthStride: 1, rows: tile.tokens, depth: count,
+              packed: packedValues + index * size, columns: 0..<width, of: width,
+              into: y + offset, stride: channels)
           }
         }
       }
@@ -300,25 +300,43 @@ extension ForwardPass {
   private func adding(_ residual: UnsafePointer<Float>, stride: Int) -> fk_epilogue {
     fk_epilogue(bias: nil, activation: FK_NONE, residual: residual, ldr: stride)
   }
+}
 
-  /// Hands `body` each head's `A / sqrt d` as the right side of products.
-  private func withPackedAgents(
-    _ agents: Tensor, heads: Int, _ body: ((_ index: Int) -> UnsafePointer<Float>) -> Void
-  ) {
-    let (batch, count, channels) = agents.tokenShape("agents")
-    let width = channels / heads
-    let size = Products.packedCount(depth: width, columns: count)
-    withScratch(agents.count + batch * heads * size) { scaled in
-      scaled.update(repeating: 0, count: agents.count)
-      kernels.add_scaled(scaled, agents.pointer, 1 / Float(width).squareRoot(), agents.count)
-      let packed = scaled + agents.count
-      for index in 0..<batch * heads {
-        Products.pack(
-          scaled + index / heads * count * channels + index % heads * width, depthStride: 1,
-          columnStride: channels, depth: width, columns: count, into: packed + index * size)
-      }
-      body { UnsafePointer(packed + $0 * size) }
+/// Each head's `A / sqrt d` as the right side of products, in an operator's workspace.
+private struct PackedAgents {
+  private let batch: Int
+  private let heads: Int
+  private let count: Int
+  private let channels: Int
+  private let width: Int
+  private let size: Int
+
+  /// - Parameter agents: `[B, n, C]`.
+  init(_ agents: Tensor, heads: Int) {
+    (batch, count, channels) = agents.tokenShape("agents")
+    self.heads = heads
+    width = channels / heads
+    size = Products.packedCount(depth: width, columns: count)
+  }
+
+  /// Floats that are written, in whole cache lines.
+  var memory: Int { (scaled + batch * heads * size).rounded(up: 16) }
+  private var scaled: Int { batch * count * channels }
+
+  func write(_ agents: Tensor, into memory: UnsafeMutablePointer<Float>, _ kernels: fk_table) {
+    memory.update(repeating: 0, count: scaled)
+    kernels.add_scaled(memory, agents.pointer, 1 / Float(width).squareRoot(), scaled)
+    for index in 0..<batch * heads {
+      Products.pack(
+        memory + index / heads * count * channels + index % heads * width, depthStride: 1,
+        columnStride: channels, depth: width, columns: count,
+        into: memory + scaled + index * size)
     }
+  }
+
+  /// Those of an item's head, of what was written.
+  func callAsFunction(_ index: Int, in memory: UnsafePointer<Float>) -> UnsafePointer<Float> {
+    memory + scaled + index * size
   }
 }
 
@@ -349,16 +367,16 @@ extension ForwardPass {
         ResizedBias(
           agents: count, side: bias.side, cells: bias.cells.pointer, rows: rows, columns: columns,
           vertical: LinearTable(
-            from: bias.side, to: grid.height, alignCorners: false, pool: tableMemory),
+            from: bias.side, to: grid.height, alignCorners: false, pool: memory),
           horizontal: LinearTable(
-            from: bias.side, to: grid.width, alignCorners: false, pool: tableMemory)))
+            from: bias.side, to: grid.width, alignCorners: false, pool: memory)))
     }
   }
 
   /// `[h, m, n]` to `[h, count, n]`.
   private func resize(_ stored: Tensor, to count: Int, into out: UnsafeMutablePointer<Float>) {
     let (heads, places, agents) = (stored.shape[0], stored.shape[1], stored.shape[2])
-    let table = LinearTable(from: places, to: count, alignCorners: false, pool: tableMemory)
+    let table = LinearTable(from: places, to: count, alignCorners: false, pool: memory)
     for head in 0..<heads {
       let source = stored.pointer + head * places * agents
       for index in 0..<count {

@@ -103,45 +103,45 @@ extension ForwardPass {
     let scale = 1 / Float(width).squareRoot()
     let macs = 2 * batch * queries * keys * channels
     let reading = q.count + 2 * batch * keys * channels
+    let keyCount = Products.packedCount(depth: width, columns: keys)
+    let valueCount = Products.packedCount(depth: keys, columns: width)
+    let packedCount = keyCount + valueCount
+    let workspace = workspace(batch * heads * packedCount)
     return output(q.shape, .softmaxAttention, layer: layer(), macs: macs, reading: reading) { y in
-      let keyCount = Products.packedCount(depth: width, columns: keys)
-      let valueCount = Products.packedCount(depth: keys, columns: width)
-      let packedCount = keyCount + valueCount
-      withScratch(batch * heads * packedCount) { packed in
-        threads.run(batch * heads) { task in
-          let (first, head) = (task / heads * keys, task % heads * width)
-          let target = packed + task * packedCount
-          Products.pack(
-            k.pointer + first * keyStride + head, depthStride: 1, columnStride: keyStride,
-            depth: width, columns: keys, into: target)
-          Products.pack(
-            v.pointer + first * stride + taken.lowerBound + head, depthStride: stride,
-            columnStride: 1, depth: keys, columns: width, into: target + keyCount)
-        }
-        let block = (64 / Products.rows + 1) * Products.rows
-        let blocks = (queries + block - 1) / block
-        threads.run(batch * blocks * heads) { [self] task in
-          let item = task / (blocks * heads)
-          let head = task % heads
-          let first = task / heads % blocks * block
-          let count = min(block, queries - first)
-          let offset = (item * queries + first) * channels + head * width
-          let source = packed + (item * heads + head) * packedCount
-          withScratch(count * keys + count) { scores in
-            let factors = scores + count * keys
-            Products.multiply(
-              q.pointer + offset, rowStride: channels, depthStride: 1, rows: count, depth: width,
-              packed: source, columns: 0..<keys, of: keys, into: scores, stride: keys)
-            kernels.softmax(scores, keys, count, keys, scale, factors)
-            Products.multiply(
-              scores, rowStride: keys, depthStride: 1, rows: count, depth: keys,
-              packed: source + keyCount, columns: 0..<width, of: width, into: y + offset,
-              stride: channels)
-            // A row of the result is shorter than its weights: the sums divide here.
-            for row in 0..<count {
-              let line = y + offset + row * channels
-              kernels.mix_rows(line, line, factors[row], 0, width, line)
-            }
+      let packed = workspace.mutablePointer
+      threads.run(batch * heads) { task in
+        let (first, head) = (task / heads * keys, task % heads * width)
+        let target = packed + task * packedCount
+        Products.pack(
+          k.pointer + first * keyStride + head, depthStride: 1, columnStride: keyStride,
+          depth: width, columns: keys, into: target)
+        Products.pack(
+          v.pointer + first * stride + taken.lowerBound + head, depthStride: stride,
+          columnStride: 1, depth: keys, columns: width, into: target + keyCount)
+      }
+      let block = (64 / Products.rows + 1) * Products.rows
+      let blocks = (queries + block - 1) / block
+      threads.run(batch * blocks * heads) { [self] task in
+        let item = task / (blocks * heads)
+        let head = task % heads
+        let first = task / heads % blocks * block
+        let count = min(block, queries - first)
+        let offset = (item * queries + first) * channels + head * width
+        let source = packed + (item * heads + head) * packedCount
+        withScratch(count * keys + count) { scores in
+          let factors = scores + count * keys
+          Products.multiply(
+            q.pointer + offset, rowStride: channels, depthStride: 1, rows: count, depth: width,
+            packed: source, columns: 0..<keys, of: keys, into: scores, stride: keys)
+          kernels.softmax(scores, keys, count, keys, scale, factors)
+          Products.multiply(
+            scores, rowStride: keys, depthStride: 1, rows: count, depth: keys,
+            packed: source + keyCount, columns: 0..<width, of: width, into: y + offset,
+            stride: channels)
+          // A row of the result is shorter than its weights: the sums divide here.
+          for row in 0..<count {
+            let line = y + offset + row * channels
+            kernels.mix_rows(line, line, factors[row], 0, width, line)
           }
         }
       }

@@ -15,7 +15,7 @@ extension ForwardPass {
     let channels = maps.reduce(0) { $0 + $1.shape[3] }
     let resizes = maps.map {
       BilinearResize(
-        $0, height: height, width: width, alignCorners: alignCorners, pool: tableMemory)
+        $0, height: height, width: width, alignCorners: alignCorners, pool: memory)
     }
     let widest = maps.reduce(0) { max($0, $1.shape[3]) }
     let reading = maps.reduce(0) { $0 + $1.count }

@@ -31,6 +31,7 @@ package struct CubicTable: Sendable {
     func far(_ x: Float) -> Float { ((a * x - 5 * a) * x + 8 * a) * x - 4 * a }
     count = output
     memory = Tensor(uninitialized: Shape(2, 4 * output), pool: pool)
+    if memory.isCounted { return }
     let weights = memory.mutablePointer + 4 * output
     let indices = UnsafeMutableRawPointer(memory.mutablePointer).bindMemory(
       to: Int32.self, capacity: 4 * output)
@@ -196,7 +197,7 @@ extension ForwardPass {
       base.map { $0.shape == shape } ?? true,
       "\(layer()): \(base?.shape ?? []) is no base of \(shape)")
     if shape == x.shape && base == nil { return x }
-    let resize = CubicResize(x, height: height, width: width, pool: tableMemory)
+    let resize = CubicResize(x, height: height, width: width, pool: memory)
     let reading = x.count + (base?.count ?? 0)
     return output(shape, .resize, layer: layer(), reading: reading) { y in
       let bands = (height + CubicResize.band - 1) / CubicResize.band

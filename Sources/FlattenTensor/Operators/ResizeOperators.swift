@@ -29,6 +29,7 @@ package struct LinearTable: Sendable {
     }
     count = output
     memory = Tensor(uninitialized: Shape(4, output), pool: pool)
+    if memory.isCounted { return }
     let weights = memory.mutablePointer + 2 * output
     let indices = UnsafeMutableRawPointer(memory.mutablePointer).bindMemory(
       to: Int32.self, capacity: 2 * output)
@@ -87,7 +88,7 @@ extension ForwardPass {
     let shape = Shape(batch, height, width, channels)
     if shape == x.shape { return x }
     let resize = BilinearResize(
-      x, height: height, width: width, alignCorners: alignCorners, pool: tableMemory)
+      x, height: height, width: width, alignCorners: alignCorners, pool: memory)
     return output(shape, .resize, layer: layer(), reading: x.count) { y in
       let length = width * channels
       threads.run(batch * height) { task in
@@ -113,7 +114,7 @@ extension ForwardPass {
     if maps.isEmpty { return base }
     let resizes = maps.map {
       BilinearResize(
-        $0, height: height, width: width, alignCorners: alignCorners, pool: tableMemory)
+        $0, height: height, width: width, alignCorners: alignCorners, pool: memory)
     }
     let reading = base.count + maps.reduce(0) { $0 + $1.count }
     return output(base.shape, .resize, layer: layer(), reading: reading) { y in
@@ -138,7 +139,7 @@ extension ForwardPass {
     _ x: Tensor, channels: Range<Int>, to tokens: Int, layer: @autoclosure () -> String
   ) -> Tensor {
     let (batch, sourceTokens, stride) = x.tokenShape(layer())
-    let table = LinearTable(from: sourceTokens, to: tokens, alignCorners: false, pool: tableMemory)
+    let table = LinearTable(from: sourceTokens, to: tokens, alignCorners: false, pool: memory)
     let count = channels.count
     let reading = batch * sourceTokens * count
     return output(Shape(batch, tokens, count), .resize, layer: layer(), reading: reading) { y in

@@ -55,6 +55,9 @@ public struct Tensor: Sendable {
   /// The number of elements.
   public var count: Int { storage.buffer.count }
 
+  /// Whether the memory is only counted: there are no elements, and nothing may be written.
+  var isCounted: Bool { storage.isCounted }
+
   /// The elements as an array, row-major. Copies.
   public var elements: [Float] { withUnsafeBuffer { Array($0) } }
 
@@ -65,7 +68,7 @@ public struct Tensor: Sendable {
   public func withUnsafeBuffer<Result>(
     _ body: (UnsafeBufferPointer<Float>) throws -> Result
   ) rethrows -> Result {
-    if storage.isCounted {
+    if isCounted {
       return try [Float](repeating: 0, count: count).withUnsafeBufferPointer(body)
     }
     return try withExtendedLifetime(storage) { try body(UnsafeBufferPointer(storage.buffer)) }

@@ -1,46 +1,85 @@
 import FlattenImage
 import Foundation
 
+/// One of the panels of a drawn attention: what it shows of a token's row, and its scale.
+package struct AttentionPanel: Sendable {
+  /// What is shown.
+  package enum Part: String, Sendable {
+    case attention, depthwise, sum
+  }
+
+  package let part: Part
+  /// A weight of each key.
+  let values: [Double]
+  /// Whether the scale goes from `-limit` over 0 to ``limit``; else it begins with 0, and magnitudes are shown.
+  package let isSigned: Bool
+  /// Where the scale ends.
+  package let limit: Double
+}
+
 extension AttentionMap {
   /// The picture under the weights, as the mean over the heads that were asked for: the attention's, the
-  /// magnitude of the depthwise convolution's, and the magnitude of their sum.
+  /// depthwise convolution's, and their sum.
   ///
-  /// Each scale ends where one in 200 of the weights that are not zero goes on; that of the sum ends where
+  /// Where the attention has weights below zero, as some linear attentions have, all three have a scale of two
+  /// colours around 0: from black to pale yellow above, through blue below. Else the magnitudes of the convolution
+  /// and of the sum are drawn, on one scale of colours.
+  ///
+  /// Each scale ends where one in 200 of the magnitudes that are not zero goes on; that of the sum ends where
   /// the attention's does, for the few weights of the convolution are mostly much larger. The token is
   /// marked.
   public func drawn() -> Image {
-    let own = mean(\.attention) ?? []
-    let limit = Self.limit(own)
-    var panels = [panel("\(kind.rawValue) attention", own, limit: limit)]
-    if let added = mean(\.depthwise) {
-      let magnitudes = added.map(\.magnitude)
-      panels.append(panel("depthwise term, magnitude", magnitudes, limit: Self.limit(magnitudes)))
-      let sum = zip(own, added).map { ($0 + $1).magnitude }
-      panels.append(panel("sum, magnitude", sum, limit: limit))
-    }
-    return HeatMapPicture(picture, mark: point, heading: heading, panels: panels) { x, y in
+    HeatMapPicture(picture, mark: point, heading: heading, panels: panels.map(heatMap)) { x, y in
       guard let column = frame.column(x, of: grid.width), let row = frame.row(y, of: grid.height)
       else { return nil }
       return row * grid.width + column
     }.drawn()
   }
 
-  /// Where the scale of some weights ends.
-  private static func limit(_ weights: [Double]) -> Double {
-    let sorted = weights.filter { $0 > 0 }.sorted()
+  /// The panels of the drawing.
+  package var panels: [AttentionPanel] {
+    let own = mean(\.attention) ?? []
+    // What is lost in rounding, or in the scale's first colour, is no sign.
+    let least = Self.limit(own.map(\.magnitude)) / 256
+    let isSigned = own.contains { $0 < -least }
+    func panel(
+      _ part: AttentionPanel.Part, _ values: [Double], limit: Double? = nil
+    ) -> AttentionPanel {
+      AttentionPanel(
+        part: part, values: isSigned ? values : values.map(\.magnitude), isSigned: isSigned,
+        limit: limit ?? Self.limit(values.map(\.magnitude)))
+    }
+    let first = panel(.attention, own)
+    guard let added = mean(\.depthwise) else { return [first] }
+    return [
+      first, panel(.depthwise, added), panel(.sum, zip(own, added).map(+), limit: first.limit),
+    ]
+  }
+
+  /// Where the scale of some magnitudes ends.
+  private static func limit(_ magnitudes: [Double]) -> Double {
+    let sorted = magnitudes.filter { $0 > 0 }.sorted()
     return sorted.isEmpty ? 0 : sorted[(sorted.count - 1) * 199 / 200]
   }
 
   /// Numbers of keys as those of the tokens that the keys were made of.
-  private func panel(_ title: String, _ values: [Double], limit: Double) -> HeatMapPicture.Panel {
+  private func heatMap(_ panel: AttentionPanel) -> HeatMapPicture.Panel {
+    let name =
+      switch panel.part {
+      case .attention: "\(kind.rawValue) attention"
+      case .depthwise: "depthwise term"
+      case .sum: "sum"
+      }
     let cells = (0..<grid.height * grid.width).map { cell -> Double? in
       guard let row = reduction.key(of: cell / grid.width, among: grid.height),
         let column = reduction.key(of: cell % grid.width, among: grid.width)
       else { return nil }
-      return values[row * keyGrid.width + column]
+      return panel.values[row * keyGrid.width + column]
     }
     return HeatMapPicture.Panel(
-      title: title, cells: cells, limit: limit, limitText: String(format: "%.3g or more", limit))
+      title: panel.part == .attention || panel.isSigned ? name : "\(name), magnitude",
+      cells: cells, limit: panel.limit, limitText: String(format: "%.3g or more", panel.limit),
+      negativeLimitText: panel.isSigned ? String(format: "%.3g or less", -panel.limit) : nil)
   }
 
   private var heading: [String] {

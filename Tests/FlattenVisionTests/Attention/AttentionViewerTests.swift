@@ -1,9 +1,10 @@
 import FlattenRegions
-import FlattenImage
 import FlattenInspection
+import FlattenTensor
 import TestSupport
 import Testing
 
+@testable import FlattenImage
 @testable import FlattenVision
 
 @Suite struct AttentionViewerTests {
@@ -207,6 +208,72 @@ import Testing
     }
     #expect(maps[0].array.values == maps[1].array.values)
     #expect(maps[0].ranks == maps[1].ranks && maps[0].drawn() == maps[1].drawn())
+  }
+
+  // MARK: The drawing's scales
+
+  /// The attention of one head over a map of 2x4 tokens, all rows alike.
+  private func map(of row: [Double], depthwise: Bool = false) throws -> AttentionMap {
+    let tokens = Tensor(zeros: [1, 8, 4])
+    let record = AttentionRecord(
+      layer: "", .rows { _, _ in row }, queries: tokens, keys: tokens, heads: 1,
+      layout: WindowLayout(wholeOf: 2, 4),
+      depthwise: depthwise
+        ? [DepthwiseWeight(Tensor([4, 1, 3, 3], (0..<36).map { Float($0) - 4 }), bias: nil)] : [])
+    let picture = Image(width: 40, height: 20, filledWith: RGBColor(0x808080))
+    var query = AttentionQuery()
+    query.wantsRank = false
+    return try AttentionMap(
+      #require(BlockAttention([record])), query, of: picture,
+      PictureFrame(picture, resizedTo: picture.size, stride: 10), model: "",
+      threads: ThreadPool(threads: 1))
+  }
+
+  /// Zero is black, above it is red, below it is blue, and equal magnitudes are as light.
+  @Test func weightsOfEitherSignHaveAScaleOfBoth() throws {
+    let row = [0.5, -0.5, 0, 0.25, -0.25, 0.125, 1, -2]
+    let map = try map(of: row)
+    #expect(map.panels.map(\.part) == [.attention])
+    #expect(map.panels[0].isSigned && map.panels[0].values == row && map.panels[0].limit == 1)
+    let drawn = map.drawn()
+    // 240 pixels across the picture's 40, from below the heading and the title on.
+    let scale = BitmapFont.height + 4
+    let top = 6 + 2 * scale + 6 + scale
+    func colour(_ cell: Int) -> RGBColor {
+      drawn[6 + cell % 4 * 60 + 5, top + cell / 4 * 60 + 5]
+    }
+    func tint(_ share: Double) -> RGBColor {
+      HeatMapPicture.signedColour(share).mixed(with: RGBColor(0x808080), share: 96)
+    }
+    for (cell, weight) in row.enumerated() { #expect(colour(cell) == tint(weight), "\(weight)") }
+    #expect(colour(0).red > colour(0).blue && colour(1).blue > colour(1).red)
+  }
+
+  /// The convolution's weights are drawn with their signs where the attention's are, and as magnitudes elsewhere.
+  @Test func aScaleIsThatOfTheAttention() throws {
+    let signed = try map(of: [0.5, -0.5, 0, 0.25, 0.25, 0.125, 1, 0.5], depthwise: true)
+    #expect(signed.panels.map(\.part) == [.attention, .depthwise, .sum])
+    #expect(signed.panels.allSatisfy { $0.isSigned })
+    #expect(signed.panels[1].values.contains { $0 < 0 })
+    #expect(signed.panels[2].limit == signed.panels[0].limit)
+    let sum = zip(signed.panels[0].values, signed.panels[1].values).map { $0 + $1 }
+    #expect(signed.panels[2].values == sum)
+    let unsigned = try map(of: [0.5, 0.5, 0, 0.25, 0.25, 0.125, 1, 0.5], depthwise: true)
+    #expect(unsigned.panels.allSatisfy { !$0.isSigned })
+    #expect(unsigned.panels.allSatisfy { panel in !panel.values.contains { $0 < 0 } })
+    let magnitudes = signed.panels[1].values.map(\.magnitude)
+    #expect(unsigned.panels[1].values == magnitudes)
+  }
+
+  /// No sign that nobody could see.
+  @Test func aTraceBelowZeroIsNoSign() throws {
+    func isSigned(_ least: Double) throws -> Bool {
+      try map(of: [0.5, least, 0, 0, 0, 0, 0, 0.5]).panels[0].isSigned
+    }
+    #expect(try !isSigned(-1e-9))
+    #expect(try isSigned(-0.01))
+    let zeros = try map(of: [Double](repeating: 0, count: 8)).panels[0]
+    #expect(zeros.limit == 0 && !zeros.isSigned)
   }
 
   // MARK: Refusals
