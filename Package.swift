@@ -32,8 +32,8 @@ let package = Package(
     .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
   ],
   targets: [
-    // C libraries of the system, found through pkg-config. OpenBLAS is for tests only: where the program
-    // needs it, it loads it by itself.
+    // C libraries of the system, found through pkg-config. OpenBLAS is for tests, which compare
+    // products with it.
     .systemLibrary(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
     .systemLibrary(name: "CLibJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg-dev"])]),

@@ -1,8 +1,7 @@
 import FlattenFiles
 import FlattenTensor
 
-/// The memory that a model needs, asked for before it is taken: running out of it later would end the process,
-/// or, inside the matrix library, wait forever.
+/// The memory that a model needs, asked for before it is taken: running out of it later would end the process.
 package enum MemoryNeed {
   /// The model's weights, packed, and the buffers of reading and writing.
   private static let bytesBeside = 96 << 20
@@ -12,9 +11,11 @@ package enum MemoryNeed {
   /// differs from pass to pass; this is some times what one takes, so that it never is too small, and a
   /// second pass takes nothing from the system.
   private static let bytesOfPieces = 4 << 20
+  /// Addresses that the C library's heap reserves for a thread, at most.
+  private static let bytesPerThread = 128 << 20
 
   /// What so many threads need.
-  package static func bytes(threads: Int) -> Int { threads * Products.bytesPerThread + bytesBeside }
+  package static func bytes(threads: Int) -> Int { threads * bytesPerThread + bytesBeside }
 
   /// What a pass needs, its input and its output included: counted by a dry run, which takes no memory.
   ///

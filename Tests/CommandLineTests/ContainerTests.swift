@@ -82,21 +82,6 @@ extension CommandLineTests {
       }
     }
 
-    /// Where OpenBLAS multiplies: it starts threads as it is loaded, and interrupts the process where it
-    /// cannot.
-    @Test(.enabled(if: canBeAlone, "this system cannot limit a user's processes"))
-    func withoutThreadsTheMatrixLibraryComputes() throws {
-      let (folder, binary) = try openFolder()
-      let generic = ["env", "FLATTEN_ISA=generic", "OPENBLAS_NUM_THREADS=4"]
-      expectSuccess(try run(generic, ["predict", "a.png", "-o", "usual"], in: folder))
-      let outcome = try Tool.run(
-        executable: "/usr/bin/env",
-        Self.alone + generic + [binary, "predict", "a.png", "-o", "alone", "-j", "1"], in: folder,
-        timeout: 60)
-      expectSuccess(outcome)
-      #expect(try folder.read("alone/a.png") == folder.read("usual/a.png"))
-    }
-
     @Test(.enabled(if: canBeAlone, "this system cannot limit a user's processes"))
     func withoutProcessesTheTableOfModelsEnds() throws {
       let (folder, binary) = try openFolder()

@@ -88,9 +88,11 @@ import Testing
       let y = pass().convolution(
         map, ConvolutionWeights(weight, c.geometry), bias: hasBias ? bias : nil,
         activation: activation, layer: "conv")
-      // Winograd's transforms add roundings: F(4x4) has 4e-6 of the largest output for 256 channels.
+      // Winograd's transforms add roundings: F(4x4, 3x3) has 4e-6 of the largest output for 256 channels; F(4x4, 5x5),
+      // whose factors are larger, 1.2e-5 where no multiply-adds are fused.
       let isTransformed = min(channels, c.outputs) >= 32
-      #expect(y.mismatch(wanted, shape, tolerance: isTransformed ? 1e-5 : 2e-6) == nil)
+      let tolerance = !isTransformed ? 2e-6 : kernel == 5 ? 2e-5 : 1e-5
+      #expect(y.mismatch(wanted, shape, tolerance: tolerance) == nil)
     }
   }
 

@@ -3,11 +3,7 @@ import TestSupport
 import Testing
 
 /// Two convolutions as one, against the definition of both in double precision.
-@Suite(
-  .enabled(
-    if: PackedConvolutionPair.saves(inputs: 32, middle: 32, outputs: 32),
-    "OpenBLAS multiplies: pairs are not joined"))
-struct ConvolutionPairTests {
+@Suite struct ConvolutionPairTests {
   struct Pair {
     let first: Tensor
     let firstBias: Tensor?

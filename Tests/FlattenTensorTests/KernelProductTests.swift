@@ -1,3 +1,4 @@
+import COpenBLAS
 import FlattenKernels
 import Testing
 
@@ -53,6 +54,21 @@ import Testing
       }
     }
     return result
+  }
+
+  /// OpenBLAS shares nothing with our kernels, the reference included.
+  @Test(arguments: ["ref"] + sets, [1, 29]) func productsAreThoseOfOpenBLAS(
+    isa: String, rows: Int
+  ) throws {
+    let (depth, columns) = (300, 97)
+    var wanted = [Float](repeating: 0, count: rows * columns)
+    cblas_sgemm(
+      CblasRowMajor, CblasNoTrans, CblasNoTrans, Int32(rows), Int32(columns), Int32(depth), 1,
+      noise((rows + 3) * (depth + 3), seed: 1), Int32(depth + 3), noise(depth * columns, seed: 2),
+      Int32(columns), 0, &wanted, Int32(columns))
+    let got = try product(isa, rows: rows, depth: depth, columns: columns, transposed: false)
+    let worst = zip(got, wanted).map { abs($0 - $1) }.max() ?? .infinity
+    #expect(worst <= 2e-6 * Float(depth).squareRoot() * 4, "\(worst)")
   }
 
   @Test(arguments: sets, [1, 5, 6, 7, 13, 14, 15, 29, 43])

@@ -33,11 +33,15 @@ sys.path.insert(0, os.path.dirname(__file__))
 
 # The models in PyTorch: a file each, with CONFIG, ENLARGING, Segmentor and load.
 peer = importlib.import_module({"flatten_pvt_t": "model"}.get(arguments.model, arguments.model.rsplit("_", 1)[0]))
-config = os.path.join(os.path.dirname(__file__), "../..", peer.CONFIG)
 
 torch.set_num_threads(arguments.threads)
 torch.set_grad_enabled(False)
 folder = tempfile.TemporaryDirectory()
+# The picture has the network's size: the config without the rule that would resize it.
+config = os.path.join(folder.name, "model.yaml")
+with open(os.path.join(os.path.dirname(__file__), "../..", peer.CONFIG)) as source, open(config, "w") as copy:
+    rules = ("scale:", "short_side:", "resize:", "multiple_of:")
+    copy.writelines(line for line in source if not line.strip().startswith(rules))
 side = arguments.size
 
 

@@ -72,7 +72,6 @@ package struct PackedConvolutionPair: Sendable {
   package static func saves(inputs: Int, middle: Int, outputs: Int) -> Bool {
     4 * inputs * outputs < (inputs + outputs) * middle * 9 / 4
       && min(inputs, middle, outputs) >= PackedConvolution.leastChannels && inputs % 2 == 0
-      && Products.usesKernels
   }
 
   /// - Parameters:

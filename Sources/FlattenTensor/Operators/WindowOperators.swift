@@ -133,7 +133,7 @@ extension ForwardPass {
     let reading = q.count + kv.count + bias.count
     return output(q.shape, .softmaxAttention, layer: layer(), macs: macs, reading: reading) { y in
       // Rows of scores are as long as whole panels; what no key stands for gets no weight.
-      let stride = Products.usesKernels ? tokens.rounded(up: Products.panel) : tokens
+      let stride = tokens.rounded(up: Products.panel)
       withScratch(heads * tokens * stride) { fullBias in
         for row in 0..<heads * tokens {
           let target = fullBias + row * stride

@@ -99,7 +99,7 @@ package struct PackedConvolution: Sendable {
       (kernel == 3 || kernel == 5)
       && geometry == ConvolutionGeometry(kernel: kernel, padding: kernel / 2)
       && min(inputs, outputs) >= Self.leastChannels
-      && (context.precision == .float32 ? Products.usesKernels : inputs % 2 == 0)
+      && (context.precision == .float32 || inputs % 2 == 0)
     method =
       isWinograd
       ? .winograd(WinogradWeights(WindowWeights(weight), scale: scale, context))

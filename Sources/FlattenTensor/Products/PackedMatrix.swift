@@ -33,9 +33,7 @@ package struct PackedMatrix: Sendable {
       pool: context.memory)
     let start = packed.mutablePointer
     // Panels are independent of each other.
-    let piece =
-      Products.usesKernels || precision == .bfloat16
-      ? 32.rounded(up: Products.panel) : max(outputs, 1)
+    let piece = 32.rounded(up: Products.panel)
     context.threads.run((outputs + piece - 1) / piece) { index in
       let first = index * piece
       Products.pack(

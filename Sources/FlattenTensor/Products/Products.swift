@@ -1,23 +1,8 @@
 import FlattenKernels
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#else
-  import Darwin
-#endif
-
-/// Products of matrices on one thread, by our kernels or by OpenBLAS.
+/// Products of matrices on one thread.
 package enum Products {
   private static var kernels: fk_table { fk_active().pointee }
-
-  /// Without AVX2 OpenBLAS multiplies where it is installed; it picks an instruction set of its own, and
-  /// our portable vectors have not been measured against it.
-  /// Only for float32: OpenBLAS has no bfloat16 here.
-  static var usesKernels: Bool { blas == nil }
-  private static var blas: OpenBLAS? { strcmp(fk_isa(), "generic") == 0 ? installedBLAS : nil }
-  private static let installedBLAS = OpenBLAS()
 
   /// Runs `body` with the plain kernels that define all others. No model that is built inside may be used
   /// outside or the other way round: packed weights belong to the kernels they were packed for.
@@ -27,15 +12,11 @@ package enum Products {
     return try body()
   }
 
-  /// Columns of b that our kernels pack together.
+  /// Columns of b that are packed together.
   static var panel: Int { Int(kernels.gemm_panel) }
 
   /// Rows that a product works on at once.
-  static var rows: Int { usesKernels ? Int(kernels.gemm_rows) : 1 }
-
-  /// Addresses that a thread takes: the C library's heap reserves up to 128 MB for each, OpenBLAS as
-  /// much again on processors with AVX-512.
-  package static var bytesPerThread: Int { usesKernels ? 128 << 20 : 256 << 20 }
+  static var rows: Int { Int(kernels.gemm_rows) }
 
   /// The rate of products whose data lie in the caches, on all threads of a pool: what this machine can
   /// do now, in multiply-accumulates a second.
@@ -62,12 +43,12 @@ package enum Products {
     return Double(threads.threads * repeats * rows * depth * columns) / best
   }
 
-  /// How many floats ``pack`` writes. With our kernels `b[p, j]` lies at
+  /// How many floats ``pack`` writes. `b[p, j]` lies at
   /// `(j / panel * depth + p) * panel + j % panel`, and places without a column are zero; in bfloat16 two
   /// neighbours along the depth share the place of a float.
   static func packedCount(depth: Int, columns: Int, _ precision: Precision = .float32) -> Int {
     switch precision {
-    case .float32: depth * (usesKernels ? columns.rounded(up: panel) : columns)
+    case .float32: depth * columns.rounded(up: panel)
     case .bfloat16: (depth + 1) / 2 * columns.rounded(up: panel)
     }
   }
@@ -82,12 +63,8 @@ package enum Products {
       packed.withMemoryRebound(to: UInt16.self, capacity: count) {
         kernels.bf16_pack(b, depthStride, columnStride, depth, columns, $0)
       }
-    } else if usesKernels {
-      kernels.gemm_pack(b, depthStride, columnStride, depth, columns, packed)
     } else {
-      for p in 0..<depth {
-        for j in 0..<columns { packed[p * columns + j] = b[p * depthStride + j * columnStride] }
-      }
+      kernels.gemm_pack(b, depthStride, columnStride, depth, columns, packed)
     }
   }
 
@@ -142,19 +119,8 @@ package enum Products {
   ) {
     if rows == 0 || columns.isEmpty { return }
     var epilogue = epilogue
-    guard let blas else {
-      kernels.gemm(
-        a, rowStride, depthStride, rows, depth, packed + columns.lowerBound * depth, c, stride,
-        columns.count, &epilogue)
-      return
-    }
-    let isTransposed = depthStride != 1
-    blas.multiply(
-      a, stride: isTransposed ? depthStride : rowStride, isTransposed: isTransposed, rows: rows,
-      depth: depth, packed + columns.lowerBound, stride: total, columns: columns.count, into: c,
-      stride: stride)
-    kernels.epilogue(
-      c, stride, rows, columns.count, epilogue.bias, epilogue.activation, epilogue.residual,
-      epilogue.ldr)
+    kernels.gemm(
+      a, rowStride, depthStride, rows, depth, packed + columns.lowerBound * depth, c, stride,
+      columns.count, &epilogue)
   }
 }

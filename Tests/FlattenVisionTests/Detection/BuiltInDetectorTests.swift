@@ -54,12 +54,8 @@ import Testing
     options.score = 0.5
     let alone = try pictures.map { try detector.detect($0, options: options).objects }
     #expect(alone.allSatisfy { !$0.isEmpty })
-    // OpenBLAS, where there are no kernels for the CPU, adds up in an order that depends on the batch.
     let together = try detector.detect(pictures, options: options).map(\.objects)
-    #expect(together.map { $0.map(\.label) } == alone.map { $0.map(\.label) })
-    for (a, b) in zip(together.joined(), alone.joined()) {
-      #expect(abs(a.score - b.score) <= 1e-4 && a.box.intersectionOverUnion(with: b.box) >= 0.999)
-    }
+    #expect(together == alone)
 
     // Half a picture beside a whole one: what is found is where it was, whatever lies below it.
     let half = PixelSize(height: pictures[0].height, width: pictures[0].width / 2)
